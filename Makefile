@@ -1,0 +1,64 @@
+# Plimsoll's own commands. `make demo` and `make test` do all the set-up they need.
+# Only `deps` (system packages, root) and `venv` (Python packages) use the network.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+TOOLS := nmap openssl curl nginx
+.DEFAULT_GOAL := help
+.PHONY: help deps venv lock demo run lint test test-deep bench clean
+
+help:
+	@echo "make demo       a small real fleet goes from early TLS to TLS 1.2 enforced and back"
+	@echo "make test       lint, types and all tests      make test-deep  the long forms too"
+	@echo "make run        a manager of your own in ./home, on ports 4119 and 4120"
+	@echo "make bench      speed and memory beside nginx  make lint       ruff and mypy"
+	@echo "make deps       system packages (root)         make venv       .venv with everything in it"
+
+# Debian packages that the tests and the benchmark use; nothing is done where all are there.
+deps:
+	@missing=""; for tool in $(TOOLS); do PATH="$$PATH:/usr/sbin:/sbin" command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
+	$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || missing="$$missing python3-venv"; \
+	if [ -n "$$missing" ]; then \
+	  echo "installing:$$missing"; mkdir -p /usr/sbin; \
+	  apt-get update -qq && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+	    $$(echo "$$missing" | sed 's/\bnginx\b/nginx-light/') >/dev/null; fi
+
+venv: $(VENV)/.ready
+
+$(VENV)/.ready: requirements/runtime.txt requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "python3-venv is missing: run 'make deps' as root first" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes --no-deps -r requirements/runtime.txt -r requirements/dev.txt
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-build-isolation --no-deps -e .
+	@touch $@
+
+# Pins are made anew from the .in files; no index address is written into them.
+LOCK := --generate-hashes --strip-extras --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header --no-emit-options --allow-unsafe -q
+lock:
+	$(PYTHON) -m venv .lockenv && .lockenv/bin/pip -q install pip-tools
+	cd requirements && ../.lockenv/bin/pip-compile $(LOCK) -o runtime.txt runtime.in && ../.lockenv/bin/pip-compile $(LOCK) -o dev.txt dev.in
+
+demo: venv
+	@$(BIN)/plimsoll demo $(DEMO)
+
+HOME_DIR ?= home
+run: venv
+	@test -e $(HOME_DIR)/configuration.properties || $(BIN)/plimsoll manager init --home $(HOME_DIR)
+	@$(BIN)/plimsoll manager run --home $(HOME_DIR)
+
+lint: venv
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: deps venv lint
+	$(BIN)/pytest -n 2 --dist loadgroup -m "not deep"
+
+test-deep: deps venv lint
+	PLIMSOLL_DEEP=1 $(BIN)/pytest -n 2 --dist loadgroup
+
+bench: deps venv
+	@$(BIN)/python -m bench
+
+clean:
+	rm -rf $(VENV) .lockenv .mypy_cache .ruff_cache .pytest_cache .hypothesis

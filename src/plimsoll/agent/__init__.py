@@ -1,0 +1,1 @@
+"""The daemon on a computer of the fleet. Never imports the manager."""

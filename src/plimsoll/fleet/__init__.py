@@ -1,0 +1,1 @@
+"""Pure judgement over a fleet: versions, capabilities, preflight, advice, pictures."""
