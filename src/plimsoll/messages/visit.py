@@ -1,9 +1,10 @@
 """The one-time code of a manager-initiated activation, and the proofs that both sides know it.
 
 The agent that waits for its manager prints a code; an administrator types it at the manager. Each side then shows that
-it knows the code without saying it: an HMAC over both certificates of the connection, so that somebody in the middle,
-who has to show a certificate of his own, cannot pass a proof on. An impostor who is visited can try codes against the
-manager's proof at leisure, which is why a code carries 80 random bits and is good for one visit.
+it knows the code without saying it: an HMAC over the agent's bootstrap certificate and the manager's CA certificate,
+so that somebody in the middle, who has to show certificates of his own, cannot pass a proof on. An impostor who is
+visited can try codes against the manager's proof at leisure, which is why a code carries 80 random bits and is good
+for one visit.
 """
 
 from __future__ import annotations
@@ -42,9 +43,12 @@ def normalise_visit_code(code: str) -> str:
 
 
 def visit_proof(code: str, agent_cert_der: bytes, manager_cert_der: bytes, role: Role) -> str:
-    """The base64 HMAC-SHA-256, keyed by the code, over the role and both certificates of this connection.
+    """The base64 HMAC-SHA-256, keyed by the code, over the role and both sides' certificates.
 
-    The role stands in it so that neither side can answer with the other's own proof.
+    The agent's is the bootstrap certificate that it shows on this connection. The manager's is the CA certificate that
+    `VisitBegin.ca` carries: an agent that knows no CA yet can neither ask for nor verify a manager's own certificate,
+    and the CA is what it will obey from then on. The role stands in it so that neither side can answer with the
+    other's own proof.
     """
     key = normalise_visit_code(code).encode()
     text = b"plimsoll visit v1\0" + role.encode() + b"\0"
