@@ -44,7 +44,7 @@ class Version(enum.Enum):
         return self.rank >= other.rank
 
     def __str__(self) -> str:
-        return self.value
+        return str(self.value)
 
     @property
     def early(self) -> bool:
