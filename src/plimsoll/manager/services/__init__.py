@@ -1,0 +1,42 @@
+"""The use cases. Doors call these and nothing below; services own transactions, permissions, audit and events."""
+
+from __future__ import annotations
+
+from plimsoll.manager.home import Home
+from plimsoll.manager.ports import NothingObserved, Observed, Publish
+from plimsoll.manager.services.access import AccessService
+from plimsoll.manager.services.activation import ActivationService
+from plimsoll.manager.services.certificates import CertificatesService
+from plimsoll.manager.services.computers import ComputersService
+from plimsoll.manager.services.events import EventsService
+from plimsoll.manager.services.floors import FloorsService
+from plimsoll.manager.services.hub import Hub
+from plimsoll.manager.services.judgement import JudgementService
+from plimsoll.manager.services.policies import PoliciesService
+from plimsoll.manager.store import Store
+
+__all__ = ["Services"]
+
+
+class Services:
+    """All services of one home. Sync; safe to call from several threads, never from the loop's own thread:
+
+    `publish` may wait for the loop until the gates use the new floors.
+    """
+
+    floors: FloorsService
+    judgement: JudgementService
+    computers: ComputersService
+    policies: PoliciesService
+    activation: ActivationService
+    access: AccessService
+    events: EventsService
+    certificates: CertificatesService
+    hub: Hub
+
+    def __init__(
+        self, store: Store, home: Home, publish: Publish = lambda snapshot: None, observed: Observed | None = None
+    ) -> None:
+        self.hub = Hub()
+        self.observed: Observed = observed or NothingObserved()
+        raise NotImplementedError

@@ -1,0 +1,49 @@
+"""What has changed, told to whoever holds a copy in memory: the registry, the event stream, the contexts.
+
+Callbacks run in the thread of the service, after the commit, and must be quick; a door posts to its own loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from plimsoll.manager.services.events import EventView
+
+
+@dataclass(frozen=True, slots=True)
+class ComputersChanged:
+    """Read these computers' registry entries anew (`computers.entry`); None there means deleted."""
+
+    computers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EventRecorded:
+    event: EventView
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateChanged:
+    """4119 has another certificate on disk."""
+
+
+Change = ComputersChanged | EventRecorded | CertificateChanged
+
+
+class Hub:
+    """Synchronous publish and subscribe; a failing subscriber does not keep others from hearing."""
+
+    def __init__(self) -> None:
+        self._subscribers: list[Callable[[Change], None]] = []
+
+    def subscribe(self, callback: Callable[[Change], None]) -> Callable[[], None]:
+        """Adds the callback; calling what is returned takes it away again."""
+        self._subscribers.append(callback)
+        return lambda: self._subscribers.remove(callback)
+
+    def tell(self, change: Change) -> None:
+        for subscriber in tuple(self._subscribers):
+            subscriber(change)
