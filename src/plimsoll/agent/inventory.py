@@ -1,0 +1,156 @@
+"""What this host is and what its TLS can really do.
+
+``python -m plimsoll.agent.inventory CERT KEY`` writes the facts as JSON: they are gathered in a child process, since
+trying every version loads much into memory that a resident agent never needs again. Nothing here is read from a
+configuration: a version counts only if a handshake in memory, as the client, completed with it.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import shutil
+import socket
+import ssl
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+from plimsoll import RELEASE
+from plimsoll.agent.home import AgentState
+from plimsoll.messages import Inventory
+from plimsoll.tls.versions import FLOORS, Version
+
+TIMEOUT = 60.0
+
+#: Everything but what nobody may use: a host that only has weak suites left for early TLS still speaks it.
+_SUITES = "ALL:!aNULL:!eNULL:!EXPORT:@SECLEVEL=0"
+
+_TLS_VERSIONS = {
+    Version.TLS1_0: ssl.TLSVersion.TLSv1,
+    Version.TLS1_1: ssl.TLSVersion.TLSv1_1,
+    Version.TLS1_2: ssl.TLSVersion.TLSv1_2,
+    Version.TLS1_3: ssl.TLSVersion.TLSv1_3,
+}
+
+
+def gather(cert: Path, key: Path) -> dict[str, Any]:
+    """The host's facts, read by a child process. `cert` and `key` are for the handshakes; any pair will do."""
+    command = [sys.executable, "-P", "-m", "plimsoll.agent.inventory", str(cert), str(key)]
+    try:
+        done = subprocess.run(command, check=True, capture_output=True, timeout=TIMEOUT)
+        facts: dict[str, Any] = json.loads(done.stdout)
+    except (OSError, subprocess.SubprocessError, ValueError):
+        # A host whose facts cannot be gathered still heartbeats; what was not said stays unknown.
+        return {"hostname": socket.gethostname()}
+    return facts
+
+
+def inventory_of(state: AgentState, facts: dict[str, Any], *, listening: bool) -> Inventory:
+    """The inventory as it is sent: the host's facts and what this agent is there."""
+    return Inventory(
+        hostname=state.hostname or facts["hostname"],
+        version=RELEASE,
+        kind=state.kind,
+        platform=facts.get("platform", ""),
+        architecture=facts.get("architecture", ""),
+        tls_library=facts.get("tls_library", ""),
+        speaks=[Version(name) for name in facts.get("speaks", [])],
+        curl_version=facts.get("curl_version", ""),
+        boot_id=facts.get("boot_id", ""),
+        listen_port=state.listen_port if listening else None,
+        relay_port=state.relay_port if state.kind.value == "relay" else None,
+        guards=state.guards,
+        display_name=state.display_name,
+    )
+
+
+def look(cert: str, key: str) -> dict[str, Any]:
+    """Gathers the facts in this process."""
+    return {
+        "hostname": socket.gethostname(),
+        "platform": os_name(),
+        "architecture": platform.machine(),
+        "tls_library": ssl.OPENSSL_VERSION,
+        "speaks": [version.value for version in FLOORS if speaks(version, cert, key)],
+        "curl_version": curl_version(),
+        "boot_id": boot_id(),
+    }
+
+
+def os_name(release: Path = Path("/etc/os-release")) -> str:
+    """The system's own name for itself, as os-release gives it, else the kernel's."""
+    try:
+        lines = release.read_text(errors="replace").splitlines()
+    except OSError:
+        return f"{platform.system()} {platform.release()}"
+    values = dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
+    name = values.get("PRETTY_NAME") or values.get("NAME") or platform.system()
+    return name.strip().strip("\"'")
+
+
+def boot_id(path: Path = Path("/proc/sys/kernel/random/boot_id")) -> str:
+    """Changes at every boot and differs between hosts: it tells clones apart. Empty where the system has none."""
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return ""
+
+
+def curl_version() -> str:
+    """The version of the curl that a deployment script would find here (R21), or nothing."""
+    curl = shutil.which("curl")
+    if curl is None:
+        return ""
+    try:
+        done = subprocess.run([curl, "--version"], check=True, capture_output=True, timeout=10)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    words = done.stdout.decode(errors="replace").split()
+    return words[1] if len(words) > 1 and words[0] == "curl" else ""
+
+
+def speaks(version: Version, cert: str, key: str) -> bool:
+    """Whether this host's TLS library, as a client that offers that version only, completes a handshake."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            client = _context(ssl.PROTOCOL_TLS_CLIENT, version)
+            server = _context(ssl.PROTOCOL_TLS_SERVER, version)
+        server.load_cert_chain(cert, key)
+        return _shake_hands(client, server) == version
+    except (ssl.SSLError, ValueError, OSError):
+        return False
+
+
+def _context(protocol: ssl._SSLMethod, version: Version) -> ssl.SSLContext:
+    context = ssl.SSLContext(protocol)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.set_ciphers(_SUITES)
+    context.minimum_version = context.maximum_version = _TLS_VERSIONS[version]
+    return context
+
+
+def _shake_hands(client_context: ssl.SSLContext, server_context: ssl.SSLContext) -> Version | None:
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = client_context.wrap_bio(to_client, to_server)
+    server = server_context.wrap_bio(to_server, to_client, server_side=True)
+    waiting = [client, server]
+    # Three flights are the most that any version needs; the bound is for a library that never agrees.
+    for _ in range(10):
+        for side in list(waiting):
+            try:
+                side.do_handshake()
+            except ssl.SSLWantReadError:
+                continue
+            waiting.remove(side)
+        if not waiting:
+            return Version(client.version())
+    return None
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(look(sys.argv[1], sys.argv[2])))
