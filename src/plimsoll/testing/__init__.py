@@ -1,1 +1,1 @@
-"""Peers for trying a fleet: real TLS clients, old ones capped at TLS 1.0, and a clock that tests set."""
+"""What tests, the demonstration and load runs need: clocks, certificates, peers in memory and a simulated fleet."""
