@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from plimsoll.tls.suites import CIPHER_SUITES, SSL2_KINDS
+
 #: GREASE values (RFC 8701): sent at random by clients so that servers learn to ignore the unknown.
 GREASE: Final = frozenset(byte << 8 | byte for byte in range(0x0A, 0x100, 0x10))
 
@@ -77,6 +79,11 @@ def group_name(number: int) -> str:
 def scheme_name(number: int) -> str:
     """The signature scheme's name, or its number where it has none here."""
     return _name(SIGNATURE_SCHEMES, number)
+
+
+def suite_name(number: int) -> str:
+    """The cipher suite's name, or its number where it has none here; SSL 2's kinds are above 0xFFFF."""
+    return _name(CIPHER_SUITES if number <= 0xFFFF else SSL2_KINDS, number)
 
 
 def _name(table: dict[int, str], number: int) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from plimsoll.tls import extensions as ext
@@ -23,16 +24,21 @@ from plimsoll.tls.codepoints import (
     GREASE,
 )
 from plimsoll.tls.records import DEFAULT_LIMIT, MAX_PLAINTEXT, HelloError, Reason, gather_message, to_records
+from plimsoll.tls.server_hello import AlertError, ServerHello, peek_server_hello
 from plimsoll.tls.versions import Version, newest
 
 __all__ = [
     "DEFAULT_LIMIT",
+    "AlertError",
     "ClientHello",
+    "FingerprintKey",
     "HelloError",
     "HelloReader",
     "Reason",
+    "ServerHello",
     "encode_client_hello",
     "peek_client_hello",
+    "peek_server_hello",
 ]
 
 CLIENT_HELLO: Final = 1
@@ -74,7 +80,7 @@ class ClientHello:
     def version_numbers(self) -> tuple[int, ...]:
         """The wire numbers of all versions that the hello names, unknown ones and GREASE too."""
         body = self.extension(EXT_SUPPORTED_VERSIONS)
-        return (self.legacy_version,) if body is None else self._numbers(EXT_SUPPORTED_VERSIONS, 1)
+        return (self.legacy_version,) if body is None else _version_numbers(body)
 
     @property
     def offered(self) -> tuple[Version, ...]:
@@ -83,17 +89,17 @@ class ClientHello:
         Without supported_versions a hello names only the newest that it would speak; that field is older than
         TLS 1.3 and counts as at most 1.2.
         """
-        if self.extension(EXT_SUPPORTED_VERSIONS) is None:
-            legacy = self.legacy_version
-            known = Version.from_wire(min(legacy, _LEGACY_CAP))
-            return () if known is None else (known,)
-        return tuple(v for n in self.version_numbers if (v := Version.from_wire(n)))
+        body = self.extension(EXT_SUPPORTED_VERSIONS)
+        if body is not None:
+            return _offered(body)
+        known = Version.from_wire(min(self.legacy_version, _LEGACY_CAP))
+        return () if known is None else (known,)
 
     @property
     def newest(self) -> Version | None:
         """The newest version offered, or None where none is known."""
-        offered = self.offered
-        return offered[0] if len(offered) == 1 else newest(offered)
+        body = self.extension(EXT_SUPPORTED_VERSIONS)
+        return Version.from_wire(min(self.legacy_version, _LEGACY_CAP)) if body is None else _newest(body)
 
     @property
     def server_name(self) -> str | None:
@@ -133,11 +139,11 @@ class ClientHello:
         """All that JA4 depends on, hashable and cheap: GREASE left out, since it differs from hello to hello."""
         protocols = self.alpn
         return (
-            max((n for n in self.version_numbers if n not in GREASE), default=0),
-            tuple(s for s in self.cipher_suites if s not in GREASE),
-            tuple(sorted(c for c, _ in self.extensions if c not in GREASE)),
+            max(_without_grease(self.version_numbers), default=0),
+            _without_grease(self.cipher_suites),
+            tuple(sorted(_without_grease(tuple([code for code, _ in self.extensions])))),
             protocols[0] if protocols else b"",
-            tuple(s for s in self.signature_schemes if s not in GREASE),
+            _without_grease(self.signature_schemes),
         )
 
     def encode(self, record_size: int = MAX_PLAINTEXT) -> bytes:
@@ -158,16 +164,38 @@ class ClientHello:
         body.raw(specs).raw(self.session_id).raw(self.random)
         return bytes(Writer().number(0x8000 | len(body), 2).raw(bytes(body)))
 
-    def _numbers(self, code: int, width: int = 2) -> tuple[int, ...]:
+    def _numbers(self, code: int) -> tuple[int, ...]:
         body = self.extension(code)
         try:
-            return () if body is None else ext.read_number_list(body, width)
+            return () if body is None else ext.read_number_list(body)
         except BoundsError:
             return ()
 
 
 #: (newest version number, suites, sorted extension numbers, first protocol, signature schemes), without GREASE.
 FingerprintKey = tuple[int, tuple[int, ...], tuple[int, ...], bytes, tuple[int, ...]]
+
+
+def _without_grease(numbers: tuple[int, ...]) -> tuple[int, ...]:
+    return numbers if GREASE.isdisjoint(numbers) else tuple([n for n in numbers if n not in GREASE])
+
+
+# A fleet's clients send few different lists of versions, and every hello is asked for them several times.
+@lru_cache(maxsize=1024)
+def _offered(body: bytes) -> tuple[Version, ...]:
+    return tuple(version for number in _version_numbers(body) if (version := Version.from_wire(number)) is not None)
+
+
+@lru_cache(maxsize=1024)
+def _newest(body: bytes) -> Version | None:
+    return newest(_offered(body))
+
+
+def _version_numbers(body: bytes) -> tuple[int, ...]:
+    try:
+        return ext.read_number_list(body, 1)
+    except BoundsError:
+        return ()  # only in a hello that was put together by hand; a parsed one was checked
 
 
 def peek_client_hello(data: bytes | bytearray | memoryview, limit: int = DEFAULT_LIMIT) -> ClientHello | int:
