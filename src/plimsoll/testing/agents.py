@@ -1,0 +1,364 @@
+"""One simulated agent, relay or appliance of any release: real TLS, real messages, little else.
+
+It activates itself, brings heartbeats, carries out and acknowledges commands, and comes back with back-off. What it
+keeps in its folder is an agent's home, so that a real agent of a newer release can take the identity over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from plimsoll.messages import (
+    ACTIVATE,
+    CAPABILITY,
+    HEARTBEAT,
+    Ack,
+    Activation,
+    ActivationRequest,
+    AgentEvent,
+    Command,
+    Heartbeat,
+    HeartbeatReply,
+    Inventory,
+    Kind,
+    Policy,
+    Problem,
+    fingerprint,
+)
+from plimsoll.messages.token import ActivationToken
+from plimsoll.testing.caps import newest_version, oldest_version, release_context, speaks
+from plimsoll.testing.certificates import certificate_request, key_pem, new_key, public_key_hash
+from plimsoll.testing.home import PeerHome
+from plimsoll.testing.http import Answer, HttpPipe
+from plimsoll.testing.pipe import CERTIFICATE, REFUSED, TLS, Credentials, PeerError, TlsPipe
+from plimsoll.testing.relay import SimulatedRelay
+from plimsoll.tls.versions import Version
+
+#: A peer that cannot reach its manager waits this long at first, and at most so many intervals.
+_FIRST_WAIT = 0.5
+_LONGEST_WAIT = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class PeerSpec:
+    """What is simulated. `address` is its own in 127.0.0.0/8; `interval` overrides what the manager sets."""
+
+    name: str
+    version: str
+    kind: Kind = Kind.AGENT
+    address: str | None = None
+    guards: tuple[str, ...] = ()
+    relay_port: int = 4122
+    interval: float | None = None
+    keep_alive: bool = False
+    events: bool = False
+
+
+@dataclass(slots=True)
+class PeerLog:
+    """What one peer saw. `refused_by` are the points' names; `latencies` are seconds of whole heartbeats."""
+
+    activated: bool = False
+    heartbeats: int = 0
+    resumed: int = 0
+    commands: int = 0
+    acks_stored: int = 0
+    events_stored: int = 0
+    refused: int = 0
+    failures: dict[str, int] = field(default_factory=dict)
+    last_error: str = ""
+    negotiated: Version | None = None
+    last_success: float = 0.0
+    latencies: list[float] = field(default_factory=list)
+
+    def failed(self, error: PeerError) -> None:
+        self.failures[error.reason] = self.failures.get(error.reason, 0) + 1
+        self.refused += error.reason == REFUSED
+        self.last_error = str(error)
+
+
+class Contexts:
+    """The client contexts of a simulated fleet: one per range of versions, shared by all who speak it."""
+
+    def __init__(self, ca: Path) -> None:
+        self._ca = ca
+        self._cache: dict[tuple[Version, Version, bool], ssl.SSLContext] = {}
+
+    def of(self, version: str, *, known: bool) -> ssl.SSLContext:
+        """For that release. Who is not `known` yet gets a context that no peer ever put its certificate on."""
+        key = (oldest_version(version), newest_version(version), known)
+        if key not in self._cache:
+            self._cache[key] = release_context(version, str(self._ca))
+        return self._cache[key]
+
+
+def parse_manager(url: str) -> tuple[str, int]:
+    """Host and port of ``dsm://host:port/``; the port may be left out."""
+    if not url.startswith("dsm://"):
+        raise ValueError(f"not a manager's address: {url!r}; expected dsm://host:port/")
+    host, _, port = url[len("dsm://") :].rstrip("/").rpartition(":")
+    return (host.strip("[]"), int(port)) if host else (port, 4120)
+
+
+async def fetch_ca(host: str, port: int, token: ActivationToken, version: str, address: str | None = None) -> bytes:
+    """The manager's CA in PEM, checked against the hash in the token; nothing secret has been said by then."""
+    pipe = await TlsPipe.open(host, port, release_context(version, None), local_address=address)
+    try:
+        # CPython 3.11 has the presented chain on the inner object only; 3.13 made it public under the same name.
+        chain = pipe.tls._sslobj.get_unverified_chain()  # type: ignore[attr-defined]  # see the line above
+    finally:
+        await pipe.close()
+    for certificate in chain or []:
+        pem: str = certificate.public_bytes()
+        parsed = x509.load_pem_x509_certificate(pem.encode())
+        if public_key_hash(parsed) == token.ca_hash:
+            return parsed.public_bytes(Encoding.PEM)
+    raise PeerError(CERTIFICATE, "the manager does not show the CA that the token names; the token was not sent")
+
+
+class SimulatedAgent:
+    """One peer. `run` activates it where needed and brings heartbeats until it is cancelled."""
+
+    def __init__(
+        self,
+        spec: PeerSpec,
+        home: Path,
+        manager: tuple[str, int],
+        contexts: Contexts,
+        *,
+        seed: int = 0,
+        gate: asyncio.Semaphore | None = None,
+        on_heartbeat: Callable[[SimulatedAgent], None] | None = None,
+    ) -> None:
+        self.spec = spec
+        self.home = PeerHome(home)
+        self.log = PeerLog()
+        self.policy: Policy | None = None
+        self.relay: SimulatedRelay | None = None
+        self.last_relay_floor: Version | None = None
+        self._manager = manager
+        self._contexts = contexts
+        self._random = random.Random(f"{seed}/{spec.name}")
+        # How many peers of one process may shake hands at once: beyond that they only wait for each other.
+        self._gate = gate or asyncio.Semaphore(1000)
+        self._on_heartbeat = on_heartbeat
+        self._session: ssl.SSLSession | None = None
+        self._http: HttpPipe | None = None
+        self._acks: list[Ack] = []
+        self._events: list[AgentEvent] = []
+        self._event_sequence = int(time.time())
+        self._sequence = 0
+        self._say_inventory = True
+        self.next_seconds = 10.0
+
+    @property
+    def credentials(self) -> Credentials | None:
+        return Credentials(self.home.cert, self.home.key) if self.home.activated else None
+
+    def inventory(self) -> Inventory:
+        """What this peer says of itself. A release before 10.0 says nothing of the versions it speaks."""
+        old = newest_version(self.spec.version) < Version.TLS1_2
+        return Inventory(
+            hostname=self.spec.name,
+            version=self.spec.version,
+            kind=self.spec.kind,
+            platform="Simulated Linux",
+            architecture="x86_64",
+            tls_library="simulated OpenSSL 1.0" if old else ssl.OPENSSL_VERSION,
+            speaks=[] if old else speaks(self.spec.version),
+            boot_id=f"boot-{self.spec.name}",
+            relay_port=self.spec.relay_port if self.spec.kind is Kind.RELAY else None,
+            guards=list(self.spec.guards),
+        )
+
+    async def activate(self, token: str) -> None:
+        """Asks for an identity and stores it as an agent's home. Raises PeerError where that fails."""
+        key = new_key()
+        request = ActivationRequest(
+            capability=CAPABILITY,
+            csr=certificate_request(key, self.spec.name),
+            inventory=self.inventory(),
+            token=token,
+        )
+        async with self._gate:
+            http = await self._open(known=False)
+            try:
+                answer = await http.request("POST", ACTIVATE, msgspec.json.encode(request))
+            finally:
+                await http.pipe.close()
+        _check(answer)
+        activation = msgspec.json.decode(answer.body, type=Activation)
+        self.home.save(activation, key_pem(key), self.spec, self._manager)
+        self.policy = activation.policy
+        self.log.activated = True
+
+    async def heartbeat(self) -> HeartbeatReply:
+        """One heartbeat: brings what is due, carries out what comes back. Raises PeerError where that fails."""
+        if self.policy is None:
+            self.policy = self.home.load_policy()
+        started = time.monotonic()
+        message = self._message()
+        async with self._gate:
+            answer = await self._exchange(msgspec.json.encode(message))
+        _check(answer)
+        reply = msgspec.json.decode(answer.body, type=HeartbeatReply)
+        self._take(message, reply)
+        self.log.heartbeats += 1
+        self.log.last_success = time.time()
+        self.log.latencies.append(time.monotonic() - started)
+        if self._on_heartbeat is not None:
+            self._on_heartbeat(self)
+        return reply
+
+    async def run(self, token: str | None = None) -> None:
+        """Lives until it is cancelled: activation where there is no identity yet, then heartbeats with back-off."""
+        wait = _FIRST_WAIT
+        try:
+            while True:
+                try:
+                    if not self.home.activated and token is not None:
+                        await self.activate(token)
+                    if self.spec.kind is Kind.RELAY and self.relay is None:
+                        await self._listen()
+                    await self.heartbeat()
+                except PeerError as error:
+                    self.log.failed(error)
+                    self._drop()
+                    await asyncio.sleep(wait * self._random.uniform(0.75, 1.25))
+                    wait = min(wait * 2, self.spec.interval or _LONGEST_WAIT, _LONGEST_WAIT)
+                else:
+                    wait = _FIRST_WAIT
+                    await asyncio.sleep(self._pause())
+        finally:
+            await self.close()
+
+    async def close(self) -> None:
+        """Closes what is open, the connection to the manager and a relay's port, and stores what is not reported."""
+        if self.home.activated:
+            self.home.save_spool(self._sequence, self._event_sequence, self._acks, self._events)
+        if self._http is not None:
+            await self._http.pipe.close()
+            self._http = None
+        if self.relay is not None:
+            self.last_relay_floor = self.relay.floor
+            await self.relay.stop()
+            self.relay = None
+
+    def note_event(self, number: int, text: str) -> None:
+        """Puts an event of the host into the next heartbeat, and into each one after until it is stored."""
+        self._event_sequence += 1
+        self._events.append(AgentEvent(sequence=self._event_sequence, number=number, time=time.time(), text=text))
+
+    async def _listen(self) -> None:
+        self.relay = SimulatedRelay(self.home, self.spec.version, self.spec.address or "127.0.0.1")
+        await self.relay.start(self.spec.relay_port)
+
+    def _pause(self) -> float:
+        interval = self.spec.interval if self.spec.interval is not None else self.next_seconds
+        return max(0.05, interval * self._random.uniform(0.9, 1.1))
+
+    def _message(self) -> Heartbeat:
+        self._sequence = max(self._sequence + 1, int(time.time()))
+        if self.spec.events:
+            self.note_event(5000, f"heartbeat {self.log.heartbeats + 1} of {self.spec.name}")
+        return Heartbeat(
+            capability=CAPABILITY,
+            sequence=self._sequence,
+            time=time.time(),
+            inventory=self.inventory() if self._say_inventory else None,
+            policy_fingerprint=fingerprint(self.policy) if self.policy is not None else "",
+            policy_generation=self.policy.generation if self.policy is not None else 0,
+            acks=list(self._acks),
+            events=list(self._events),
+            relay=self.relay.report() if self.relay is not None else None,
+        )
+
+    async def _exchange(self, body: bytes) -> Answer:
+        """The request over the connection that is still open, or over a new one."""
+        if self._http is not None:
+            try:
+                return await self._ask(self._http, body)
+            except PeerError:
+                self._drop()  # an idle connection may be closed at any time: once more on a new one
+        http = await self._open(known=True)
+        try:
+            answer = await self._ask(http, body)
+        except BaseException:
+            http.pipe.abort()
+            raise
+        if self.spec.keep_alive and not answer.closing:
+            self._http = http
+        else:
+            await http.pipe.close()
+        return answer
+
+    async def _ask(self, http: HttpPipe, body: bytes) -> Answer:
+        answer = await http.request("POST", HEARTBEAT, body)
+        self._session = http.pipe.tls.session
+        return answer
+
+    async def _open(self, *, known: bool) -> HttpPipe:
+        host, port = self._manager
+        pipe = await TlsPipe.open(
+            host,
+            port,
+            self._contexts.of(self.spec.version, known=known),
+            credentials=self.credentials if known else None,
+            local_address=self.spec.address,
+            session=self._session if known else None,
+        )
+        name = pipe.tls.version() or ""
+        self.log.negotiated = next((v for v in Version if v.value == name), None)
+        self.log.resumed += bool(pipe.tls.session_reused)
+        return HttpPipe(pipe, host)
+
+    def _drop(self) -> None:
+        if self._http is not None:
+            self._http.pipe.abort()
+            self._http = None
+
+    def _take(self, sent: Heartbeat, reply: HeartbeatReply) -> None:
+        stored = set(reply.stored_acks)
+        self.log.acks_stored += len(stored)
+        self._acks = [ack for ack in self._acks if ack.command not in stored]
+        kept = [event for event in self._events if event.sequence > reply.stored_event]
+        self.log.events_stored += len(self._events) - len(kept)
+        self._events = kept
+        self._say_inventory = reply.send_inventory
+        self.next_seconds = reply.next_seconds
+        known = {ack.command for ack in self._acks} | {ack.command for ack in sent.acks}
+        for command in reply.commands:
+            if command.id not in known:
+                self._obey(command)
+
+    def _obey(self, command: Command) -> None:
+        self.log.commands += 1
+        if command.kind == "apply-policy" and command.policy is not None:
+            self.policy = command.policy
+            self.home.save_policy(command.policy)
+            if self.relay is not None:
+                self.relay.apply(command.policy)
+            self._acks.append(Ack(command=command.id, ok=True))
+        else:
+            self._acks.append(Ack(command=command.id, ok=False, text=f"{command.kind} is not simulated"))
+        self.next_seconds = 0.1
+
+
+def _check(answer: Answer) -> None:
+    if answer.status == 200:
+        return
+    try:
+        text = msgspec.json.decode(answer.body, type=Problem).message
+    except msgspec.MsgspecError:
+        text = answer.body[:200].decode("utf-8", "replace")
+    raise PeerError(f"http {answer.status}" if answer.status else TLS, text)

@@ -1,0 +1,1 @@
+"""Helpers that acceptance tests share: real processes, real tools, raw sockets."""
