@@ -9,7 +9,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from itertools import pairwise
 from typing import Any
@@ -141,6 +141,7 @@ def table() -> CapabilityTable:
     )
 
 
+@lru_cache(maxsize=4096)
 def capability(kind: str, version: ComponentVersion | str) -> Capability:
     """What the shipped table says of that version. Raises UnknownComponentVersionError for a text that is none."""
     known = ComponentVersion.parse(version) if isinstance(version, str) else version

@@ -6,8 +6,8 @@ whose members settle on different versions has a link for each.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 from plimsoll.fleet.capabilities import capability
@@ -118,20 +118,37 @@ class _Drawing:
         }
         self._same_floor = len({relay.floor for relay in self._relays}) < 2
         self._lines: dict[Link, list[str]] = {}
+        self._alike: dict[Hashable, list[list[str]]] = {}
 
     def draw_part(self, part: Part) -> None:
+        likeness = (
+            part.kind,
+            part.version,
+            part.points,
+            part.offered,
+            part.negotiated,
+            part.relay_group,
+            part.exceptions,
+        )
+        lines = self._alike.get(likeness)
+        if lines is None:
+            lines = self._alike[likeness] = [self._members(line) for line in self._lines_of(part)]
+        for members in lines:
+            members.append(part.name)
+
+    def _lines_of(self, part: Part) -> Iterator[Link]:
         newest, basis = _newest(part)
         end = _End(_group(part), newest, basis, part.negotiated)
         if Point.HEARTBEAT in part.points:
             floor = _excepted(self._floors[Point.HEARTBEAT], part.exceptions, Point.HEARTBEAT)
-            self._add(part.name, end, MANAGER, Point.HEARTBEAT, floor, self._manager)
+            yield _line(end, MANAGER, Point.HEARTBEAT, floor, self._manager)
         if Point.AGENT in part.points:
-            self._add(part.name, end, MANAGER, Point.AGENT, self._floor_of_calls(part), self._manager, turned=True)
+            yield _line(end, MANAGER, Point.AGENT, self._floor_of_calls(part), self._manager, turned=True)
         if Point.RELAY in part.points and part.kind != "relay":
             for relay in self._relays_of(part):
                 target = RELAYS if self._same_floor else f"{RELAYS} that hold {relay.floor}"
                 floor = _excepted(relay.floor, part.exceptions, Point.RELAY)
-                self._add(part.name, end._replace(settled=None), target, Point.RELAY, floor, relay.newest)
+                yield _line(end._replace(settled=None), target, Point.RELAY, floor, relay.newest)
 
     def draw_program(self, program: Program) -> None:
         group = UNKNOWN_PROGRAMS
@@ -139,7 +156,7 @@ class _Drawing:
             group = NEW_PROGRAMS if program.offered >= Version.TLS1_2 else OLD_PROGRAMS
         end = _End(group, program.offered, "unknown" if program.offered is None else "seen")
         floor = _excepted(self._floors[program.point], program.exceptions, program.point)
-        self._add(program.who, end, MANAGER, program.point, floor, self._manager)
+        self._members(_line(end, MANAGER, program.point, floor, self._manager)).append(program.who)
 
     def draw_database(self, database: Database | None) -> None:
         if database is None or database.engine == "sqlite":
@@ -148,24 +165,19 @@ class _Drawing:
         if database.encrypted:
             how = "Oracle's native encryption" if database.engine == "oracle" else "TLS"
         version = database.speaks if how == "TLS" else None
-        self._lines.setdefault(Link(MANAGER, DATABASE, None, version, "talks", how), []).append(DATABASE)
+        self._members(Link(MANAGER, DATABASE, None, version, "talks", how)).append(DATABASE)
 
     def finished(self) -> list[Link]:
         drawn = [
-            Link(
-                line.from_,
-                line.to,
-                line.point,
-                line.version,
-                line.state,
-                line.reason,
-                line.basis,
-                len(members),
-                tuple(members[:_NAMED]),
-            )
+            replace(line, count=len(members), members=tuple(members[:_NAMED]))
             for line, members in self._lines.items()
+            if members
         ]
         return sorted(drawn, key=_place)
+
+    def _members(self, line: Link) -> list[str]:
+        """Those of whom the line holds; the same list for every line that says the same."""
+        return self._lines.setdefault(line, [])
 
     def _floor_of_calls(self, part: Part) -> Version:
         """4120's floor also governs the manager's calls to 4118; the agent's own holds where it can enforce one."""
@@ -181,13 +193,12 @@ class _Drawing:
         alike = {relay._replace(relay_group=None) for relay in own or self._relays}
         return sorted(alike, key=lambda relay: (relay.floor.rank, relay.newest.rank))
 
-    def _add(
-        self, name: str, end: _End, to: str, point: Point, floor: Version, served: Version, turned: bool = False
-    ) -> None:
-        version, state, reason = _settle(end, floor, served)
-        basis = "unknown" if state == "unknown" else end.basis
-        from_, target = (to, end.group) if turned else (end.group, to)
-        self._lines.setdefault(Link(from_, target, point, version, state, reason, basis), []).append(name)
+
+def _line(end: _End, to: str, point: Point, floor: Version, served: Version, turned: bool = False) -> Link:
+    """What two ends come to at a floor; `turned` where the manager is the one that calls."""
+    version, state, reason = _settle(end, floor, served)
+    from_, target = (to, end.group) if turned else (end.group, to)
+    return Link(from_, target, point, version, state, reason, "unknown" if state == "unknown" else end.basis)
 
 
 def _settle(end: _End, floor: Version, served: Version) -> tuple[Version | None, State, str]:
