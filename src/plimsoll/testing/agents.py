@@ -36,7 +36,8 @@ from plimsoll.messages import (
     fingerprint,
 )
 from plimsoll.messages.token import ActivationToken
-from plimsoll.testing.caps import newest_version, oldest_version, release_context, speaks
+from plimsoll.net.identity import identity_of
+from plimsoll.testing.caps import client_context, newest_version, oldest_version, speaks
 from plimsoll.testing.certificates import certificate_request, key_pem, new_key, public_key_hash
 from plimsoll.testing.home import PeerHome
 from plimsoll.testing.http import Answer, HttpPipe
@@ -62,6 +63,13 @@ class PeerSpec:
     interval: float | None = None
     keep_alive: bool = False
     events: bool = False
+    newest: Version | None = None
+
+    @property
+    def range(self) -> tuple[Version, Version]:
+        """The oldest and the newest version that it speaks. `newest` overrides what its release can do."""
+        newest = self.newest or newest_version(self.version)
+        return min(oldest_version(self.version), newest), newest
 
 
 @dataclass(slots=True)
@@ -94,11 +102,11 @@ class Contexts:
         self._ca = ca
         self._cache: dict[tuple[Version, Version, bool], ssl.SSLContext] = {}
 
-    def of(self, version: str, *, known: bool) -> ssl.SSLContext:
-        """For that release. Who is not `known` yet gets a context that no peer ever put its certificate on."""
-        key = (oldest_version(version), newest_version(version), known)
+    def of(self, versions: tuple[Version, Version], *, known: bool) -> ssl.SSLContext:
+        """For that range. Who is not `known` yet gets a context that no peer ever put its certificate on."""
+        key = (*versions, known)
         if key not in self._cache:
-            self._cache[key] = release_context(version, str(self._ca))
+            self._cache[key] = client_context(str(self._ca), oldest=versions[0], newest=versions[1])
         return self._cache[key]
 
 
@@ -110,9 +118,12 @@ def parse_manager(url: str) -> tuple[str, int]:
     return (host.strip("[]"), int(port)) if host else (port, 4120)
 
 
-async def fetch_ca(host: str, port: int, token: ActivationToken, version: str, address: str | None = None) -> bytes:
-    """The manager's CA in PEM, checked against the hash in the token; nothing secret has been said by then."""
-    pipe = await TlsPipe.open(host, port, release_context(version, None), local_address=address)
+async def fetch_ca(host: str, port: int, token: ActivationToken, address: str | None = None) -> bytes:
+    """The manager's CA in PEM, checked against the hash in the token; nothing secret has been said by then.
+
+    It is asked for with TLS 1.2 or newer, which every floor of a manager admits, whatever the peer will speak.
+    """
+    pipe = await TlsPipe.open(host, port, client_context(None), local_address=address)
     try:
         # CPython 3.11 has the presented chain on the inner object only; 3.13 made it public under the same name.
         chain = pipe.tls._sslobj.get_unverified_chain()  # type: ignore[attr-defined]  # see the line above
@@ -167,7 +178,7 @@ class SimulatedAgent:
 
     def inventory(self) -> Inventory:
         """What this peer says of itself. A release before 10.0 says nothing of the versions it speaks."""
-        old = newest_version(self.spec.version) < Version.TLS1_2
+        old = self.spec.range[1] < Version.TLS1_2
         return Inventory(
             hostname=self.spec.name,
             version=self.spec.version,
@@ -312,11 +323,15 @@ class SimulatedAgent:
         pipe = await TlsPipe.open(
             host,
             port,
-            self._contexts.of(self.spec.version, known=known),
+            self._contexts.of(self.spec.range, known=known),
             credentials=self.credentials if known else None,
             local_address=self.spec.address,
             session=self._session if known else None,
         )
+        identity = identity_of(pipe.tls)
+        if known and (identity is None or identity.role != "manager"):
+            pipe.abort()
+            raise PeerError(CERTIFICATE, "whoever answers there is no manager; nothing was sent")
         name = pipe.tls.version() or ""
         self.log.negotiated = next((v for v in Version if v.value == name), None)
         self.log.resumed += bool(pipe.tls.session_reused)

@@ -13,7 +13,7 @@ from plimsoll.tls.versions import Version
 
 #: Releases before 10.0, which speak early TLS only, and those from 10.0 on.
 OLD_RELEASES = ("9.5", "9.6", "9.6.2")
-NEW_RELEASES = ("10.0", "10.0.3367", "11.0", "11.1", "11.2", "11.3", "12.0")
+NEW_RELEASES = ("10.0", "10.0 Update 8", "11.0", "11.1", "11.2", "11.3", "12.0")
 
 # Suites of a client of 2014: key transport by RSA and ECDHE with CBC, SHA-1; no 3DES and no RC4, which nobody
 # should serve. The order is the client's own, and differs from what we prefer.
@@ -81,8 +81,3 @@ def client_context(
     context.minimum_version = _OPENSSL[oldest]
     context.maximum_version = _OPENSSL[newest]
     return context
-
-
-def release_context(version: str, ca: str | None) -> ssl.SSLContext:
-    """The client context of that release."""
-    return client_context(ca, oldest=oldest_version(version), newest=newest_version(version))

@@ -19,6 +19,7 @@ from plimsoll.messages.token import ActivationToken
 from plimsoll.testing.agents import Contexts, PeerSpec, SimulatedAgent, fetch_ca, parse_manager
 from plimsoll.testing.home import PeerHome
 from plimsoll.testing.pipe import PeerError
+from plimsoll.tls.versions import Version
 
 __all__ = ["PeerSpec", "SimulatedAgent", "main", "run_peer"]
 
@@ -29,7 +30,7 @@ async def run_peer(spec: PeerSpec, home: Path, manager: str, token: str, ready: 
     peer_home = PeerHome(home)
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not peer_home.ca.exists():
-        peer_home.ca.write_bytes(await fetch_ca(host, port, ActivationToken.parse(token), "12.0", spec.address))
+        peer_home.ca.write_bytes(await fetch_ca(host, port, ActivationToken.parse(token), spec.address))
 
     def first(peer: SimulatedAgent) -> None:
         if peer.log.heartbeats == 1:
@@ -46,6 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--manager", required=True, help="dsm://host:port/")
     parser.add_argument("--token", required=True)
     parser.add_argument("--version", required=True, help="the release it plays, as 9.6 or 11.0")
+    parser.add_argument("--speaks", type=Version, default=None, help="newest TLS version, if not its release's")
     parser.add_argument("--name", default="")
     parser.add_argument("--kind", choices=[kind.value for kind in Kind], default=Kind.AGENT.value)
     parser.add_argument("--guards", default="", help="names of the machines that an appliance guards, with commas")
@@ -61,6 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         guards=tuple(name for name in given.guards.split(",") if name),
         relay_port=given.relay_port,
         interval=given.interval,
+        newest=given.speaks,
     )
 
     def ready() -> None:

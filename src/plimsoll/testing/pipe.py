@@ -149,17 +149,21 @@ class TlsPipe:
 
     async def handshake(self) -> None:
         """Completes the handshake. A refusal by the floor raises PeerError with that reason."""
-        while True:
-            try:
-                self.tls.do_handshake()
-            except ssl.SSLWantReadError:
-                await self._flush()
-                await self._fill()
-                continue
-            except ssl.SSLError as error:
-                raise explain(error) from None
+        while not await self.step():
+            await self.fill()
+
+    async def step(self) -> bool:
+        """One step of the handshake with what has arrived: True once it is complete."""
+        try:
+            self.tls.do_handshake()
+        except ssl.SSLWantReadError:
             await self._flush()
-            return
+            return False
+        except ssl.SSLError as error:
+            await self._flush()
+            raise explain(error) from None
+        await self._flush()
+        return True
 
     async def write(self, data: bytes) -> None:
         try:
@@ -176,7 +180,7 @@ class TlsPipe:
             except ssl.SSLWantReadError:
                 await self._flush()
                 try:
-                    await self._fill()
+                    await self.fill()
                 except PeerError as error:
                     if error.reason != CLOSED:
                         raise
@@ -216,7 +220,8 @@ class TlsPipe:
             # The server may have said why before it closed; the next read tells.
             return
 
-    async def _fill(self) -> None:
+    async def fill(self) -> None:
+        """Waits for bytes from the server, without looking at them."""
         try:
             async with asyncio.timeout(self._timeout):
                 data = await self._reader.read(_PIECE)

@@ -134,8 +134,7 @@ async def simulate(plan: SimulationPlan, *, progress: Callable[[Progress], None]
             home = plan.home
             home.mkdir(parents=True, exist_ok=True, mode=0o700)
         ca = home / "ca.pem"
-        # Asked for as the newest release, which every floor admits.
-        ca.write_bytes(await fetch_ca(host, port, ActivationToken.parse(plan.token), "12.0"))
+        ca.write_bytes(await fetch_ca(host, port, ActivationToken.parse(plan.token)))
         contexts, gate = Contexts(ca), asyncio.Semaphore(_AT_ONCE)
         peers = [
             SimulatedAgent(spec, home / spec.name, (host, port), contexts, seed=plan.seed, gate=gate)

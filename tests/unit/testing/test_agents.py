@@ -26,16 +26,14 @@ async def until(check: Callable[[], object]) -> None:
 async def agent(manager: StandIn, folder: Path, spec: PeerSpec) -> SimulatedAgent:
     """A peer that knows the CA, as `simulate` makes one."""
     ca = folder / "ca.pem"
-    ca.write_bytes(await fetch_ca("127.0.0.1", manager.port, ActivationToken.parse(manager.token), "12.0"))
+    ca.write_bytes(await fetch_ca("127.0.0.1", manager.port, ActivationToken.parse(manager.token)))
     return SimulatedAgent(spec, folder / spec.name, ("127.0.0.1", manager.port), Contexts(ca))
 
 
 @pytest.mark.parametrize(
     ("release", "negotiated"), [("9.6", "TLSv1"), ("10.0", "TLSv1.2"), ("11.3", "TLSv1.2"), ("12.0", "TLSv1.3")]
 )
-def test_activates_and_heartbeats_with_its_releases_version(
-    tmp_path: Path, release: str, negotiated: str
-) -> None:
+def test_activates_and_heartbeats_with_its_releases_version(tmp_path: Path, release: str, negotiated: str) -> None:
     async def main() -> None:
         async with stand_in(tmp_path) as manager:
             peer = await agent(manager, tmp_path, PeerSpec("host", release, address="127.9.0.1"))
@@ -76,7 +74,7 @@ def test_the_token_is_not_sent_to_another_ca(tmp_path: Path) -> None:
     async def main() -> None:
         async with stand_in(tmp_path) as manager:
             with pytest.raises(PeerError) as caught:
-                await fetch_ca("127.0.0.1", manager.port, ActivationToken("1", "s", "other"), "12.0")
+                await fetch_ca("127.0.0.1", manager.port, ActivationToken("1", "s", "other"))
             assert caught.value.reason == CERTIFICATE
             assert not manager.activations
 

@@ -40,7 +40,9 @@ def test_an_unreadable_release_is_an_error() -> None:
 
 @pytest.mark.parametrize("release", ["9.6", "11.0", "12.0"])
 def test_the_context_settles_on_the_newest_version_of_its_release(release: str, server: ssl.SSLContext) -> None:
-    pair = link(caps.release_context(release, None), server)
+    pair = link(
+        caps.client_context(None, oldest=caps.oldest_version(release), newest=caps.newest_version(release)), server
+    )
     pair.handshake()
     assert pair.client.tls.version() == caps.newest_version(release).value
 
