@@ -60,6 +60,8 @@ def points_met(part: Part, raised: frozenset[Point]) -> frozenset[Point]:
 def judge_part(part: Part, target: Version, met: frozenset[Point], table: CapabilityTable) -> Verdict:
     """Whether the part would be cut off, or would keep the floor from being held, at the points that it meets."""
     points = tuple(point for point in Point if point in met)
+    if not points:
+        return Verdict(False, points)
     if part.kind == "database":
         return _database(part, target, points)
     tabled = _tabled(part, table)
