@@ -1,0 +1,159 @@
+"""What peers showed in real handshakes, refused ones too, counted in memory and taken out in batches (design §4).
+
+Recording is on the path of every connection, so it is one dictionary operation; fingerprints are worked out when the
+log is drained, once per kind of client.
+"""
+
+from __future__ import annotations
+
+import enum
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from plimsoll.tls.floors import Point
+from plimsoll.tls.hello import ClientHello, FingerprintKey
+from plimsoll.tls.ja4 import ja4_of_key
+from plimsoll.tls.versions import Version
+
+_log = logging.getLogger(__name__)
+
+
+class Outcome(enum.Enum):
+    """How an attempt to connect ended."""
+
+    ADMITTED = "admitted"
+    REFUSED = "refused"
+    REFUSED_AFTER = "refused-after-handshake"
+    FAILED = "failed"
+    NOT_TLS = "not-tls"
+    TIMEOUT = "timeout"
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """One kind of client from one address, with how often and when. Times are seconds since the epoch.
+
+    `offered` is the newest version in the hello, `versions` all that it named. `who` is ``computer:<id>``,
+    ``apikey:<id>`` or ``user:<name>`` where that became known, never a guess.
+    """
+
+    point: Point
+    address: str
+    offered: Version | None
+    versions: tuple[Version, ...]
+    ja4: str
+    sni: str | None
+    outcome: Outcome
+    negotiated: Version | None
+    who: str | None
+    count: int
+    first: float
+    last: float
+    detail: str = ""
+
+
+Key = tuple[Point, str, FingerprintKey | None, str | None, Outcome, Version | None, str | None, str]
+
+
+class _Tally:
+    __slots__ = ("count", "first", "last", "versions")
+
+    def __init__(self, now: float, versions: tuple[Version, ...]) -> None:
+        self.count = 1
+        self.first = self.last = now
+        self.versions = versions
+
+
+class SightingLog:
+    """Counts sightings by kind until they are drained. Bounded: new kinds beyond `capacity` are dropped and counted.
+
+    Each callback in `on_refusal` is told of a kind of refusal once between two drains, so that a peer that retries in
+    a loop costs a dictionary operation and no event.
+    """
+
+    def __init__(self, capacity: int = 20_000) -> None:
+        self.capacity = capacity
+        self.on_refusal: list[Callable[[Sighting], None]] = []
+        self.dropped = 0
+        self._tallies: dict[Key, _Tally] = {}
+
+    def __len__(self) -> int:
+        return len(self._tallies)
+
+    def record(
+        self,
+        point: Point,
+        address: str,
+        hello: ClientHello | None,
+        outcome: Outcome,
+        now: float,
+        *,
+        negotiated: Version | None = None,
+        who: str | None = None,
+        detail: str = "",
+    ) -> Key:
+        """Count one attempt. The answer is for `attribute`."""
+        if hello is None:
+            key: Key = (point, address, None, None, outcome, negotiated, who, detail)
+        else:
+            key = (point, address, hello.fingerprint_key, hello.server_name, outcome, negotiated, who, detail)
+        self._count(key, hello, now)
+        return key
+
+    def attribute(self, key: Key, hello: ClientHello | None, who: str | None, now: float) -> Key:
+        """It became known who an attempt was that was counted before: count it under that name instead."""
+        tally = self._tallies.get(key)
+        if tally is not None:
+            tally.count -= 1
+            if not tally.count:
+                del self._tallies[key]
+        named: Key = (*key[:6], who, key[7])
+        self._count(named, hello, now)
+        return named
+
+    def drain(self) -> list[Sighting]:
+        """Take out all that was counted since the last call."""
+        tallies, self._tallies = self._tallies, {}
+        return [_sighting(key, tally) for key, tally in tallies.items()]
+
+    def _count(self, key: Key, hello: ClientHello | None, now: float) -> None:
+        tally = self._tallies.get(key)
+        if tally is not None:
+            tally.count += 1
+            tally.last = now
+            return
+        if len(self._tallies) >= self.capacity:
+            self.dropped += 1
+            return
+        tally = self._tallies[key] = _Tally(now, () if hello is None else hello.offered)
+        if self.on_refusal and (key[4] is Outcome.REFUSED or key[4] is Outcome.REFUSED_AFTER):
+            self._tell(_sighting(key, tally))
+
+    def _tell(self, sighting: Sighting) -> None:
+        for callback in tuple(self.on_refusal):
+            try:
+                callback(sighting)
+            except Exception:  # noqa: BLE001 - it is logged with its trace
+                # A listener's fault must not let the refused connection linger, nor stop the gate.
+                _log.exception("a listener to refusals failed")
+
+
+def _sighting(key: Key, tally: _Tally) -> Sighting:
+    point, address, fingerprint, sni, outcome, negotiated, who, detail = key
+    versions = tally.versions
+    return Sighting(
+        point=point,
+        address=address,
+        offered=max(versions, key=lambda version: version.rank, default=None),
+        versions=versions,
+        ja4="" if fingerprint is None else ja4_of_key(fingerprint),
+        sni=sni,
+        outcome=outcome,
+        negotiated=negotiated,
+        who=who,
+        count=tally.count,
+        first=tally.first,
+        last=tally.last,
+        detail=detail,
+    )
