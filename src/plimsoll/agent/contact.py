@@ -6,13 +6,12 @@ collects the chain that the manager presents, in which its CA must be the one wh
 
 from __future__ import annotations
 
-import base64
 import hmac
 import socket
 import ssl
-from typing import Any
 
-from plimsoll.agent import keys
+from plimsoll.net.contexts import client_context
+from plimsoll.net.identity import CertificateFormatError, presented_chain, public_key_hash
 
 
 class ContactError(Exception):
@@ -24,33 +23,28 @@ def verified_authority(host: str, port: int, ca_hash: str, timeout: float = 15.0
 
     Raises ContactError otherwise; nothing but a handshake was sent then.
     """
-    chain = presented_chain(host, port, timeout)
-    try:
-        found = keys.ask("hash", chain=[base64.b64encode(item).decode() for item in chain])["authorities"]
-    except keys.KeysError as error:
-        raise ContactError(str(error)) from None
-    for authority in found:
-        if hmac.compare_digest(str(authority["hash"]).encode(), ca_hash.encode()):
-            return str(authority["certificate"])
-    what = "a CA with another key than the token names" if found else "no CA certificate in its chain"
+    chain = _look(host, port, timeout)
+    for certificate in chain:
+        try:
+            found = public_key_hash(certificate)
+        except CertificateFormatError:
+            continue
+        if hmac.compare_digest(found.encode(), ca_hash.encode()):
+            return ssl.DER_cert_to_PEM_cert(certificate)
     raise ContactError(
-        f"{host}:{port} presents {what}, so it is not the manager that made the token, or somebody stands in between; "
-        "the token was not sent. Check the address, or get a new token from that manager"
+        f"{host}:{port} presents no CA with the key that the token names: it is not the manager that made the token, "
+        "or somebody stands in between. The token was not sent. Check the address, or get a new token from that manager"
     )
 
 
-def presented_chain(host: str, port: int, timeout: float) -> list[bytes]:
-    """The certificates that the server sent, as DER, unverified."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
+def _look(host: str, port: int, timeout: float) -> list[bytes]:
+    context = client_context(ca=None)
     try:
         with (
             socket.create_connection((host, port), timeout=timeout) as raw,
             context.wrap_socket(raw, server_hostname=host) as connection,
         ):
-            return _chain(connection)
+            return presented_chain(connection)
     except ssl.SSLError as error:
         raise ContactError(_explain(host, port, error)) from None
     except TimeoutError:
@@ -60,15 +54,6 @@ def presented_chain(host: str, port: int, timeout: float) -> list[bytes]:
             f"{host}:{port} cannot be reached ({error.strerror or error}); nothing was sent. "
             "Check the address, and that the manager runs and its heartbeat port is open"
         ) from None
-
-
-def _chain(connection: ssl.SSLSocket) -> list[bytes]:
-    public: Any = getattr(connection, "get_unverified_chain", None)
-    if public is not None:
-        return [bytes(item) for item in public() or ()]
-    # Before Python 3.13 only the inner object tells, in objects of its own that can be written as PEM (1) or DER (2).
-    inner: Any = getattr(connection, "_sslobj", None)
-    return [bytes(item.public_bytes(2)) for item in inner.get_unverified_chain() or ()]
 
 
 def _explain(host: str, port: int, error: ssl.SSLError) -> str:

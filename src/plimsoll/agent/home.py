@@ -39,6 +39,8 @@ FORMAT = 1
 
 T = TypeVar("T")
 
+PathLike = str | os.PathLike[str]
+
 
 class HomeError(Exception):
     """The home cannot be used as asked. The message says what was wrong, what was kept and what to do next."""
@@ -96,7 +98,7 @@ class RunState(msgspec.Struct, kw_only=True, omit_defaults=True):
 class Home:
     """One agent's home folder."""
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: PathLike) -> None:
         self.path = Path(path)
 
     @property

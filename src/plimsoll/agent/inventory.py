@@ -14,26 +14,17 @@ import socket
 import ssl
 import subprocess
 import sys
-import warnings
 from pathlib import Path
 from typing import Any
 
 from plimsoll import RELEASE
 from plimsoll.agent.home import AgentState
 from plimsoll.messages import Inventory
-from plimsoll.tls.versions import FLOORS, Version
+from plimsoll.net.contexts import ServerContexts, ServerIdentity
+from plimsoll.net.errors import BadIdentity
+from plimsoll.tls.versions import Version
 
 TIMEOUT = 60.0
-
-#: Everything but what nobody may use: a host that only has weak suites left for early TLS still speaks it.
-_SUITES = "ALL:!aNULL:!eNULL:!EXPORT:@SECLEVEL=0"
-
-_TLS_VERSIONS = {
-    Version.TLS1_0: ssl.TLSVersion.TLSv1,
-    Version.TLS1_1: ssl.TLSVersion.TLSv1_1,
-    Version.TLS1_2: ssl.TLSVersion.TLSv1_2,
-    Version.TLS1_3: ssl.TLSVersion.TLSv1_3,
-}
 
 
 def gather(cert: Path, key: Path) -> dict[str, Any]:
@@ -74,7 +65,7 @@ def look(cert: str, key: str) -> dict[str, Any]:
         "platform": os_name(),
         "architecture": platform.machine(),
         "tls_library": ssl.OPENSSL_VERSION,
-        "speaks": [version.value for version in FLOORS if speaks(version, cert, key)],
+        "speaks": [version.value for version in speaks(cert, key)],
         "curl_version": curl_version(),
         "boot_id": boot_id(),
     }
@@ -112,44 +103,14 @@ def curl_version() -> str:
     return words[1] if len(words) > 1 and words[0] == "curl" else ""
 
 
-def speaks(version: Version, cert: str, key: str) -> bool:
-    """Whether this host's TLS library, as a client that offers that version only, completes a handshake."""
+def speaks(cert: str, key: str) -> list[Version]:
+    """The versions in which a handshake with this host's TLS library completes, each offered alone by a client."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)
-            client = _context(ssl.PROTOCOL_TLS_CLIENT, version)
-            server = _context(ssl.PROTOCOL_TLS_SERVER, version)
-        server.load_cert_chain(cert, key)
-        return _shake_hands(client, server) == version
-    except (ssl.SSLError, ValueError, OSError):
-        return False
-
-
-def _context(protocol: ssl._SSLMethod, version: Version) -> ssl.SSLContext:
-    context = ssl.SSLContext(protocol)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    context.set_ciphers(_SUITES)
-    context.minimum_version = context.maximum_version = _TLS_VERSIONS[version]
-    return context
-
-
-def _shake_hands(client_context: ssl.SSLContext, server_context: ssl.SSLContext) -> Version | None:
-    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
-    client = client_context.wrap_bio(to_client, to_server)
-    server = server_context.wrap_bio(to_server, to_client, server_side=True)
-    waiting = [client, server]
-    # Three flights are the most that any version needs; the bound is for a library that never agrees.
-    for _ in range(10):
-        for side in list(waiting):
-            try:
-                side.do_handshake()
-            except ssl.SSLWantReadError:
-                continue
-            waiting.remove(side)
-        if not waiting:
-            return Version(client.version())
-    return None
+        contexts = ServerContexts([ServerIdentity(cert, key)], client_ca=None)
+    except BadIdentity:
+        return []
+    contexts.set_minimum(Version.TLS1_0)
+    return list(contexts.serves())
 
 
 if __name__ == "__main__":

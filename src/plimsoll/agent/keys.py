@@ -8,7 +8,6 @@ secrets never stand on a command line. Only the child imports `cryptography`, wh
 from __future__ import annotations
 
 import base64
-import binascii
 import datetime
 import json
 import subprocess
@@ -92,34 +91,6 @@ def _sign(question: Answer) -> Answer:
     return {"proof": base64.b64encode(signature).decode()}
 
 
-def _hash(question: Answer) -> Answer:
-    """The CA certificates among those presented (base64 DER), each with its key's hash in the token's form."""
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-
-    from plimsoll.messages.token import key_hash
-
-    found = []
-    for item in question["chain"]:
-        try:
-            certificate = x509.load_der_x509_certificate(base64.b64decode(item, validate=True))
-            basic = certificate.extensions.get_extension_for_class(x509.BasicConstraints)
-        except (ValueError, binascii.Error, x509.ExtensionNotFound):
-            continue
-        if basic.value.ca:
-            spki = certificate.public_key().public_bytes(
-                serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-            )
-            found.append(
-                {
-                    "hash": key_hash(spki),
-                    "fingerprint": certificate.fingerprint(hashes.SHA256()).hex(),
-                    "certificate": _pem(certificate),
-                }
-            )
-    return {"authorities": found}
-
-
 def _inspect(question: Answer) -> Answer:
     """Checks an issued certificate against our key and the CA, and tells its dates and names."""
     from cryptography import x509
@@ -172,7 +143,6 @@ VERBS: dict[str, Callable[[Answer], Answer]] = {
     "request": _request,
     "bootstrap": _bootstrap,
     "sign": _sign,
-    "hash": _hash,
     "inspect": _inspect,
 }
 

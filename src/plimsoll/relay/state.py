@@ -107,3 +107,19 @@ class RelayFloorKeeper:
     def _save(self) -> None:
         self._state.floor, self._state.origin = self.floor, self.origin
         self._folder.write(FILE, msgspec.json.format(msgspec.json.encode(self._state), indent=2))
+
+
+def held(folder: Folder, *, activated_with: str, port: int) -> FloorReport:
+    """What a relay's folder says that it holds, without changing it. Raises RelayStateError."""
+    return RelayFloorKeeper.open(_ReadOnly(folder), activated_with=activated_with, now=0.0).report(port)
+
+
+class _ReadOnly:
+    def __init__(self, folder: Folder) -> None:
+        self._folder = folder
+
+    def read(self, name: str) -> bytes | None:
+        return self._folder.read(name)
+
+    def write(self, name: str, data: bytes) -> None:
+        """Nothing: who only asks changes nothing."""

@@ -1,0 +1,282 @@
+"""The resident agent: heartbeats, renewals, and the ports that its policy and role ask for.
+
+Rules of this file: blocking work (calls to the manager, key helper) runs in threads of its own; the session and the
+journal are touched from the loop only; no secret and no body is ever logged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import gc
+import logging
+import os
+import random
+import signal
+import time
+from collections.abc import Callable
+from typing import Any
+
+from plimsoll import RELEASE
+from plimsoll.agent import inventory as inventories
+from plimsoll.agent.channel import REFUSED_BY_FLOOR, ChannelError, exchange
+from plimsoll.agent.home import AgentState, Home, RunState, Spool
+from plimsoll.agent.managers import Managers
+from plimsoll.agent.ports import Ports
+from plimsoll.agent.renewal import RenewalError, Renewer
+from plimsoll.agent.session import STARTED, STOPPED, Effect, Failure, PolicyApplied, Session
+from plimsoll.agent.threads import in_thread
+from plimsoll.messages import (
+    HEARTBEAT,
+    Activation,
+    Heartbeat,
+    HeartbeatReply,
+    Inventory,
+    Policy,
+    VisitBegin,
+    VisitOffer,
+)
+from plimsoll.net.tasks import Supervisor
+
+_log = logging.getLogger("plimsoll.agent")
+
+#: A connection is kept until the next heartbeat only if that comes soon; else a manager would hold one for each agent.
+KEEP_ALIVE_BELOW = 30.0
+
+#: An agent that waits for visits still looks after its certificate this often, in seconds.
+UNVISITED_CHECK = 600.0
+
+
+class _Journal:
+    """What the session writes: a relay's floor is stored with the policy that brings it, before the ack."""
+
+    def __init__(self, home: Home, ports: Ports) -> None:
+        self._home = home
+        self._ports = ports
+
+    def save_spool(self, spool: Spool) -> None:
+        self._home.save_spool(spool)
+
+    def save_policy(self, policy: Policy) -> None:
+        self._ports.store(policy)
+        self._home.save_policy(policy)
+
+
+class Daemon:
+    """One agent at work. `run` returns when it is told to stop, and raises what makes it unable to work."""
+
+    def __init__(self, home: Home, ready: Callable[[str], None], rng: random.Random | None = None) -> None:
+        rng = rng or random.Random()
+        self._home = home
+        self._say_ready: Callable[[str], None] | None = ready
+        self._supervisor = Supervisor()
+        self._wake = asyncio.Event()
+        self._orders: list[str] = []
+        self._facts: dict[str, Any] = {}
+        self._seen = RunState(pid=os.getpid(), started=time.time())
+        home.recover()
+        self._state = home.load_state()
+        self._managers = Managers(home, self._state)
+        # A relay takes over what an earlier release held before the home says that it is ours.
+        self._ports = Ports(home, self._state, self)
+        _take_over(home, self._state)
+        self._session = Session(_Journal(home, self._ports), home.load_spool(), home.load_policy(), rng)
+        self._renewer = Renewer(home, self._managers, rng)
+
+    async def run(self) -> None:
+        """Opens the ports, heartbeats, and stops cleanly on SIGTERM or SIGINT."""
+        loop = asyncio.get_running_loop()
+        signals = (signal.SIGTERM, signal.SIGINT)
+        for number in signals:
+            loop.add_signal_handler(number, self._supervisor.request_stop)
+        try:
+            self._state = await self._renewer.prepare(self._state)
+            self._facts = await in_thread(inventories.gather, self._home.cert, self._home.key)
+            await self._ports.open(self._session.policy)
+            self._session.record(STARTED, f"agent {RELEASE} started", time.time())
+            # What was loaded stays for good: the collector need not look at it again, nor touch its pages.
+            gc.collect()
+            gc.freeze()
+            self._supervisor.start("heartbeats", self._beat())
+            await self._supervisor.wait()
+            with contextlib.suppress(OSError):
+                self._session.record(STOPPED, "agent stopped", time.time())
+            _log.info("stopped")
+        finally:
+            await self._supervisor.stop()
+            await self._ports.close()
+            self._managers.forget()
+            for number in signals:
+                loop.remove_signal_handler(number)
+
+    # What a visiting manager may make us do, see `agent.listener`.
+
+    def visit_heartbeat(self) -> Heartbeat:
+        """The heartbeat that a visiting manager takes home."""
+        return self._heartbeat()
+
+    def visit_reply(self, reply: HeartbeatReply) -> None:
+        """The manager's answer to the heartbeat that it took."""
+        now = time.time()
+        self._seen.last_attempt = now
+        self._succeeded(self._session.replied(reply, now, now), "visit", "")
+        self._wake.set()
+
+    def wake(self) -> None:
+        """Heartbeat now."""
+        self._wake.set()
+
+    async def visit_renewal(self, begin: VisitBegin) -> VisitOffer:
+        """A manager that visits an activated agent may bring it a new certificate."""
+        return await self._renewer.offer(begin, self._state, self._inventory())
+
+    async def visit_renewed(self, activation: Activation) -> None:
+        """The certificate of that visit."""
+        from plimsoll.agent.listener import VisitError
+
+        ca = self._home.read("ca.pem")
+        try:
+            state = await self._renewer.accept(activation, self._state)
+        except RenewalError as error:
+            raise VisitError(str(error), error.failure.reason, 400) from None
+        await self._follow(state, ca)
+
+    async def _beat(self) -> None:
+        await self._sleep(self._session.delay)
+        while True:
+            self._wake.clear()
+            if await self._renew() and self._calls:
+                await self._exchange()
+            if await self._ports.settle(self._session.policy):
+                self._session.want_inventory()
+            self._ports.log_refusals()
+            wait = self._session.delay if self._calls else UNVISITED_CHECK
+            self._seen.next_attempt = time.time() + wait
+            self._remember()
+            if self._say_ready is not None:
+                self._say_ready(self._ready_line())
+                self._say_ready = None
+            if not self._orders:
+                await self._sleep(wait)
+
+    @property
+    def _calls(self) -> bool:
+        return self._session.heartbeats and self._managers.known
+
+    async def _sleep(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+
+    async def _exchange(self) -> None:
+        sent = self._seen.last_attempt = time.time()
+        try:
+            beat = self._heartbeat()
+            link = self._managers.link()
+            reply = await in_thread(exchange, link, HEARTBEAT, beat, HeartbeatReply)
+            effects = self._session.replied(reply, sent, time.time())
+        except ChannelError as error:
+            self._failed(error.failure)
+            return
+        except OSError as error:
+            # A full disk: nothing was acknowledged, so the manager will say everything again.
+            self._failed(Failure("disk", f"cannot write to {self._home.path} ({error}): nothing was acknowledged"))
+            return
+        self._succeeded(effects, f"{link.host}:{link.port}", str(link.version or ""))
+        if self._session.delay > KEEP_ALIVE_BELOW:
+            link.close()
+
+    def _heartbeat(self) -> Heartbeat:
+        return self._session.heartbeat(time.time(), self._inventory(), self._ports.report())
+
+    def _inventory(self) -> Inventory:
+        listening = "4118" in self._ports.listening
+        return inventories.inventory_of(self._state, self._facts, listening=listening)
+
+    def _succeeded(self, effects: list[Effect], manager: str, negotiated: str) -> None:
+        seen = self._seen
+        if seen.reason:
+            _log.info("in contact with %s again", manager)
+        seen.last_success, seen.manager, seen.negotiated = time.time(), manager, negotiated
+        seen.reason = seen.message = ""
+        seen.clock_skew = round(self._session.skew, 1)
+        for effect in effects:
+            if isinstance(effect, PolicyApplied):
+                _log.info("policy %s generation %d applied", effect.policy.name, effect.policy.generation)
+                self._ports.apply(effect.policy)
+            elif effect.command not in self._orders:
+                self._orders.append(effect.command)
+
+    def _failed(self, failure: Failure) -> None:
+        seen = self._seen
+        if failure.reason == "certificate" and "expired" in failure.message:
+            self._renewer.rejected_as_expired()
+        try:
+            self._session.failed(failure, time.time())
+        except OSError as error:
+            _log.error("cannot write to %s (%s)", self._home.path, error)
+        if failure.message != seen.message:
+            _log.error("%s", failure.message)
+        _log.debug("next attempt in %.1f s", self._session.delay)
+        seen.reason, seen.message = failure.reason, failure.message
+        self._managers.next()
+
+    async def _renew(self) -> bool:
+        """Renews if it is due or ordered. Returns whether a heartbeat has a chance now."""
+        now = time.time() + self._session.skew
+        expired = self._renewer.expired(now)
+        if not (self._orders or expired or self._renewer.due(now)) or not self._managers.known:
+            return True
+        order = self._orders.pop(0) if self._orders else None
+        ca = self._home.read("ca.pem")
+        try:
+            state = await self._renewer.renew(self._state, now)
+        except RenewalError as error:
+            self._renewer.postpone(now)
+            if order is not None:
+                self._session.finish(order, ok=False, text=str(error))
+            if expired:
+                self._failed(_explained(error.failure))
+            else:
+                _log.warning("%s; the certificate that we have is still good", error)
+            return not expired
+        await self._follow(state, ca)
+        if order is not None:
+            self._session.finish(order, ok=True)
+        return True
+
+    async def _follow(self, state: AgentState, old_ca: bytes | None) -> None:
+        """Shows the new identity everywhere."""
+        self._state = state
+        self._managers.forget()
+        await self._ports.renewed(self._home.read("ca.pem") != old_ca, self._session.policy)
+
+    def _remember(self) -> None:
+        self._seen.listening = self._ports.listening
+        try:
+            self._home.save_run_state(self._seen)
+        except OSError as error:
+            _log.error("cannot write to %s (%s)", self._home.path, error)
+
+    def _ready_line(self) -> str:
+        ports = "".join(f" {name}={port}" for name, port in self._ports.listening.items())
+        report = self._ports.report()
+        floor = f" floor={report.floor}" if report is not None else ""
+        how = self._seen.reason or ("ok" if self._calls else "waits for visits")
+        return f"ready computer={self._state.computer} kind={self._state.kind.value} heartbeat={how}{ports}{floor}"
+
+
+def _explained(failure: Failure) -> Failure:
+    if failure.reason == REFUSED_BY_FLOOR or not failure.refused:
+        return failure
+    message = f"this agent's certificate has expired, and it could not come back by its old key: {failure.message}"
+    return dataclasses.replace(failure, message=message)
+
+
+def _take_over(home: Home, state: AgentState) -> None:
+    """An upgrade: the home is ours from now on, and keeps what it held (R7)."""
+    if state.software != RELEASE:
+        _log.info("taking over a home of release %s; what it holds is kept", state.software or "unknown")
+        state.software = RELEASE
+        home.save_state(state)
