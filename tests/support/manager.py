@@ -171,11 +171,22 @@ def peer(
     kind: str = "agent",
     address: str | None = None,
     interval: float = 1.0,
+    token: str | None = None,
     more: Sequence[str] = (),
 ) -> Iterator[Service]:
     """A simulated peer of that release in a process of its own, after its first heartbeat."""
     command = [BIN / "python", "-m", "plimsoll.testing.peer", "--home", home, "--manager", on.url]
-    command += ["--token", on.token, "--version", version, "--kind", kind, "--interval", str(interval), *more]
+    command += [
+        "--token",
+        token or on.new_token(1),
+        "--version",
+        version,
+        "--kind",
+        kind,
+        "--interval",
+        str(interval),
+        *more,
+    ]
     if address is not None:
         command += ["--address", address]
     with service(command) as started:

@@ -60,6 +60,7 @@ class PeerSpec:
     address: str | None = None
     guards: tuple[str, ...] = ()
     relay_port: int = 4122
+    listen_port: int = 4118
     interval: float | None = None
     keep_alive: bool = False
     events: bool = False

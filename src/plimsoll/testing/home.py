@@ -57,6 +57,7 @@ class PeerHome:
             "hostname": spec.name,
             "guards": list(spec.guards),
             "listen_address": spec.address or "127.0.0.1",
+            "listen_port": spec.listen_port,
             "relay_port": spec.relay_port,
             "local_address": spec.address or "",
             "not_before": certificate.not_valid_before_utc.timestamp(),

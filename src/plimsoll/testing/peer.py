@@ -54,6 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--interval", type=float, default=None, help="seconds between heartbeats")
     parser.add_argument("--address", default=None, help="its own address in 127.0.0.0/8")
     parser.add_argument("--relay-port", type=int, default=4122)
+    parser.add_argument("--listen-port", type=int, default=4118, help="for the agent that takes the identity over")
     given = parser.parse_args(arguments)
     spec = PeerSpec(
         name=given.name or given.home.name,
@@ -62,6 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         address=given.address,
         guards=tuple(name for name in given.guards.split(",") if name),
         relay_port=given.relay_port,
+        listen_port=given.listen_port,
         interval=given.interval,
         newest=given.speaks,
     )

@@ -1,10 +1,8 @@
-"""A stand-in for the manager's 4120: real TLS, just enough of the messages, and a record of what arrived."""
+"""A stand-in for the manager's 4120: the real gate, just enough of the messages, and a record of what arrived."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,12 +18,18 @@ from plimsoll.messages import (
     Command,
     Heartbeat,
     HeartbeatReply,
+    Kind,
     Policy,
 )
 from plimsoll.messages.token import ActivationToken
+from plimsoll.net.board import FloorBoard
+from plimsoll.net.contexts import ServerContexts, ServerIdentity
+from plimsoll.net.gate import Gate
+from plimsoll.net.http import HttpProtocol, Request, Response
+from plimsoll.net.sightings import SightingLog
 from plimsoll.testing.certificates import TestAuthority
-
-VERSIONS = {"TLSv1": ssl.TLSVersion.TLSv1, "TLSv1.2": ssl.TLSVersion.TLSv1_2}
+from plimsoll.tls.floors import FloorSnapshot, Point
+from plimsoll.tls.versions import Version
 
 
 @dataclass
@@ -33,7 +37,7 @@ class StandIn:
     """What a test looks at and what it sets: `commands` are handed out until they are acknowledged."""
 
     authority: TestAuthority
-    context: ssl.SSLContext
+    board: FloorBoard
     port: int = 0
     activations: dict[str, ActivationRequest] = field(default_factory=dict)
     heartbeats: list[tuple[str, str, Heartbeat]] = field(default_factory=list)
@@ -47,53 +51,39 @@ class StandIn:
     def token(self) -> str:
         return str(ActivationToken("1", "secret", self.authority.pin))
 
-    def set_floor(self, name: str) -> None:
-        self.context.minimum_version = VERSIONS[name]
+    def set_floor(self, floor: Version) -> None:
+        self.board.publish(FloorSnapshot(self.board.snapshot.generation + 1, {Point.HEARTBEAT: floor}))
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
-            while True:
-                head = (await reader.readuntil(b"\r\n\r\n")).decode()
-                length = next(int(line[15:]) for line in head.split("\r\n") if line.startswith("Content-Length:"))
-                body = await reader.readexactly(length)
-                tls = writer.get_extra_info("ssl_object")
-                answer = self._answer(head.split(" ")[1], body, tls, writer.get_extra_info("peername")[0])
-                head = f"HTTP/1.1 {self.status} X\r\nContent-Length: {len(answer)}\r\n\r\n"
-                writer.write(head.encode() + answer)
-                await writer.drain()
-                if self.close_after_answer:
-                    break
-        writer.close()
-
-    def _answer(self, path: str, body: bytes, tls: ssl.SSLObject, address: str) -> bytes:
-        self.addresses.add(address)
+    def answer(self, request: Request) -> Response:
+        self.addresses.add(request.connection.address)
+        headers = {"connection": "close"} if self.close_after_answer else {}
         if self.status != 200:
-            return b'{"message":"not now"}'
-        if path == ACTIVATE:
-            return self._activate(msgspec.json.decode(body, type=ActivationRequest))
-        message = msgspec.json.decode(body, type=Heartbeat)
-        certificate = tls.getpeercert() or {}
-        names = certificate["subjectAltName"]
-        self.heartbeats.append((str(names[0][1]), str(tls.version()), message))
+            return Response(self.status, b'{"message":"not now"}')
+        if request.path == ACTIVATE:
+            return Response(body=self._activate(msgspec.json.decode(request.body, type=ActivationRequest)))
+        message = msgspec.json.decode(request.body, type=Heartbeat)
+        identity = request.connection.identity
+        assert identity is not None
+        self.heartbeats.append((identity.id, request.connection.version.value, message))
         acknowledged = [ack.command for ack in message.acks]
         self.commands = [command for command in self.commands if command.id not in acknowledged]
-        return msgspec.json.encode(
-            HeartbeatReply(
-                capability=CAPABILITY,
-                manager_time=0.0,
-                next_seconds=self.next_seconds,
-                commands=self.commands,
-                stored_acks=acknowledged,
-                stored_event=max((event.sequence for event in message.events), default=0),
-            )
+        reply = HeartbeatReply(
+            capability=CAPABILITY,
+            manager_time=0.0,
+            next_seconds=self.next_seconds,
+            commands=self.commands,
+            stored_acks=acknowledged,
+            stored_event=max((event.sequence for event in message.events), default=0),
         )
+        return Response(body=msgspec.json.encode(reply), headers=headers)
 
     def _activate(self, request: ActivationRequest) -> bytes:
         name = request.inventory.hostname
         self.activations[name] = request
         csr = x509.load_pem_x509_csr(request.csr.encode())
+        role = "relay" if request.inventory.kind is Kind.RELAY else "agent"
         # Only the public half is needed: the leaf is signed by the authority.
-        leaf = self.authority.leaf("agent", name, key=csr)  # type: ignore[arg-type]  # has public_key(), as a key has
+        leaf = self.authority.leaf(role, name, key=csr)  # type: ignore[arg-type]  # has public_key(), as a key has
         return msgspec.json.encode(
             Activation(
                 capability=CAPABILITY,
@@ -112,19 +102,20 @@ async def stand_in(folder: Path) -> AsyncIterator[StandIn]:
     """A stand-in that listens on a free port and admits TLS 1.0 and newer."""
     authority = TestAuthority()
     certificate, key = authority.leaf("manager", "m").write(folder, "manager")
-    (folder / "manager-ca.pem").write_bytes(authority.pem)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.set_ciphers("ALL:@SECLEVEL=0")
-    context.load_cert_chain(certificate, key)
-    context.load_verify_locations(folder / "manager-ca.pem")
-    context.verify_mode = ssl.CERT_OPTIONAL
-    made = StandIn(authority, context)
-    made.set_floor("TLSv1")
-    server = await asyncio.start_server(made.serve, "127.0.0.1", 0, ssl=context)
-    made.port = server.sockets[0].getsockname()[1]
+    ca = folder / "manager-ca.pem"
+    ca.write_bytes(authority.pem)
+    board = FloorBoard(FloorSnapshot(1, {Point.HEARTBEAT: Version.TLS1_0}))
+    made = StandIn(authority, board)
+    gate = Gate(
+        Point.HEARTBEAT,
+        ServerContexts([ServerIdentity(str(certificate), str(key))], client_ca=str(ca)),
+        board,
+        SightingLog(),
+        lambda connection: HttpProtocol(made.answer, connection),
+    )
+    await gate.start("127.0.0.1", 0)
+    made.port = gate.port
     try:
         yield made
     finally:
-        server.close()
-        await server.wait_closed()
-        await asyncio.sleep(0.05)  # connections that the peers just closed are noticed before the loop ends
+        await gate.stop()

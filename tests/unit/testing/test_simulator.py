@@ -71,7 +71,7 @@ def test_a_small_fleet_through_a_raise(tmp_path: Path) -> None:
                 )
             )
             await asyncio.sleep(2.2)
-            manager.set_floor("TLSv1.2")
+            manager.set_floor(Version.TLS1_2)
             report = await task
             assert report.activated == 20
             assert set(report.refused) == {f"sim-old{n:05d}" for n in range(5)}
