@@ -1,0 +1,226 @@
+"""The way from a command to a manager: one of three doors, all with the same REST paths.
+
+`--home` wins. Else `PLIMSOLL_URL` (with `PLIMSOLL_API_KEY` and `PLIMSOLL_CA`) names a manager elsewhere. Else the
+home of this computer is used: by its local socket where the manager runs, in process and under the home's lock where
+it is stopped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import socket
+import ssl
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+
+from plimsoll.cli._errors import BlockedError, Code, CommandError
+
+DEFAULT_HOME = Path("/opt/plimsoll")
+TIMEOUT = httpx.Timeout(60.0, connect=10.0)
+
+_CODES = {
+    400: Code.USAGE,
+    404: Code.USAGE,
+    422: Code.USAGE,
+    401: Code.REFUSED,
+    403: Code.REFUSED,
+    503: Code.UNREACHABLE,
+}
+
+
+class Client:
+    """Speaks REST with one manager and turns its refusals into errors with an exit code."""
+
+    def __init__(self, http: httpx.Client, where: str) -> None:
+        self._http = http
+        self.where = where
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._http.close()
+
+    def get(self, path: str, **query: object) -> Any:
+        return self._ask("GET", path, params=_present(query))
+
+    def post(self, path: str, body: Mapping[str, object] | None = None) -> Any:
+        return self._ask("POST", path, json={} if body is None else dict(body))
+
+    def delete(self, path: str) -> Any:
+        return self._ask("DELETE", path)
+
+    def lines(self, path: str, **query: object) -> Iterator[str]:
+        """The lines of an answer that does not end by itself."""
+        with self._reaching(), self._http.stream("GET", path, params=_present(query), timeout=None) as response:
+            if response.status_code >= 400:
+                response.read()
+                _refuse(response)
+            yield from response.iter_lines()
+
+    def _ask(self, method: str, path: str, **options: Any) -> Any:
+        with self._reaching():
+            response = self._http.request(method, path, **options)
+        if response.status_code >= 400:
+            _refuse(response)
+        if not response.content:
+            return {}
+        try:
+            return response.json()
+        except ValueError:
+            raise CommandError(f"{self.where} did not answer with JSON: is it a Plimsoll manager?") from None
+
+    @contextlib.contextmanager
+    def _reaching(self) -> Iterator[None]:
+        try:
+            yield
+        except httpx.HTTPError as error:
+            cause = _reason(error)
+            raise CommandError(f"{self.where} was not reached: {cause}", Code.UNREACHABLE) from error
+
+
+def _present(query: Mapping[str, object]) -> dict[str, str]:
+    return {name: str(value) for name, value in query.items() if value is not None}
+
+
+def _reason(error: Exception) -> str:
+    text = str(error) or type(error).__name__
+    if "CERTIFICATE_VERIFY_FAILED" in text:
+        return f"its certificate was not accepted ({text}); PLIMSOLL_CA must name the manager's ca.pem"
+    return text
+
+
+def _refuse(response: httpx.Response) -> None:
+    details: dict[str, Any] = {}
+    with contextlib.suppress(ValueError):
+        answer = response.json()
+        if isinstance(answer, dict):
+            details = answer
+    if response.status_code == 409 and "blockers" in details:
+        raise BlockedError(details)
+    message = str(details.get("message") or details.get("detail") or f"HTTP status {response.status_code}")
+    raise CommandError(message, _CODES.get(response.status_code, Code.FAILED))
+
+
+class _InProcess(httpx.BaseTransport):
+    """Runs the manager's application in this process, for a home whose manager is stopped."""
+
+    def __init__(self, app: Any, leave: contextlib.ExitStack) -> None:
+        self._runner = asyncio.Runner()
+        self._inner = httpx.ASGITransport(app, raise_app_exceptions=False)
+        self._leave = leave
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        return self._runner.run(self._handle(request))
+
+    async def _handle(self, request: httpx.Request) -> httpx.Response:
+        response = await self._inner.handle_async_request(request)
+        body = await response.aread()
+        return httpx.Response(response.status_code, headers=response.headers, content=body)
+
+    def close(self) -> None:
+        try:
+            self._runner.close()
+        finally:
+            self._leave.close()
+
+
+def in_process(app: Any, where: str, leave: contextlib.ExitStack | None = None) -> Client:
+    """A client of an ASGI application in this process."""
+    transport = _InProcess(app, leave or contextlib.ExitStack())
+    return Client(httpx.Client(transport=transport, base_url="http://localhost", timeout=TIMEOUT), where)
+
+
+def connect(home: Path | None, env: Mapping[str, str]) -> Client:
+    """The client for the manager that `--home` or the environment names."""
+    url = env.get("PLIMSOLL_URL")
+    if home is None and url:
+        return _remote(url, env)
+    return local(manager_home(home, env))
+
+
+def manager_home(home: Path | None, env: Mapping[str, str]) -> Path:
+    """The manager's home on this computer: the option, else PLIMSOLL_HOME, else the default."""
+    return home or Path(env.get("PLIMSOLL_HOME") or DEFAULT_HOME)
+
+
+def local(home: Path) -> Client:
+    """The manager of this home, running or stopped."""
+    if not (home / "configuration.properties").exists():
+        raise CommandError(
+            f"no manager home at {home}; name one with --home or PLIMSOLL_HOME, make one with 'plimsoll manager init', "
+            "or set PLIMSOLL_URL for a manager on another computer",
+            Code.UNREACHABLE,
+        )
+    path = home / "run" / "manager.sock"
+    if _answers(path):
+        transport = httpx.HTTPTransport(uds=_short(path))
+        http = httpx.Client(transport=transport, base_url="http://localhost", timeout=TIMEOUT)
+        return Client(http, f"the manager at {home}")
+    return _stopped(home)
+
+
+def _stopped(home: Path) -> Client:
+    from plimsoll.manager import app
+
+    leave = contextlib.ExitStack()
+    try:
+        application = leave.enter_context(app.in_process(home))
+    except Exception as error:
+        leave.close()
+        raise CommandError(f"the stopped home {home} was not opened: {error}", Code.UNREACHABLE) from error
+    return in_process(application, f"the stopped home {home}", leave)
+
+
+def _answers(path: Path) -> bool:
+    """Whether a manager listens there; a socket that a killed manager left behind does not count."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.settimeout(5)
+            probe.connect(_short(path))
+        except PermissionError as error:
+            raise CommandError(f"{path} belongs to another user: {error.strerror}", Code.REFUSED) from error
+        except OSError:
+            return False
+    return True
+
+
+def _short(path: Path) -> str:
+    """The socket's path, relative where that is shorter: a socket's name has room for about 100 bytes."""
+    full = str(path.absolute())
+    return min(full, os.path.relpath(full), key=len)
+
+
+def _remote(url: str, env: Mapping[str, str]) -> Client:
+    key = env.get("PLIMSOLL_API_KEY")
+    if not key:
+        raise CommandError("PLIMSOLL_URL is set, so PLIMSOLL_API_KEY must be too", Code.USAGE)
+    if not url.startswith("https://"):
+        raise CommandError(f"PLIMSOLL_URL must begin with https://, not {url!r}", Code.USAGE)
+    try:
+        context = ssl.create_default_context(cafile=env.get("PLIMSOLL_CA") or None)
+    except OSError as error:
+        raise CommandError(f"PLIMSOLL_CA {env.get('PLIMSOLL_CA')} was not read: {error}", Code.USAGE) from error
+    # A command never goes below 1.2 as a client, whatever the manager's floor.
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    http = httpx.Client(
+        base_url=url, verify=context, timeout=TIMEOUT, headers={"api-secret-key": key, "accept": "application/json"}
+    )
+    return Client(http, url)
+
+
+def body_of(text: str) -> Any:
+    """JSON from a line of a stream, or the text itself."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

@@ -1,0 +1,269 @@
+"""The story: from early TLS allowed to TLS 1.2 enforced and back, each claim with the handshake that shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+from plimsoll.cli._demo.cast import GROUPS, MANAGER_ADDRESS, Computer
+from plimsoll.cli._demo.processes import DemoError
+from plimsoll.cli._demo.stage import Asked, Stage
+from plimsoll.cli._demo.telling import Teller
+from plimsoll.cli._errors import Code
+from plimsoll.net.probe import ProbeResult, probe
+from plimsoll.tls.alerts import Alert
+from plimsoll.tls.versions import FLOORS, Version
+
+STEPS = 8
+EARLY, ENFORCED = Version.TLS1_0, Version.TLS1_2
+
+
+class Story:
+    """One run on one stage. `play` tells it all; what was not proved stays in the teller's claims."""
+
+    def __init__(self, stage: Stage, teller: Teller) -> None:
+        self._stage = stage
+        self._tell = teller
+        #: The newest version that each computer speaks; the old ones change when they are replaced.
+        self._newest = {one.name: "TLSv1" if one.old else "TLSv1.3" for one in stage.cast.computers}
+
+    def play(self) -> None:
+        stage, tell = self._stage, self._tell
+        with tell.step("A manager with early TLS allowed, as an old deployment has it"):
+            self._set_up()
+        with tell.step("Two relays, three agents at 12.0, two agents at 9.6 and a 9.5 appliance join"):
+            stage.start_computers()
+            stage.send_policies(GROUPS)
+            tell.talk(f"{len(stage.cast.computers)} computers joined, and hold the policy that was sent")
+        with tell.step("Who talks to whom, with early TLS allowed"):
+            self._picture("Early TLS allowed (R19, second picture)", EARLY)
+        with tell.step("Raising the floor to TLS 1.2 is refused, with the names"):
+            self._refused_raise()
+        with tell.step("The old ones are replaced by 12.0"):
+            self._replace()
+        with tell.step("The floor is raised, and the policies are sent"):
+            self._raise()
+        with tell.step("Who talks to whom, with TLS 1.2 enforced; every port probed at each version"):
+            self._picture("TLS 1.2 enforced (R19, first picture)", ENFORCED)
+            self._probe_all(ENFORCED)
+        with tell.step("And back: early TLS is allowed again"):
+            self._lower()
+
+    def _set_up(self) -> None:
+        stage, tell = self._stage, self._tell
+        stage.make_manager()
+        stage.start_manager()
+        stage.prepare(GROUPS)
+        shown = stage.dsm_c("ShowValue").out
+        tell.talk(f"$ dsm_c -action settlsprotocol -MinimumTLSProtocol ShowValue -> {shown}")
+        tell.talk(f"4119 (GUI, REST) is port {stage.cast.gui_port}, 4120 (heartbeat) is {stage.cast.heartbeat_port}")
+        tell.claim(
+            "dsm_c says what the manager's ports do",
+            f"ShowValue is {shown}, and both ports answer from {EARLY} on",
+            shown == EARLY.value and all(self._lowest(*address) is EARLY for address in self._manager_ports().values()),
+        )
+
+    # who talks to whom
+
+    def _picture(self, title: str, floor: Version) -> None:
+        """Heartbeats as the manager saw them, programs and relay clients as they were answered; one row each."""
+        stage = self._stage
+        with ThreadPoolExecutor(3) as pool:
+            programs = pool.map(stage.ask_manager, stage.cast.programs)
+            clients = [one for one in stage.cast.computers if one.role != "relay"]
+            relays = pool.map(lambda one: stage.ask_relay(one, stage.relay_of(one), self._newest[one.name]), clients)
+            asked_manager, asked_relay = list(programs), list(relays)
+        view = stage.heard_since(stage.now())
+        rows: list[tuple[str, str, int, str, str]] = []
+        for one in stage.cast.computers:
+            known = view[one.name]
+            who = f"{one.name} ({known['kind']} {known['agentVersion']})"
+            version = known["tls"]["negotiated"]
+            rows.append((who, "manager", stage.cast.heartbeat_port, version or "-", "its last heartbeat's handshake"))
+            self._claim_talks(who, "the manager", version or "", self._newest[one.name], floor)
+        for one, asked in zip(clients, asked_relay, strict=True):
+            relay = stage.relay_of(one)
+            who = f"{one.name} ({one.role} {view[one.name]['agentVersion']})"
+            rows.append((who, relay.name, relay.relay_port, asked.version or "-", _said(asked)))
+            self._claim_talks(who, relay.name, asked.version, self._newest[one.name], floor, asked)
+        for program, asked in zip(stage.cast.programs, asked_manager, strict=True):
+            who = f"{program.name} (API client)"
+            rows.append((who, "manager", stage.cast.gui_port, asked.version or "-", _said(asked)))
+            self._claim_talks(who, "the manager's API", asked.version, program.newest, floor, asked)
+        self._tell.table(title, ("From", "To", "Port", "Version", "Seen"), rows)
+
+    def _claim_talks(
+        self, who: str, to: str, version: str, newest: str, floor: Version, asked: Asked | None = None
+    ) -> None:
+        """What must be so at that floor: the newest version that both speak (R2), or a refusal that says why."""
+        speaks = Version.parse_floor(newest)
+        if speaks >= floor:
+            expected = min(speaks, Version.TLS1_3)
+            seen = version or (asked.detail if asked else "no handshake")
+            self._tell.claim(f"{who} talks to {to} with {expected}", f"settled on {seen}", version == expected.value)
+            return
+        refused = asked is not None and asked.refused
+        seen = f"alert {asked.detail}" if asked is not None and not asked.version else f"settled on {version}"
+        self._tell.claim(f"{who} is refused by {to}, and is told why", seen, refused)
+
+    # the raise
+
+    def _refused_raise(self) -> None:
+        stage, tell = self._stage, self._tell
+        done = stage.dsm_c("TLSv1.2", expect=(Code.OK, Code.BLOCKERS))
+        tell.talk("$ dsm_c -action settlsprotocol -MinimumTLSProtocol TLSv1.2")
+        for line in done.err.splitlines():
+            tell.talk(line)
+        names = [one.name for one in stage.cast.old]
+        missing = [name for name in names if name not in done.err]
+        tell.claim(
+            "the raise is refused, and names every old computer",
+            f"exit code {done.code}, named {', '.join(name for name in names if name not in missing)}",
+            done.code == Code.BLOCKERS and not missing,
+        )
+        preflight = stage.client.get("/api/tls/preflight", to="TLSv1.2")
+        affected = [str(one["who"]) for one in preflight["affected"]]
+        old = stage.cast.programs[-1].name
+        tell.claim(
+            "the old API client is listed as affected, and does not block",
+            f"affected: {', '.join(affected) or 'nobody'}",
+            any(old in name for name in affected) and not any(old in str(one["who"]) for one in preflight["blockers"]),
+        )
+        still = {name: self._lowest(*address) for name, address in self._manager_ports().items()}
+        tell.claim("nothing was changed by it", _floors(still), all(version is EARLY for version in still.values()))
+
+    def _replace(self) -> None:
+        stage, tell = self._stage, self._tell
+        since = stage.now()
+        stage.replace_old()
+        names = {one.name for one in stage.cast.old}
+        for name in names:
+            self._newest[name] = "TLSv1.3"
+
+        def replaced(name: str, one: dict[str, object]) -> bool:
+            last = one["lastAgentCommunication"]
+            return (
+                str(one["agentVersion"]).startswith("12.")
+                and isinstance(last, int)
+                and last / 1000 > since
+                and isinstance(one["tls"], dict)
+                and one["tls"]["negotiated"] == self._newest[name]
+            )
+
+        view = stage.until(
+            "the old computers come back as 12.0", lambda view: all(replaced(name, view[name]) for name in names)
+        )
+        for name in sorted(names):
+            one = view[name]
+            tell.claim(
+                f"{name} is {one['agentVersion']} now",
+                f"its heartbeat settled on {one['tls']['negotiated']}",
+                replaced(name, one),
+            )
+
+    def _raise(self) -> None:
+        stage, tell = self._stage, self._tell
+        done = stage.dsm_c("TLSv1.2", expect=(Code.OK, Code.BLOCKERS))
+        tell.talk(f"$ dsm_c -action settlsprotocol -MinimumTLSProtocol TLSv1.2 -> {done.out}")
+        if done.code != Code.OK:
+            raise DemoError("the raise was refused although the old computers are replaced", done.err.splitlines())
+        manager = {name: self._lowest(*address) for name, address in self._manager_ports().items()}
+        held = {relay.name: self._lowest(relay.address, relay.relay_port) for relay in stage.cast.relays}
+        tell.claim(
+            "the raise is in force on the manager at once",
+            _floors(manager),
+            done.out == ENFORCED.value and all(floor is ENFORCED for floor in manager.values()),
+        )
+        tell.claim(
+            "the relays keep what they hold until their policy is sent",
+            _floors(held),
+            all(floor is EARLY for floor in held.values()),
+        )
+        stage.send_policies(GROUPS)
+        held = {relay.name: self._lowest(relay.address, relay.relay_port) for relay in stage.cast.relays}
+        tell.claim(
+            "after Send Policy the relays enforce it too",
+            _floors(held),
+            all(floor is ENFORCED for floor in held.values()),
+        )
+
+    def _lower(self) -> None:
+        stage, tell = self._stage, self._tell
+        done = stage.dsm_c("TLSv1")
+        tell.talk(f"$ dsm_c -action settlsprotocol -MinimumTLSProtocol TLSv1 -> {done.out}")
+        stage.send_policies(GROUPS)
+        self._probe_all(EARLY)
+        old = stage.cast.programs[-1]
+        asked = stage.ask_manager(old)
+        tell.claim(
+            f"{old.name} (API client) is served again",
+            _said(asked) + (f", {asked.version}" if asked.version else ""),
+            asked.version == old.newest and asked.status == 200,
+        )
+
+    # probes
+
+    def _manager_ports(self) -> dict[str, tuple[str, int]]:
+        cast = self._stage.cast
+        return {"4120": (MANAGER_ADDRESS, cast.heartbeat_port), "4119": (MANAGER_ADDRESS, cast.gui_port)}
+
+    def _ports(self) -> dict[str, tuple[str, int]]:
+        """Every port of the fleet by what it is: the manager's two, each relay's 4122, each computer's 4118."""
+        cast = self._stage.cast
+        ports = {f"manager {name}": address for name, address in self._manager_ports().items()}
+        ports |= {f"{relay.name} 4122": (relay.address, relay.relay_port) for relay in cast.relays}
+        ports |= {f"{one.name} 4118": (one.address, one.listen_port) for one in self._listening(cast.computers)}
+        return ports
+
+    def _listening(self, computers: Iterable[Computer]) -> list[Computer]:
+        """Those whose agent is real, and so listens on 4118: after the replacement, all."""
+        return [one for one in computers if self._newest[one.name] != "TLSv1"]
+
+    def _lowest(self, host: str, port: int) -> Version | None:
+        """The lowest version that the port accepts, by handshake; None where it accepts none."""
+        results = probe(host, port, FLOORS, 10.0)
+        return next((version for version in FLOORS if results[version].accepted), None)
+
+    def _probe_all(self, floor: Version) -> None:
+        """One handshake for each port and version: accepted from the floor on, refused with an alert below."""
+        ports = self._ports()
+        with ThreadPoolExecutor(3) as pool:
+            results = dict(
+                zip(ports, pool.map(lambda at: probe(at[0], at[1], FLOORS, 10.0), ports.values()), strict=True)
+            )
+        rows = []
+        for name, by_version in results.items():
+            host, port = ports[name]
+            rows.append((name, f"{host}:{port}", *(_probed(by_version[version]) for version in FLOORS)))
+            accepted = [version for version in FLOORS if by_version[version].accepted]
+            refused = [version for version in FLOORS if by_version[version].alert is Alert.PROTOCOL_VERSION]
+            self._tell.claim(
+                f"{name} accepts {floor} and newer only",
+                f"accepted {_names(accepted)}; refused with alert 70 {_names(refused)}",
+                accepted == [v for v in FLOORS if v >= floor] and refused == [v for v in FLOORS if v < floor],
+            )
+        self._tell.table(
+            f"Every port probed at each version (floor {floor})", ("Port", "At", *(v.label for v in FLOORS)), rows
+        )
+
+
+def _said(asked: Asked) -> str:
+    if asked.refused:
+        return f"refused by the floor: alert {asked.detail}"
+    if asked.reason:
+        return f"{asked.reason}: {asked.detail}"
+    return f"answered with {asked.status}"
+
+
+def _floors(seen: dict[str, Version | None]) -> str:
+    return ", ".join(f"{name} accepts {version or 'nothing'} and newer" for name, version in seen.items())
+
+
+def _names(versions: list[Version]) -> str:
+    return ", ".join(version.label for version in versions) or "none"
+
+
+def _probed(result: ProbeResult) -> str:
+    if result.accepted:
+        return result.suite
+    return f"refused, alert {result.alert}" if result.alert else result.reason

@@ -1,0 +1,106 @@
+"""How a preflight's findings read: one block a part, with what an administrator needs to act."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from plimsoll.cli._errors import BlockedError, Code
+from plimsoll.cli._output import Output, when
+
+Finding = Mapping[str, Any]
+
+
+def headline(finding: Finding) -> str:
+    """Name, kind and version, address and last sighting on one line."""
+    parts = [str(finding.get("who") or finding.get("id"))]
+    kind = str(finding.get("kind") or "part")
+    version = finding.get("version")
+    parts.append(f"({kind} {version})" if version else f"({kind})")
+    address = finding.get("address")
+    if address:
+        parts.append(f"at {address}")
+    seen = finding.get("last_seen")
+    parts.append(f"last seen {when(seen)}" if seen else "never seen")
+    point = finding.get("point")
+    if point:
+        parts.append(f"on {point}")
+    return " ".join(parts)
+
+
+def lines(finding: Finding) -> list[str]:
+    """The headline, and below it reason and remedy."""
+    certainty = finding.get("certainty")
+    known = f" [{certainty}]" if certainty else ""
+    text = [headline(finding), f"    reason: {finding.get('reason', '')}{known}"]
+    if finding.get("evidence"):
+        text.append(f"    evidence: {finding['evidence']}")
+    if finding.get("remedy"):
+        text.append(f"    remedy: {finding['remedy']}")
+    return text
+
+
+def counted(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
+
+
+def refusal(output: Output, error: BlockedError, hint: str) -> None:
+    """A refused raise on standard error: every blocker by name, then who else would be affected, then the way on."""
+    blockers: Sequence[Finding] = error.details.get("blockers", ())
+    affected: Sequence[Finding] = error.details.get("affected", ())
+    output.say(error.message)
+    for finding in blockers:
+        _detail(output, finding)
+    if affected:
+        output.say(f"{counted(len(affected), 'program', 'programs')} would be affected too (this does not block):")
+        for finding in affected:
+            _detail(output, finding)
+    output.say(hint)
+
+
+def warn_affected(output: Output, preflight: Mapping[str, Any] | None) -> None:
+    """After a raise that went through: which programs it cut off, and which parts, if it was forced."""
+    if not preflight:
+        return
+    for name, what in (("blockers", "cut off by force:"), ("affected", "programs that can no longer connect:")):
+        findings: Sequence[Finding] = preflight.get(name) or ()
+        if findings:
+            output.say(what)
+            for finding in findings:
+                _detail(output, finding)
+
+
+def _detail(output: Output, finding: Finding) -> None:
+    for text in lines(finding):
+        output.detail(text)
+
+
+def report(output: Output, preflight: Mapping[str, Any]) -> Code:
+    """A preflight as a result, and the exit code it means."""
+    blockers: Sequence[Finding] = preflight.get("blockers") or ()
+    affected: Sequence[Finding] = preflight.get("affected") or ()
+    noted: Sequence[Finding] = preflight.get("noted") or ()
+    points = ", ".join(str(point) for point in preflight.get("points") or ())
+    output.line(f"to {preflight.get('to')} on {points}: {verdict(len(blockers), len(affected))}")
+    output.line(f"{preflight.get('judged', 0)} parts and programs judged")
+    for title, findings in (("blockers", blockers), ("affected", affected), ("noted", noted)):
+        if findings:
+            output.line(f"{title}:")
+            for finding in findings:
+                for text in lines(finding):
+                    output.line(f"  {text}")
+    return exit_code(preflight)
+
+
+def verdict(blockers: int, affected: int) -> str:
+    if blockers:
+        return counted(blockers, "blocker", "blockers")
+    if affected:
+        return f"no blocker, {counted(affected, 'program', 'programs')} affected"
+    return "clear"
+
+
+def exit_code(preflight: Mapping[str, Any]) -> Code:
+    if preflight.get("blockers"):
+        return Code.BLOCKERS
+    return Code.AFFECTED if preflight.get("affected") else Code.OK

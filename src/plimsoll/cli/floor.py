@@ -1,0 +1,128 @@
+"""plimsoll floor: the floor of each point, how it became so, and how to change it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from plimsoll.cli import _findings
+from plimsoll.cli._errors import BlockedError
+from plimsoll.cli._output import Output, when
+from plimsoll.cli._session import Home, Json, group, session
+
+app = group("The floor: the lowest TLS version that each point accepts.")
+
+
+@app.command("show")
+def show(context: typer.Context, home: Home = None, as_json: Json = False) -> None:
+    """Each point with its floor and what it serves, drift of the file, and policies that wait to be sent."""
+    used = session(context)
+    with used.client(home) as client:
+        data = client.get("/api/tls/floors")
+        if not as_json:
+            sources = _sources(client.get("/api/tls/floors/history", limit=500)["history"])
+    if as_json:
+        used.output.json(data)
+        return
+    rows = [
+        (
+            floor["point"],
+            floor["port"],
+            floor["floor"],
+            floor["serves"],
+            sources.get(floor["point"]),
+            floor["policies_pending"],
+        )
+        for floor in data["floors"]
+    ]
+    used.output.table(("POINT", "PORT", "FLOOR", "SERVES", "SET", "POLICIES PENDING"), rows)
+    for floor in data["floors"]:
+        for other in floor["overrides"]:
+            used.output.say(f"policy {other['policy']} has its own floor at {floor['point']}: {other['floor']}")
+    if data["drift"]:
+        used.output.say(data["drift"]["message"])
+
+
+def _sources(history: list[dict[str, Any]]) -> dict[str, str]:
+    """How each point came by its floor: the newest entry of its history."""
+    sources: dict[str, str] = {}
+    for entry in history:
+        how = "by force" if entry["forced"] else entry["cause"]
+        sources.setdefault(entry["point"], f"{how}, {entry['who']}, {when(entry['time'])}")
+    return sources
+
+
+@app.command("set")
+def set_floor(
+    context: typer.Context,
+    version: Annotated[str, typer.Argument(metavar="VERSION", help="TLSv1, TLSv1.1, TLSv1.2 or TLSv1.3.")],
+    point: Annotated[str, typer.Option(help="heartbeat, gui, relay, agent or all.")] = "all",
+    force: Annotated[bool, typer.Option("--force", help="Raise although parts would be cut off; needs --reason.")] = (
+        False
+    ),
+    reason: Annotated[str | None, typer.Option(help="Why; kept in the history.")] = None,
+    home: Home = None,
+    as_json: Json = False,
+) -> int:
+    """Set the floor; a raise that would cut parts off is refused, with their names (exit code 3)."""
+    used = session(context)
+    body = {"point": point, "floor": version, "force": force, "reason": reason}
+    try:
+        with used.client(home) as client:
+            data = client.post("/api/tls/floors", body)
+    except BlockedError as error:
+        if as_json:
+            used.output.json(error.details)
+        _findings.refusal(used.output, error, 'nothing was changed; to raise anyway: --force --reason "…"')
+        return error.code
+    _findings.warn_affected(used.output, data.get("preflight"))
+    if as_json:
+        used.output.json(data)
+    else:
+        _changed(used.output, data)
+    return 0
+
+
+def _changed(output: Output, data: dict[str, Any]) -> None:
+    for change in data["changed"]:
+        output.line(f"{change['point']}: {change['from']} -> {change['to']}")
+    if not data["changed"]:
+        output.line("unchanged")
+    for warning in data["warnings"]:
+        output.say(warning)
+    pending = data["policies_pending"]
+    if pending:
+        waits = "policy waits" if pending == 1 else "policies wait"
+        output.say(f"{pending} {waits} to be sent: 'plimsoll send-policy --all', or --relay-group, or --computer")
+
+
+@app.command("history")
+def history(
+    context: typer.Context,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many, newest first.")] = 50,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Who changed a floor, when, from what to what, and why."""
+    used = session(context)
+    with used.client(home) as client:
+        data = client.get("/api/tls/floors/history", limit=limit)
+    if as_json:
+        used.output.json(data)
+        return
+    rows = [
+        (
+            when(entry["time"]),
+            entry["who"],
+            entry["via"],
+            entry["point"],
+            entry["from"],
+            entry["to"],
+            f"{entry['cause']}, forced" if entry["forced"] else entry["cause"],
+            entry["reason"],
+            entry["named"],
+        )
+        for entry in data["history"]
+    ]
+    used.output.table(("WHEN", "WHO", "VIA", "POINT", "FROM", "TO", "CAUSE", "REASON", "CUT OFF BY FORCE"), rows)

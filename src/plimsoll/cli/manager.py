@@ -1,0 +1,136 @@
+"""plimsoll manager: make, run, upgrade and look at the manager of this computer."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+
+from plimsoll.cli import manager_certificate
+from plimsoll.cli._errors import Code, CommandError
+from plimsoll.cli._session import Home, Json, group, session
+
+app = group("The manager of this computer.")
+app.add_typer(manager_certificate.app, name="certificate")
+
+
+@app.command("init")
+def init(
+    context: typer.Context,
+    home: Home = None,
+    gui_port: Annotated[int, typer.Option(min=1, max=65535, help="Browsers, REST, deployment scripts.")] = 4119,
+    heartbeat_port: Annotated[int, typer.Option(min=1, max=65535, help="Agents and relays.")] = 4120,
+    listen: Annotated[str, typer.Option(metavar="ADDRESS", help="Address to listen on.")] = "0.0.0.0",
+    name: Annotated[str | None, typer.Option(metavar="HOST", help="Public name, for the certificates.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Make a home: CA, store, first user, first API key. TLS 1.2 is enforced from the first start."""
+    from plimsoll.manager.home import init_home
+    from plimsoll.manager.ports import ServiceError
+
+    used = session(context)
+    try:
+        made = init_home(
+            used.home_dir(home).absolute(), gui_port=gui_port, heartbeat_port=heartbeat_port, listen=listen, name=name
+        )
+    except ServiceError as error:
+        raise CommandError(error.message) from error
+    data = asdict(made)
+    if as_json:
+        used.output.json(data)
+        return
+    used.output.pairs((key.replace("_", " "), value) for key, value in data.items())
+    used.output.say("the password, the key and the token are not shown again; keep them in a safe place")
+    used.output.say(f"start it with: plimsoll manager run --home {data.get('home')}")
+
+
+@app.command("run")
+def run(context: typer.Context, home: Home = None) -> None:
+    """Run until SIGTERM or Ctrl-C. Prints one line that begins with 'ready' once every port listens."""
+    from plimsoll.manager.app import run_manager
+    from plimsoll.manager.ports import ServiceError
+    from plimsoll.net.errors import NetError
+
+    used = session(context)
+
+    def ready(*said: object) -> None:
+        text = " ".join(str(part) for part in said if part)
+        used.output.line(text if text.startswith("ready") else f"ready {text}".rstrip())
+
+    try:
+        run_manager(used.home_dir(home).absolute(), ready)
+    except (ServiceError, NetError) as error:
+        raise CommandError(str(error)) from error
+
+
+@app.command("reload")
+def reload(context: typer.Context, home: Home = None, as_json: Json = False) -> None:
+    """Read configuration.properties again; a malformed file changes nothing and is named with line and column."""
+    used = session(context)
+    with used.client(home) as client:
+        data = client.post("/api/manager/reload")
+    if as_json:
+        used.output.json(data)
+        return
+    for change in data["changed"]:
+        used.output.line(f"{change['point']}: {change['from']} -> {change['to']}")
+    if not data["changed"]:
+        used.output.line("floors unchanged")
+    for warning in data["warnings"]:
+        used.output.say(warning)
+    for key in data["needsRestart"]:
+        used.output.say(f"{key} was changed; it is read at the next start")
+    for key in data["unknown"]:
+        used.output.say(f"{key} is not known here and was left alone")
+
+
+@app.command("upgrade")
+def upgrade(context: typer.Context, home: Home = None, as_json: Json = False) -> None:
+    """Bring the home of an earlier release to this one. Floors stay as they are; the old state goes to backup/."""
+    from plimsoll.manager.ports import ServiceError
+    from plimsoll.manager.upgrade import upgrade_home
+
+    used = session(context)
+    try:
+        done = upgrade_home(used.home_dir(home).absolute())
+    except ServiceError as error:
+        raise CommandError(error.message) from error
+    data = json.loads(json.dumps(asdict(done), default=lambda value: getattr(value, "value", str(value))))
+    if as_json:
+        used.output.json(data)
+        return
+    if data["already"]:
+        used.output.line(f"already at {data['to_release']}; nothing to do")
+        return
+    used.output.line(f"upgraded from {data['from_release']} to {data['to_release']}")
+    for point, floor in data["floors"].items():
+        used.output.line(f"{point}: {floor}, as before")
+    used.output.say(f"{data['kept_relays']} relays keep the floor that they held; the old state is in {data['backup']}")
+
+
+@app.command("status")
+def status(context: typer.Context, home: Home = None, as_json: Json = False) -> None:
+    """Whether the manager runs, since when, and on which ports."""
+    used = session(context)
+    with used.client(home) as client:
+        data = client.get("/api/manager/status")
+        where = client.where
+    if as_json:
+        used.output.json(data)
+        return
+    if not isinstance(data, dict):
+        raise CommandError(f"{where} gave no status", Code.FAILED)
+    used.output.pairs([("manager", where), *flat(data)])
+
+
+def flat(data: dict[str, Any], prefix: str = "") -> list[tuple[str, object]]:
+    """Nested names and values as one list, for people."""
+    pairs: list[tuple[str, object]] = []
+    for name, value in data.items():
+        if isinstance(value, dict):
+            pairs.extend(flat(value, f"{prefix}{name} "))
+        else:
+            pairs.append((f"{prefix}{name}", value))
+    return pairs

@@ -1,0 +1,101 @@
+"""plimsoll simulate: many real TLS clients in one process, to try a manager with a large or an old fleet."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from plimsoll.cli._errors import Code, CommandError
+from plimsoll.cli._output import Output
+from plimsoll.cli._session import Json, session
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from plimsoll.testing.simulator import Progress, SimulationPlan
+
+
+def command(
+    context: typer.Context,
+    manager: Annotated[str, typer.Option(metavar="dsm://HOST:PORT", help="The manager's heartbeat port.")],
+    token: Annotated[str, typer.Option(help="An activation token with enough uses.")],
+    agents: Annotated[int, typer.Option(min=0, help="How many agents in all.")] = 10,
+    old: Annotated[int, typer.Option(min=0, help="How many of them are before 10.0: TLS 1.0 only.")] = 0,
+    seconds: Annotated[float, typer.Option(min=0.1, help="How long.")] = 60.0,
+    relays: Annotated[int, typer.Option(min=0, help="How many relays besides.")] = 0,
+    relay_version: Annotated[str, typer.Option(help="Their release; it decides the floor they begin with.")] = "11.0",
+    relay_port: Annotated[int, typer.Option(help="Their port, each on an address of its own.")] = 4122,
+    interval: Annotated[float | None, typer.Option(help="Seconds between heartbeats; else the policy's.")] = None,
+    start_over: Annotated[float | None, typer.Option(help="Spread the first contacts over so many seconds.")] = None,
+    keep_alive: Annotated[bool, typer.Option("--keep-alive", help="Keep connections open between heartbeats.")] = False,
+    seed: Annotated[int, typer.Option(help="The same seed draws the same fleet.")] = 1,
+    network: Annotated[int, typer.Option(min=1, max=254, help="Addresses from 127.N.0.1 on.")] = 1,
+    prefix: Annotated[str, typer.Option(help="What the peers' names begin with.")] = "sim",
+    peers_home: Annotated[Path | None, typer.Option("--peers-home", help="Keep the peers' identities here.")] = None,
+    as_json: Json = False,
+) -> int:
+    """Simulate a fleet. Exit code 1 where nothing heartbeated; peers that the floor refused are named."""
+    import asyncio
+
+    from plimsoll.testing.pipe import PeerError
+    from plimsoll.testing.simulator import SimulationPlan, simulate
+
+    output = session(context).output
+    try:
+        plan = SimulationPlan(
+            manager=manager,
+            token=token,
+            agents=agents,
+            old=old,
+            seconds=seconds,
+            relays=relays,
+            relay_version=relay_version,
+            relay_port=relay_port,
+            interval=interval,
+            start_over=start_over,
+            keep_alive=keep_alive,
+            seed=seed,
+            network=network,
+            prefix=prefix,
+            home=peers_home,
+        )
+    except ValueError as error:
+        raise CommandError(str(error), Code.USAGE) from error
+    try:
+        report = asyncio.run(simulate(plan, progress=_progress(output, plan))).as_json()
+    except PeerError as error:
+        raise CommandError(str(error), Code.UNREACHABLE) from error
+    if as_json:
+        output.json(report)
+    else:
+        _print(output, report)
+    return Code.OK if report["heartbeats"] else Code.FAILED
+
+
+def _progress(output: Output, plan: SimulationPlan) -> Callable[[Progress], None]:
+    """One line of talk every few seconds, and no more."""
+    every = max(2.0, plan.seconds / 20)
+    told = time.monotonic()
+
+    def tell(progress: Progress) -> None:
+        nonlocal told
+        if time.monotonic() - told < every:
+            return
+        told = time.monotonic()
+        output.say(
+            f"{progress.elapsed:.0f} s: {progress.activated} of {progress.peers} activated, "
+            f"{progress.heartbeats} heartbeats, {progress.refused} refused, {progress.failures} failures"
+        )
+
+    return tell
+
+
+def _print(output: Output, report: dict[str, Any]) -> None:
+    """Numbers as pairs, tables of names as one line each."""
+    for name, value in report.items():
+        text = ", ".join(f"{key} {what}" for key, what in value.items()) if isinstance(value, dict) else value
+        if text not in ("", None):
+            output.line(f"{name.replace('_', ' ')}: {text}")
