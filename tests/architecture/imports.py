@@ -113,27 +113,34 @@ def _targets(node: ast.ImportFrom, package: str) -> Iterator[str]:
         yield name if name in modules() else base
 
 
-def cycles() -> list[list[str]]:
-    """Groups of modules that import each other at import time."""
-    below: dict[str, set[str]] = {name: set() for name in modules()}
+@cache
+def below() -> dict[str, set[str]]:
+    """What each module of ours imports of ours, when it is itself imported."""
+    found: dict[str, set[str]] = {name: set() for name in modules()}
     for one in imports():
-        if one.ours and not one.lazy and one.imported in below and one.imported != one.importer:
-            below[one.importer].add(one.imported)
-    reached = {name: _reached(name, below) for name in below}
-    groups = {
-        frozenset({name, *(other for other in reached[name] if name in reached[other])})
-        for name in below
-        if name in reached[name]
-    }
-    return sorted(sorted(group) for group in groups)
+        if one.ours and not one.lazy and one.imported in found and one.imported != one.importer:
+            found[one.importer].add(one.imported)
+    return found
 
 
-def _reached(start: str, below: dict[str, set[str]]) -> set[str]:
+def reached(start: str) -> set[str]:
+    """Every module of ours that is loaded when this one is."""
     found: set[str] = set()
-    waiting = list(below[start])
+    waiting = list(below()[start])
     while waiting:
         name = waiting.pop()
         if name not in found:
             found.add(name)
-            waiting += below[name]
+            waiting += below()[name]
     return found
+
+
+def cycles() -> list[list[str]]:
+    """Groups of modules that import each other at import time."""
+    loads = {name: reached(name) for name in modules()}
+    groups = {
+        frozenset({name, *(other for other in loads[name] if name in loads[other])})
+        for name in loads
+        if name in loads[name]
+    }
+    return sorted(sorted(group) for group in groups)

@@ -393,6 +393,7 @@ def test_the_json_has_the_agreed_top_level() -> None:
     assert [one["who"] for one in data["noted"]] == ["seen"]
 
 
+@pytest.mark.rule("R1")
 def test_kinds_are_listed_in_the_order_of_upgrading() -> None:
     parts = [
         agent("9.5", kind="appliance", name="a"),
