@@ -1,0 +1,28 @@
+"""The one ASGI application: REST and the status page, for 4119, the local socket and commands in process."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from fastapi import FastAPI
+
+from plimsoll import RELEASE
+from plimsoll.manager.api import errors
+from plimsoll.manager.api.backend import Backend
+from plimsoll.manager.api.bounds import Bounds
+from plimsoll.manager.api.rest import routers
+from plimsoll.manager.api.serve import App
+from plimsoll.manager.web import pages
+
+
+def create_app(backend: Backend) -> App:
+    """The application with its bounds. Its pages of documentation are off: they would load scripts from elsewhere."""
+    app = FastAPI(
+        title="Plimsoll manager", version=RELEASE, docs_url=None, redoc_url=None, openapi_url="/api/openapi.json"
+    )
+    app.state.backend = backend
+    for router in routers:
+        app.include_router(router)
+    app.include_router(pages.router)
+    errors.install(app)
+    return Bounds(cast(App, app))

@@ -1,0 +1,77 @@
+"""Who asks: an API key, a session's cookie, or the peer of the local socket. Everything else is refused here."""
+
+from __future__ import annotations
+
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+from starlette.concurrency import run_in_threadpool
+
+from plimsoll.manager.api.backend import Backend
+from plimsoll.manager.ports import Forbidden, Principal, Unauthenticated, Via, socket_principal
+from plimsoll.net.gate import Connection
+
+KEY_HEADER = "api-secret-key"
+COOKIE = "sid"
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+def backend_of(request: Request) -> Backend:
+    return cast(Backend, request.app.state.backend)
+
+
+def connection_of(request: Request) -> Connection | None:
+    """The gate's connection, None on the local socket and in process."""
+    return cast("Connection | None", request.scope.get("state", {}).get("connection"))
+
+
+async def authenticate(request: Request, via: Via = "rest") -> Principal:
+    """Raises Unauthenticated. Tells the gate whose connection it is, so that sightings carry the name."""
+    connection = connection_of(request)
+    if connection is None:
+        return _local(request)
+    principal = await run_in_threadpool(_by_secret, request, connection, via)
+    if connection.who != principal.who:
+        connection.who = principal.who
+    return principal
+
+
+def _local(request: Request) -> Principal:
+    uid = request.scope.get("state", {}).get("peer_uid")
+    if uid is not None:
+        return socket_principal(uid)
+    local = backend_of(request).local
+    if local is None:
+        raise Unauthenticated("nobody vouches for this request")
+    return local
+
+
+def _by_secret(request: Request, connection: Connection, via: Via) -> Principal:
+    access = backend_of(request).services.access
+    key = request.headers.get(KEY_HEADER)
+    if key is not None:
+        return access.authenticate_key(key, connection.address, connection.version)
+    secret = request.cookies.get(COOKIE)
+    if secret is None:
+        raise Unauthenticated(f"send an API key in the header {KEY_HEADER}, or sign in at /")
+    check_origin(request)
+    return access.authenticate_session(secret, connection.address, connection.version, via)
+
+
+def check_origin(request: Request) -> None:
+    """A browser's request that changes something must come from our own page."""
+    if request.method in _SAFE:
+        return
+    origin = request.headers.get("origin")
+    site = request.headers.get("sec-fetch-site")
+    own = f"https://{request.headers.get('host', '')}"
+    if (origin is not None and origin != own) or (site is not None and site not in ("same-origin", "none")):
+        raise Forbidden("this request came from another site's page; nothing was changed")
+
+
+async def _principal(request: Request) -> Principal:
+    return await authenticate(request)
+
+
+Asks = Annotated[Principal, Depends(_principal)]
+Back = Annotated[Backend, Depends(backend_of)]

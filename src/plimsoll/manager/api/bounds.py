@@ -1,0 +1,84 @@
+"""What every request on 4119 passes first: a bound on its body, and headers that every answer carries."""
+
+from __future__ import annotations
+
+import json
+
+from plimsoll.manager.api.serve import App, Receive, Scope, Send
+
+#: The largest body that a request may bring. Certificates and lists of computers are far below.
+MAX_BODY = 1 << 20
+
+_HEADERS = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (
+        b"content-security-policy",
+        b"default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+    ),
+    (b"strict-transport-security", b"max-age=31536000"),
+]
+
+
+class TooLarge(Exception):  # noqa: N818 - names a condition
+    """The body grew beyond the bound while it was read."""
+
+
+class Bounds:
+    """ASGI middleware. It buffers nothing: streams pass as they come."""
+
+    def __init__(self, app: App, max_body: int = MAX_BODY) -> None:
+        self._app = app
+        self._max_body = max_body
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        if self._declared(scope) > self._max_body:
+            await self._refuse(send)
+            return
+        started = False
+        read = 0
+
+        async def bounded() -> dict[str, object]:
+            nonlocal read
+            message = await receive()
+            read += len(message.get("body", b""))
+            if read > self._max_body:
+                raise TooLarge
+            return message
+
+        async def with_headers(message: dict[str, object]) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                headers = message.get("headers")
+                message = {**message, "headers": [*(headers if isinstance(headers, list) else ()), *_HEADERS]}
+            await send(message)
+
+        try:
+            await self._app(scope, bounded, with_headers)
+        except TooLarge:
+            if started:
+                raise
+            await self._refuse(send)
+
+    def _declared(self, scope: Scope) -> int:
+        for name, value in scope["headers"]:
+            if name == b"content-length" and value.isdigit():
+                return int(value)
+        return 0
+
+    async def _refuse(self, send: Send) -> None:
+        body = json.dumps(
+            {"message": f"the request's body is larger than {self._max_body} bytes; nothing of it was used"}
+        ).encode()
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(body)).encode()),
+            (b"connection", b"close"),
+        ]
+        await send({"type": "http.response.start", "status": 413, "headers": headers})
+        await send({"type": "http.response.body", "body": body})

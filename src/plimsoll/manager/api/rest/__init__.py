@@ -1,0 +1,16 @@
+"""REST under /api: one file a subject. A route translates; services check, do and record."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from plimsoll.manager.api.rest import access, computers, events, manager, policies, tls
+
+routers: tuple[APIRouter, ...] = (
+    tls.router,
+    computers.router,
+    policies.router,
+    events.router,
+    access.router,
+    manager.router,
+)

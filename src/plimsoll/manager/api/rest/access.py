@@ -1,0 +1,97 @@
+"""/api/apikeys, /api/administrators and /api/audit: who may do what, and who did it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from pydantic import Field
+
+from plimsoll.manager.api import views
+from plimsoll.manager.api.auth import Asks, Back
+from plimsoll.manager.api.rest.bodies import Body
+
+router = APIRouter(prefix="/api", tags=["access"])
+
+
+class KeyBody(Body):
+    name: str = Field(min_length=1, max_length=255)
+    role: str
+    expires_in: float | None = Field(default=None, alias="expiresIn", gt=0)
+
+
+class UserBody(Body):
+    username: str = Field(min_length=1, max_length=255)
+    password: str = Field(min_length=1, max_length=1024)
+    role: str
+
+
+class UserChangeBody(Body):
+    role: str | None = None
+    disabled: bool | None = None
+    unlock: bool = False
+    password: str | None = Field(default=None, min_length=1, max_length=1024)
+
+
+class OwnPasswordBody(Body):
+    old: str = Field(max_length=1024)
+    new: str = Field(min_length=1, max_length=1024)
+
+
+@router.get("/apikeys")
+def list_keys(asks: Asks, back: Back) -> dict[str, Any]:
+    return {"apiKeys": [views.api_key(view) for view in back.services.access.api_keys(asks)]}
+
+
+@router.post("/apikeys")
+def create_key(asks: Asks, back: Back, body: KeyBody) -> dict[str, Any]:
+    """The secret key is in this answer and nowhere else."""
+    made = back.services.access.create_api_key(asks, body.name, body.role, body.expires_in)
+    return {**views.api_key(made.view), "secretKey": made.key}
+
+
+@router.delete("/apikeys/{key}")
+def delete_key(asks: Asks, back: Back, key: int) -> dict[str, Any]:
+    back.services.access.delete_api_key(asks, key)
+    return {}
+
+
+@router.get("/administrators")
+def list_users(asks: Asks, back: Back) -> dict[str, Any]:
+    return {"administrators": [views.user(view) for view in back.services.access.users(asks)]}
+
+
+@router.post("/administrators")
+def create_user(asks: Asks, back: Back, body: UserBody) -> dict[str, Any]:
+    return views.user(back.services.access.create_user(asks, body.username, body.password, body.role))
+
+
+@router.post("/administrators/current/password")
+def change_own_password(asks: Asks, back: Back, body: OwnPasswordBody) -> dict[str, Any]:
+    back.services.access.change_own_password(asks, body.old, body.new)
+    return {}
+
+
+@router.post("/administrators/{username}")
+def change_user(asks: Asks, back: Back, username: str, body: UserChangeBody) -> dict[str, Any]:
+    access = back.services.access
+    view = access.update_user(asks, username, role=body.role, disabled=body.disabled, unlock=body.unlock)
+    if body.password is not None:
+        access.set_password(asks, username, body.password)
+    return views.user(view)
+
+
+@router.delete("/administrators/{username}")
+def delete_user(asks: Asks, back: Back, username: str) -> dict[str, Any]:
+    back.services.access.delete_user(asks, username)
+    return {}
+
+
+@router.get("/audit")
+def audit(
+    asks: Asks,
+    back: Back,
+    limit: Annotated[int, Query(ge=1, le=5000)] = 200,
+    before: int | None = None,
+) -> dict[str, Any]:
+    return {"audit": [views.audit(entry) for entry in back.services.access.audit(asks, limit, before)]}

@@ -1,0 +1,71 @@
+"""/api/manager: the manager's own certificate, its file, its state. /rest/status: for load balancers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import Field
+from starlette.responses import PlainTextResponse
+
+from plimsoll import RELEASE
+from plimsoll.manager.api import views
+from plimsoll.manager.api.auth import Asks, Back
+from plimsoll.manager.api.rest.bodies import Body
+from plimsoll.manager.ports import Permission, require
+
+router = APIRouter(tags=["manager"])
+
+
+class CertificateBody(Body):
+    """PEM, the leaf first. Without a key: that of the last request."""
+
+    certificate: str = Field(min_length=1)
+    key: str | None = None
+    passphrase: str | None = None
+
+
+class RequestBody(Body):
+    subject: str = Field(default="", max_length=1000)
+    names: list[str] = Field(default_factory=list)
+    key_type: str = Field(default="ecdsa", alias="keyType")
+
+
+@router.get("/rest/status/manager/ping")
+async def ping() -> PlainTextResponse:
+    """Asks nobody who he is: load balancers have no key."""
+    return PlainTextResponse("OK\n")
+
+
+@router.get("/api/manager/status")
+def status(asks: Asks, back: Back) -> dict[str, Any]:
+    require(asks, Permission.MANAGER_READ)
+    return {"version": RELEASE, "installation": back.installation, **back.live.status()}
+
+
+@router.post("/api/manager/reload")
+def reload(asks: Asks, back: Back) -> dict[str, Any]:
+    """Reads configuration.properties and the certificates again (R15)."""
+    result = back.services.floors.reload(asks)
+    back.live.reload_certificates()
+    return views.reloaded(result)
+
+
+@router.get("/api/manager/certificate")
+def show_certificate(asks: Asks, back: Back) -> dict[str, Any]:
+    return {"certificates": [views.certificate(view) for view in back.services.certificates.show(asks)]}
+
+
+@router.post("/api/manager/certificate")
+def set_certificate(asks: Asks, back: Back, body: CertificateBody) -> dict[str, Any]:
+    """Shown to the next connection; the change reaches the port through the hub."""
+    key = None if body.key is None else body.key.encode()
+    shown = back.services.certificates.set(asks, body.certificate.encode(), key, body.passphrase)
+    back.live.reload_certificates()
+    return {"certificates": [views.certificate(view) for view in shown]}
+
+
+@router.post("/api/manager/certificate/csr")
+def request_certificate(asks: Asks, back: Back, body: RequestBody) -> dict[str, Any]:
+    pem = back.services.certificates.csr(asks, body.subject, tuple(body.names), body.key_type)
+    return {"csr": pem.decode()}

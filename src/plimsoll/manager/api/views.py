@@ -1,0 +1,295 @@
+"""The services' answers as JSON. `/api/computers` has the reference's names; times there are milliseconds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from plimsoll.manager.services.access import ApiKeyView, AuditEntry, UserView
+from plimsoll.manager.services.activation import TokenView
+from plimsoll.manager.services.certificates import CertificateView
+from plimsoll.manager.services.computers import ComputerView
+from plimsoll.manager.services.events import EventView
+from plimsoll.manager.services.floors import FloorChange, FloorHistoryEntry, FloorsView, ReloadResult
+from plimsoll.manager.services.judgement import RelayView, SightingView
+from plimsoll.manager.services.policies import PolicyValues, PolicyView, RelayGroupView
+from plimsoll.tls.floors import Point
+from plimsoll.tls.versions import Version
+
+
+def name(version: Version | None) -> str | None:
+    return None if version is None else version.value
+
+
+def milliseconds(seconds: float | None) -> int | None:
+    return None if seconds is None else int(seconds * 1000)
+
+
+def floors(view: FloorsView, serves: Mapping[Point, Mapping[Version, str]]) -> dict[str, Any]:
+    """`serves` is what a handshake showed at our own ports, null for ports that are not ours."""
+    rows = []
+    for point in view.floors:
+        served = serves.get(point.point)
+        rows.append(
+            {
+                "point": point.point.value,
+                "port": point.port,
+                "floor": point.floor.value,
+                "serves": None if served is None else [version.value for version in served],
+                "suites": None if served is None else {v.value: suites for v, suites in served.items()},
+                "policies_pending": point.policies_pending,
+                "overrides": [{"policy": policy, "floor": floor.value} for policy, floor in point.overrides],
+            }
+        )
+    drift = None
+    if view.drift is not None:
+        drift = {
+            "in_file": view.drift.in_file,
+            "in_force": view.drift.in_force,
+            "floor": name(view.drift.floor),
+            "message": view.drift.message,
+        }
+    return {"generation": view.generation, "floors": rows, "drift": drift, "minimum": view.minimum.value}
+
+
+def floor_change(change: FloorChange) -> dict[str, Any]:
+    return {
+        "changed": [
+            {"point": one.point.value, "from": one.before.value, "to": one.after.value} for one in change.changed
+        ],
+        "preflight": None if change.preflight is None else change.preflight.as_json(),
+        "policies_pending": change.pending_policies,
+        "generation": change.generation,
+        "warnings": list(change.warnings),
+    }
+
+
+def reloaded(result: ReloadResult) -> dict[str, Any]:
+    return {
+        **floor_change(result.change),
+        "needsRestart": list(result.needs_restart),
+        "unknown": list(result.unknown),
+    }
+
+
+def history(entry: FloorHistoryEntry) -> dict[str, Any]:
+    return {
+        "generation": entry.generation,
+        "time": entry.time,
+        "point": entry.point.value,
+        "from": name(entry.before),
+        "to": entry.after.value,
+        "who": entry.who,
+        "via": entry.via,
+        "address": entry.address,
+        "cause": entry.cause,
+        "forced": entry.forced,
+        "reason": entry.reason,
+        "named": list(entry.named),
+    }
+
+
+def relay(view: RelayView) -> dict[str, Any]:
+    return {
+        "ID": view.id,
+        "name": view.name,
+        "version": view.version,
+        "address": view.address,
+        "port": view.port,
+        "relayGroup": view.relay_group,
+        "required": view.required.value,
+        "sent": name(view.sent),
+        "sentAt": view.sent_at,
+        "ackedAt": view.acked_at,
+        "reported": name(view.reported),
+        "reportedOrigin": view.reported_origin,
+        "reportedAt": view.reported_at,
+        "held": view.holds.value,
+        "origin": view.origin,
+        "observed": name(view.observed),
+        "observedAt": view.observed_at,
+        "observedDetail": view.observed_detail,
+        "pending": view.pending,
+    }
+
+
+def sighting(view: SightingView) -> dict[str, Any]:
+    return {
+        "point": view.point,
+        "address": view.address,
+        "ja4": view.ja4,
+        "offered": name(view.offered),
+        "versions": [version.value for version in view.versions],
+        "sni": view.sni,
+        "outcome": view.outcome,
+        "negotiated": name(view.negotiated),
+        "who": view.who,
+        "count": view.count,
+        "first": view.first,
+        "last": view.last,
+        "detail": view.detail,
+    }
+
+
+def computer(view: ComputerView) -> dict[str, Any]:
+    return {
+        "ID": view.id,
+        "hostName": view.hostname,
+        "displayName": view.display_name,
+        "kind": view.kind.value,
+        "agentVersion": view.version or "0.0.0.0",
+        "platform": view.platform,
+        "architecture": view.architecture,
+        "groupID": view.group_id,
+        "relayGroup": view.relay_group,
+        "policy": view.policy,
+        "lastIPUsed": view.address,
+        "lastAgentCommunication": milliseconds(view.last_seen),
+        "activated": milliseconds(view.activated),
+        "state": view.state,
+        "computerStatus": {"agentStatus": _status(view), "agentStatusMessages": list(view.messages)},
+        "tls": {
+            "offered": name(view.offered),
+            "negotiated": name(view.negotiated),
+            "observedAt": view.observed_at,
+            "ja4": view.ja4,
+            "library": view.tls_library,
+            "speaks": [version.value for version in view.speaks],
+        },
+        "policySent": view.policy_sent,
+        "policySentAt": milliseconds(view.policy_sent_at),
+        "policyHeld": view.policy_held,
+        "policyPending": view.policy_pending,
+        "floorHeld": name(view.floor_held),
+        "floorOrigin": view.floor_origin,
+        "guards": list(view.guards),
+        "listenPort": view.listen_port,
+        "relayPort": view.relay_port,
+        "agentFingerPrint": view.fingerprint,
+        "certificateExpires": milliseconds(view.certificate_expires),
+    }
+
+
+def _status(view: ComputerView) -> str:
+    """One of the five that the reference's SDK knows; it fails on any other."""
+    if view.state == "revoked":
+        return "error"
+    if view.state != "active":
+        return "warning"
+    if view.last_seen is None:
+        return "inactive"
+    return "active" if view.online else "error"
+
+
+def values(own: PolicyValues) -> dict[str, Any]:
+    return {
+        "relayFloor": name(own.relay_floor),
+        "agentFloor": name(own.agent_floor),
+        "heartbeatSeconds": own.heartbeat_seconds,
+        "missedHeartbeats": own.missed_heartbeats,
+        "direction": None if own.direction is None else own.direction.value,
+        "autoSend": own.auto_send,
+    }
+
+
+def policy(view: PolicyView) -> dict[str, Any]:
+    """The effective values stand at the top, what is the policy's own in `own`."""
+    return {
+        "ID": view.id,
+        "name": view.name,
+        "parent": view.parent,
+        "generation": view.generation,
+        **values(view.effective),
+        "own": values(view.own),
+        "computers": view.computers,
+        "pending": view.pending,
+    }
+
+
+def relay_group(view: RelayGroupView) -> dict[str, Any]:
+    return {
+        "ID": view.id,
+        "name": view.name,
+        "parent": view.parent,
+        "relays": list(view.relays),
+        "computers": view.computers,
+    }
+
+
+def event(view: EventView) -> dict[str, Any]:
+    return {
+        "ID": view.id,
+        "time": view.time,
+        "number": view.number,
+        "name": view.name,
+        "level": view.level,
+        "description": view.description,
+        "computer": view.computer,
+        "target": view.target,
+        "origin": view.origin,
+        "extra": view.extra,
+    }
+
+
+def api_key(view: ApiKeyView) -> dict[str, Any]:
+    return {
+        "ID": view.id,
+        "name": view.name,
+        "role": view.role.value,
+        "created": view.created,
+        "expires": view.expires,
+        "lastUsed": view.last_used,
+        "active": view.active,
+        "createdBy": view.who,
+    }
+
+
+def user(view: UserView) -> dict[str, Any]:
+    return {
+        "username": view.name,
+        "role": view.role.value,
+        "created": view.created,
+        "disabled": view.disabled,
+        "lockedUntil": view.locked_until,
+        "lastSignIn": view.last_sign_in,
+    }
+
+
+def audit(entry: AuditEntry) -> dict[str, Any]:
+    return {
+        "ID": entry.id,
+        "time": entry.time,
+        "who": entry.who,
+        "via": entry.via,
+        "address": entry.address,
+        "action": entry.action,
+        "target": entry.target,
+        "before": entry.before,
+        "after": entry.after,
+    }
+
+
+def token(view: TokenView) -> dict[str, Any]:
+    return {
+        "ID": view.id,
+        "uses": view.uses,
+        "usesLeft": view.uses_left,
+        "created": view.created,
+        "expires": view.expires,
+        "kind": None if view.kind is None else view.kind.value,
+        "createdBy": view.who,
+    }
+
+
+def certificate(view: CertificateView) -> dict[str, Any]:
+    return {
+        "own": view.own,
+        "subject": view.subject,
+        "issuer": view.issuer,
+        "names": list(view.names),
+        "key": view.key,
+        "notBefore": view.not_before,
+        "notAfter": view.not_after,
+        "fingerprint": view.fingerprint,
+        "chain": view.chain,
+    }

@@ -1,0 +1,82 @@
+"""The manager as a process: opens its home, listens, and ends cleanly. `in_process` is the same without listening."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from plimsoll.manager.api.application import create_app
+from plimsoll.manager.api.backend import Backend
+from plimsoll.manager.api.serve import App
+from plimsoll.manager.home import open_home
+from plimsoll.manager.ports import socket_principal
+from plimsoll.manager.running import Running
+from plimsoll.manager.services import Services
+from plimsoll.net.resources import raise_file_limit
+
+log = logging.getLogger(__name__)
+
+Ready = Callable[[str], None]
+
+
+def run_manager(directory: Path, ready: Ready) -> None:
+    """Runs until SIGTERM or SIGINT. `ready` gets one line once every port listens.
+
+    Raises HomeError (no home, second manager, malformed file), PortTaken and CannotListen, each with what to do;
+    TaskDied where a part of the manager failed.
+    """
+    _log_to_stderr()
+    raise_file_limit()
+    asyncio.run(_run(directory, ready))
+
+
+async def _run(directory: Path, ready: Ready) -> None:
+    home = await asyncio.to_thread(open_home, directory)
+    try:
+        running = Running(home)
+        try:
+            await running.start()
+            _on_signals(running)
+            ready(running.ready_line())
+            await running.supervisor.wait()
+        finally:
+            await running.stop()
+    finally:
+        await asyncio.to_thread(home.close)
+
+
+def _on_signals(running: Running) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, running.supervisor.request_stop)
+    loop.add_signal_handler(signal.SIGHUP, running.reload_soon)
+
+
+@contextlib.contextmanager
+def in_process(directory: Path) -> Iterator[App]:
+    """The application over a stopped manager's home, under the home's lock. Raises HomeError where it runs."""
+    home = open_home(directory)
+    try:
+        services = Services(home.store, home)
+        yield create_app(Backend(services, home.installation, local=socket_principal(os.getuid(), "cli")))
+    finally:
+        home.close()
+
+
+def _log_to_stderr() -> None:
+    """One line a record on standard error, unless the process has its own idea of logging."""
+    root = logging.getLogger()
+    if root.handlers:
+        return
+    handler = logging.StreamHandler()
+    formatter = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%SZ")
+    formatter.converter = time.gmtime
+    handler.setFormatter(formatter)
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)

@@ -1,0 +1,1 @@
+"""The door on 4120: activation, heartbeats, renewal."""

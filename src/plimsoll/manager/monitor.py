@@ -1,0 +1,95 @@
+"""What the manager notices by itself: who fell silent, and what has to go to the store in batches."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from plimsoll.manager.ports import ServiceError
+from plimsoll.manager.registry import Known, Registry
+from plimsoll.manager.services.events import NewEvent
+
+if TYPE_CHECKING:
+    from plimsoll.manager.services import Services
+    from plimsoll.net.sightings import SightingLog
+
+log = logging.getLogger(__name__)
+
+OFFLINE = 730
+#: Seconds between two batches; what a crash loses of presence and sightings is at most this old.
+FLUSH_SECONDS = 1.0
+#: Seconds between two looks for computers that fell silent.
+SILENCE_SECONDS = 2.0
+
+
+class Monitor:
+    """Two loops for the supervisor. `started` is when the ports opened: silence before that is ours."""
+
+    def __init__(
+        self, services: Services, registry: Registry, sightings: SightingLog, clock: Callable[[], float]
+    ) -> None:
+        self._services = services
+        self._registry = registry
+        self._sightings = sightings
+        self._clock = clock
+        self._failing = False
+        self.started = clock()
+
+    async def flush_forever(self) -> None:
+        while True:
+            await asyncio.sleep(FLUSH_SECONDS)
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Presence and sightings to the store. A store that is down is said once and tried again."""
+        if not self._registry.dirty and not len(self._sightings):
+            return
+        try:
+            await asyncio.to_thread(self._services.judgement.absorb)
+        except ServiceError as error:
+            if not self._failing:
+                log.error("presence and sightings were not stored: %s", error.message)
+            self._failing = True
+            return
+        if self._failing:
+            log.info("presence and sightings are stored again")
+        self._failing = False
+
+    async def watch_forever(self) -> None:
+        while True:
+            await asyncio.sleep(SILENCE_SECONDS)
+            await self.look_for_silence()
+
+    async def look_for_silence(self) -> None:
+        """Computers that missed more heartbeats than their policy allows go offline, with an event each."""
+        now = self._clock()
+        silent = self._registry.silent(now, self.started)
+        if not silent:
+            return
+        for known in silent:
+            known.online = False
+        try:
+            await asyncio.to_thread(self._services.computers.set_online, [known.id for known in silent], False)
+        except ServiceError as error:
+            log.error("who went offline was not stored, and is looked at again: %s", error.message)
+            for known in silent:
+                known.online = True
+            return
+        self._services.events.record_later([_offline(known, now) for known in silent])
+
+
+def _offline(known: Known, now: float) -> NewEvent:
+    text = f"{known.entry.display} is offline: it missed more than {known.entry.policy.missed_heartbeats} heartbeats."
+    if known.problem:
+        text += f" The reason is {known.problem}."
+    return NewEvent(
+        OFFLINE,
+        "warning",
+        text,
+        computer=known.id,
+        target=known.entry.display,
+        time=now,
+        extra={"reason": "tls"} if known.problem else {},
+    )

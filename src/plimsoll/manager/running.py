@@ -1,0 +1,245 @@
+"""The running manager: two gates, the local socket, the registry and the loops, put together and taken apart."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any
+
+from plimsoll import RELEASE
+from plimsoll.manager.api.application import create_app
+from plimsoll.manager.api.backend import Backend
+from plimsoll.manager.api.serve import HttpDoor
+from plimsoll.manager.heartbeat.door import HeartbeatDoor
+from plimsoll.manager.home import Home
+from plimsoll.manager.loops import LoopThread
+from plimsoll.manager.monitor import Monitor
+from plimsoll.manager.outbound import Caller, Outbound
+from plimsoll.manager.ports import SYSTEM, Conflict, Presence, Principal, ServiceError
+from plimsoll.manager.refusals import Refusals
+from plimsoll.manager.registry import Registry
+from plimsoll.manager.services import Services
+from plimsoll.manager.services.computers import RegistryEntry
+from plimsoll.manager.services.events import NewEvent
+from plimsoll.manager.services.hub import CertificateChanged, Change, ComputersChanged
+from plimsoll.messages import MAX_BODY
+from plimsoll.net.board import FloorBoard
+from plimsoll.net.contexts import ServerContexts, ServerIdentity
+from plimsoll.net.errors import BadIdentity
+from plimsoll.net.gate import Connection, Gate
+from plimsoll.net.http import HttpProtocol
+from plimsoll.net.sightings import Outcome, Sighting, SightingLog
+from plimsoll.net.tasks import Supervisor
+from plimsoll.tls.floors import FloorSnapshot, Point
+from plimsoll.tls.versions import Version, from_floor
+
+log = logging.getLogger(__name__)
+
+#: How long answers in flight may take at the end.
+STOP_SECONDS = 5.0
+#: More changed computers than this are read in one go.
+READ_ONE_BY_ONE = 64
+_REFUSED = (Outcome.REFUSED, Outcome.REFUSED_AFTER)
+
+
+class Running:
+    """Made and used in the loop's thread; what other threads call says so."""
+
+    def __init__(self, home: Home, clock: Callable[[], float] = time.time) -> None:
+        self.home = home
+        self.supervisor = Supervisor()
+        self._clock = clock
+        self._thread = LoopThread(asyncio.get_running_loop())
+        self._board = FloorBoard(FloorSnapshot(generation=0, floors={}))
+        self._sightings = SightingLog()
+        self._registry = Registry()
+        self._reading = threading.Lock()
+        self._serves: tuple[object, dict[Point, dict[Version, str]]] = (None, {})
+        self._started = clock()
+        self._reloading: asyncio.Task[None] | None = None
+        self.services = Services(home.store, home, self._publish, self)
+        self._refusals = Refusals(self._registry, self._board, self.services.events.record_later, clock)
+        self._door = HeartbeatDoor(
+            self.services, self._registry, home.installation, talked=self._refusals.talked, clock=clock
+        )
+        self._monitor = Monitor(self.services, self._registry, self._sightings, clock)
+        caller = Caller(self._own_identity, str(home.ca_certificate), home.ca.certificate_pem, home.installation)
+        self._outbound = Outbound(self.services, self._registry, self._door, self._board, caller, clock)
+        self._door.acked = self._outbound.relay_soon
+        self._backend = Backend(self.services, home.installation, live=self)
+        self._http = HttpDoor(create_app(self._backend))
+        self._gates: dict[Point, Gate] = {}
+
+    # Begin and end
+
+    async def start(self) -> None:
+        """Opens every port. Raises PortTaken, CannotListen or BadIdentity; `stop` cleans up after either outcome."""
+        services, config = self.services, self.home.config
+        self._backend.feed.follow(services.hub, self._thread.loop)
+        services.hub.subscribe(self._heard)
+        # The floors are on the board before any port opens.
+        await asyncio.to_thread(services.floors.start)
+        self._registry.load(await asyncio.to_thread(lambda: tuple(services.computers.registry())))
+        self._sightings.on_refusal.append(self._refusals.refused)
+        self._gates = {
+            Point.HEARTBEAT: self._gate(Point.HEARTBEAT, self._heartbeat_protocol, str(self.home.ca_certificate)),
+            Point.GUI: self._gate(Point.GUI, self._http.protocol, None),
+        }
+        await self._gates[Point.HEARTBEAT].start(config.listen_address, config.heartbeat_port)
+        await self._gates[Point.GUI].start(config.listen_address, config.gui_port)
+        await self._http.listen_unix(self.home.socket_path)
+        self._monitor.started = self._clock()
+        await asyncio.to_thread(self._look_what_is_served)
+        self.supervisor.start("flush", self._monitor.flush_forever())
+        self.supervisor.start("silence", self._monitor.watch_forever())
+        self.supervisor.start("outbound", self._outbound.run_forever())
+
+    async def stop(self) -> None:
+        """Stops accepting, finishes answers, stores what was seen. The home stays open."""
+        self._backend.feed.stop()
+        self._http.close_unix()
+        await asyncio.gather(
+            *(gate.stop(STOP_SECONDS) for gate in self._gates.values()), self._http.finish(STOP_SECONDS)
+        )
+        await self.supervisor.stop()
+        self._outbound.close()
+        await asyncio.to_thread(self._door.close)
+        await self._monitor.flush()
+
+    def ready_line(self) -> str:
+        host = self.home.config.listen_address
+        ports = f"GUI and REST on {host}:{self._gates[Point.GUI].port}"
+        return f"ready: Plimsoll {RELEASE}, {ports}, heartbeats on {host}:{self._gates[Point.HEARTBEAT].port}"
+
+    def reload_soon(self) -> None:
+        """SIGHUP: as POST /api/manager/reload, with the outcome in the log."""
+        if self._reloading is None or self._reloading.done():
+            self._reloading = self._thread.loop.create_task(asyncio.to_thread(self._reload), name="reload")
+
+    def _reload(self) -> None:
+        try:
+            result = self.services.floors.reload(SYSTEM)
+            self.reload_certificates()
+        except ServiceError as error:
+            log.error("reload: %s", error.message)
+            return
+        moved = ", ".join(f"{one.point.value} {one.before} to {one.after}" for one in result.change.changed)
+        log.info("reloaded; floors: %s", moved or "unchanged")
+
+    def _gate(self, point: Point, protocol: Callable[[Connection], asyncio.Protocol], client_ca: str | None) -> Gate:
+        alpn = ("http/1.1",)
+        contexts = ServerContexts(self._identities(point), client_ca=client_ca, alpn=alpn)
+        return Gate(
+            point,
+            contexts,
+            self._board,
+            self._sightings,
+            protocol,
+            trusted_proxies=self.home.config.trusted_proxies,
+            identify=self._registry.identify,
+            clock=self._clock,
+        )
+
+    def _heartbeat_protocol(self, connection: Connection) -> HttpProtocol:
+        return HttpProtocol(self._door, connection, max_body=MAX_BODY)
+
+    # Certificates
+
+    def _identities(self, point: Point) -> list[ServerIdentity]:
+        return [ServerIdentity(cert, key) for cert, key in self.services.certificates.identities(point.value)]
+
+    def _own_identity(self) -> ServerIdentity:
+        return self._identities(Point.HEARTBEAT)[0]
+
+    def reload_certificates(self) -> None:
+        """From any thread. Raises Conflict where they cannot be served; then the old ones still are."""
+        try:
+            for point, gate in self._gates.items():
+                identities = self._identities(point)
+                self._thread.run(partial(gate.contexts.reload, identities))
+        except BadIdentity as error:
+            raise Conflict(f"{error}; the certificates that were served before still are") from None
+        self._serves = (None, {})
+
+    # Floors
+
+    def _publish(self, snapshot: FloorSnapshot) -> None:
+        """From a service's thread: returns when every gate decides by the new snapshot."""
+        self._thread.run(lambda: self._board.publish(snapshot))
+
+    def serves(self) -> Mapping[Point, Mapping[Version, str]]:
+        """From any thread but the loop's: a handshake in memory per version and identity, once for each state."""
+        state = (self._board.snapshot, *(gate.contexts.identities for gate in self._gates.values()))
+        known_for, served = self._serves
+        if known_for != state:
+            served = {point: gate.contexts.serves() for point, gate in self._gates.items()}
+            self._serves = (state, served)
+        return served
+
+    def _look_what_is_served(self) -> None:
+        """Says what the local OpenSSL will not serve although the floor admits it."""
+        for point, served in self.serves().items():
+            missing = [v.value for v in from_floor(self._board.snapshot.floor(point)) if v not in served]
+            if missing:
+                text = f"the {point.value} port admits {', '.join(missing)}, but the local OpenSSL does not serve it"
+                log.warning("%s", text)
+                self.services.events.record_later([NewEvent(120, "warning", f"{text}.")])
+
+    # What services take: the Observed of `manager.ports`, called in their threads
+
+    def presence(self) -> Iterable[Presence]:
+        return self._thread.run(lambda: list(self._registry.take_presence()))
+
+    def sightings(self) -> Iterable[Sighting]:
+        return self._thread.run(self._drain)
+
+    def _drain(self) -> list[Sighting]:
+        drained = self._sightings.drain()
+        for sighting in drained:
+            if sighting.outcome in _REFUSED:
+                self._refusals.counted(sighting)
+        return drained
+
+    # What services tell, in their threads
+
+    def _heard(self, change: Change) -> None:
+        if isinstance(change, ComputersChanged):
+            self._read_anew(change.computers)
+        elif isinstance(change, CertificateChanged):
+            self._serves = (None, {})
+
+    def _read_anew(self, computers: tuple[str, ...]) -> None:
+        """Reads and posts under one lock, so that an older reading never follows a newer one."""
+        with self._reading:
+            entries: dict[str, RegistryEntry | None]
+            if len(computers) > READ_ONE_BY_ONE:
+                everyone = {entry.id: entry for entry in self.services.computers.registry()}
+                entries = {computer: everyone.get(computer) for computer in computers}
+            else:
+                entries = {computer: self.services.computers.entry(computer) for computer in computers}
+            self._thread.post(partial(self._apply, entries))
+
+    def _apply(self, entries: dict[str, RegistryEntry | None]) -> None:
+        for computer, entry in entries.items():
+            self._registry.apply(computer, entry)
+        self._outbound.soon(entries)
+
+    # What the API asks of a running manager, from its threads
+
+    def visit(self, principal: Principal, address: str, port: int, code: str | None) -> str:
+        return self._outbound.visit(principal, address, port, code)
+
+    def status(self) -> dict[str, Any]:
+        known = list(self._registry.by_id.values())
+        return {
+            "state": "running",
+            "started": self._started,
+            "generation": self._board.snapshot.generation,
+            "ports": {point.value: gate.port for point, gate in self._gates.items()},
+            "connections": {point.value: len(gate.connections) for point, gate in self._gates.items()},
+            "computers": {"known": len(known), "online": sum(one.online for one in known)},
+        }

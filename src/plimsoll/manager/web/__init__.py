@@ -1,0 +1,1 @@
+"""The status page at / and its sign-in, rendered by the server."""
