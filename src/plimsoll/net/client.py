@@ -119,6 +119,7 @@ class Link:
         self._session: ssl.SSLSession | None = None
         self._sock: ssl.SSLSocket | None = None
         self._rest = b""
+        self._answering = False
 
     def __enter__(self) -> Link:
         return self
@@ -137,7 +138,7 @@ class Link:
         except UnreachableError:
             # The peer may have closed a kept-alive connection at the moment of our request. Nothing of an answer was
             # read, and our messages carry a sequence, so that once more does no harm.
-            if not kept:
+            if not kept or self._answering:
                 raise
         return self._exchange(method, data)
 
@@ -260,6 +261,7 @@ class Link:
         self.connect()
         sock = self._sock
         assert sock is not None
+        self._answering = False
         try:
             sock.settimeout(self.timeout)
             sock.sendall(data)
@@ -314,6 +316,7 @@ class Link:
         data = sock.recv(_READ)
         if not data:
             raise UnreachableError(self.host, self.port, "the connection ended before the whole answer was there")
+        self._answering = True
         return data
 
 

@@ -81,7 +81,7 @@ class Connection:
     @property
     def tls_name(self) -> str:
         """The negotiated version as administrators write it, ``TLSv1.2``."""
-        return self.version.value
+        return str(self.version)
 
     @property
     def server_name(self) -> str | None:
