@@ -88,8 +88,8 @@ def test_a_relay_that_was_never_sent_a_policy_shows_its_versions_default(
     (port,) = free_ports(1)
     name = f"relay-{version.replace('.', '-')}"
     address = f"127.31.0.{version[-1]}1"
-    options = {"kind": "relay", "address": address, "more": ["--relay-port", str(port)]}
-    with peer(early, tmp_path / name, version, token=early.new_token(), **options):
+    more = ["--relay-port", str(port)]
+    with peer(early, tmp_path / name, version, kind="relay", address=address, more=more):
         row = observed(early, name, floor)
         assert (row["holds"], row["origin"], row["sent"]) == (floor, "version default", None)
         assert s_client_early(port, address).connected is (floor == "TLSv1")

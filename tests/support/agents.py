@@ -12,7 +12,7 @@ from tests.support.process import Service, run, service
 
 def activate(manager: Manager, home: Path, *more: str, token: str | None = None, expect: int = 0) -> str:
     """``plimsoll agent activate``; returns what it said on standard error."""
-    command = [PLIMSOLL, "agent", "activate", "--home", home, "--manager", manager.url]
+    command: list[str | Path] = [PLIMSOLL, "agent", "activate", "--home", home, "--manager", manager.url]
     result = run([*command, "--token", token or manager.token, *more])
     assert result.returncode == expect, f"exit {result.returncode}: {result.stdout}\n{result.stderr}"
     return result.stderr

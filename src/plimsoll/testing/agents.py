@@ -83,6 +83,7 @@ class PeerLog:
     commands: int = 0
     acks_stored: int = 0
     events_stored: int = 0
+    stored_event: int = 0
     refused: int = 0
     failures: dict[str, int] = field(default_factory=dict)
     last_error: str = ""
@@ -168,7 +169,7 @@ class SimulatedAgent:
         self._http: HttpPipe | None = None
         self._acks: list[Ack] = []
         self._events: list[AgentEvent] = []
-        self._event_sequence = int(time.time())
+        self.first_event = self._event_sequence = int(time.time())
         self._sequence = 0
         self._say_inventory = True
         self.next_seconds = 10.0
@@ -282,7 +283,7 @@ class SimulatedAgent:
     def _message(self) -> Heartbeat:
         self._sequence = max(self._sequence + 1, int(time.time()))
         if self.spec.events:
-            self.note_event(5000, f"heartbeat {self.log.heartbeats + 1} of {self.spec.name}")
+            self.note_event(5000, f"event {self._event_sequence + 1} of {self.spec.name}")
         return Heartbeat(
             capability=CAPABILITY,
             sequence=self._sequence,
@@ -350,6 +351,7 @@ class SimulatedAgent:
         kept = [event for event in self._events if event.sequence > reply.stored_event]
         self.log.events_stored += len(self._events) - len(kept)
         self._events = kept
+        self.log.stored_event = max(self.log.stored_event, reply.stored_event)
         self._say_inventory = reply.send_inventory
         self.next_seconds = reply.next_seconds
         known = {ack.command for ack in self._acks} | {ack.command for ack in sent.acks}
