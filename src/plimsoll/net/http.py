@@ -103,6 +103,7 @@ class HttpProtocol(asyncio.Protocol):
         "_begun",
         "_body_at",
         "_buffer",
+        "_busy",
         "_closing",
         "_connection",
         "_deadline",
@@ -131,6 +132,7 @@ class HttpProtocol(asyncio.Protocol):
         self._head: Head | None = None  # of the request whose body is awaited
         self._body_at = 0
         self._begun = False
+        self._busy = False  # inside the handler's own call
         self._task: asyncio.Task[None] | None = None
         self._writable: asyncio.Event | None = None
         self._closing = False
@@ -174,7 +176,7 @@ class HttpProtocol(asyncio.Protocol):
 
     def shutdown(self) -> None:
         """Finish the answer in flight, then close."""
-        if self._task is None and not self._buffer:
+        if self._task is None and not self._busy and not self._buffer:
             self._close()
         else:
             self._closing = True
@@ -228,10 +230,12 @@ class HttpProtocol(asyncio.Protocol):
             body,
             self._connection,
         )
+        self._busy = True
         try:
             answer = self._handler(request)
         except Exception as error:  # noqa: BLE001 - it is logged with its trace
             answer = _failed(request, error)
+        self._busy = False
         if isinstance(answer, Response) and answer.file is None:
             self._send(head, answer)
             return
