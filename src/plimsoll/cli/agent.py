@@ -71,8 +71,8 @@ def activate(
             done = main.activate_by_manager(
                 _home(used, home),
                 listen_port,
-                code,
-                manager_fingerprint,
+                code=code,
+                manager_fingerprint=manager_fingerprint,
                 announce=used.output.line,
                 managers=[manager] if manager else [],
                 **options,
@@ -103,11 +103,7 @@ def run(context: typer.Context, home: AgentHome = None) -> None:
     """Run until SIGTERM or Ctrl-C. Prints one line that begins with 'ready' once it works."""
     from plimsoll.agent import main
 
-    used = session(context)
-    try:
-        main.run(_home(used, home), used.output.line)
-    except main.AgentError as error:
-        raise CommandError(str(error)) from error
+    main.become(_home(session(context), home))
 
 
 @app.command("status")

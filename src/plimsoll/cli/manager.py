@@ -52,16 +52,12 @@ def run(context: typer.Context, home: Home = None) -> None:
     from plimsoll.manager.app import run_manager
     from plimsoll.manager.ports import ServiceError
     from plimsoll.net.errors import NetError
+    from plimsoll.net.tasks import TaskDiedError
 
     used = session(context)
-
-    def ready(*said: object) -> None:
-        text = " ".join(str(part) for part in said if part)
-        used.output.line(text if text.startswith("ready") else f"ready {text}".rstrip())
-
     try:
-        run_manager(used.home_dir(home).absolute(), ready)
-    except (ServiceError, NetError) as error:
+        run_manager(used.home_dir(home).absolute(), used.output.line)
+    except (ServiceError, NetError, TaskDiedError) as error:
         raise CommandError(str(error)) from error
 
 

@@ -14,7 +14,7 @@ app = group("Activation tokens.")
 @app.command("create")
 def create(
     context: typer.Context,
-    uses: Annotated[int, typer.Option(min=1, help="How many computers it activates.")] = 1,
+    uses: Annotated[int, typer.Option(min=0, help="How many computers it activates; 0 is any number.")] = 1,
     expires_in: Annotated[int, typer.Option(min=1, metavar="SECONDS", help="How long it is valid.")] = 86_400,
     home: Home = None,
     as_json: Json = False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from tests.unit.cli.fake import Answers
@@ -53,16 +54,69 @@ FLOORS = {
     "minimum": "TLSv1",
     "drift": None,
     "floors": [
-        {"point": "heartbeat", "port": 4120, "floor": "TLSv1", "serves": ["TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"]},
-        {"point": "gui", "port": 4119, "floor": "TLSv1.2", "serves": ["TLSv1.2", "TLSv1.3"], "policies_pending": 0},
-        {"point": "relay", "port": 4122, "floor": "TLSv1", "serves": [], "policies_pending": 2},
+        {
+            "point": "heartbeat",
+            "port": 4120,
+            "floor": "TLSv1",
+            "serves": ["TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"],
+            "policies_pending": 0,
+            "overrides": [],
+        },
+        {
+            "point": "gui",
+            "port": 4119,
+            "floor": "TLSv1.2",
+            "serves": ["TLSv1.2", "TLSv1.3"],
+            "policies_pending": 0,
+            "overrides": [],
+        },
+        {
+            "point": "relay",
+            "port": 4122,
+            "floor": "TLSv1",
+            "serves": None,
+            "policies_pending": 2,
+            "overrides": [{"policy": "Branches", "floor": "TLSv1.2"}],
+        },
     ],
+}
+HISTORY = {
+    "history": [
+        {
+            "generation": 4,
+            "time": 1_763_900_000.0,
+            "point": "heartbeat",
+            "from": "TLSv1.2",
+            "to": "TLSv1",
+            "who": "socket:uid 0",
+            "via": "socket",
+            "address": "",
+            "cause": "set",
+            "forced": False,
+            "reason": "9.6 agents in branch 12",
+            "named": [],
+        },
+        {
+            "generation": 1,
+            "time": 1_763_800_000.0,
+            "point": "gui",
+            "from": None,
+            "to": "TLSv1.2",
+            "who": "system:manager",
+            "via": "system",
+            "address": "",
+            "cause": "init",
+            "forced": False,
+            "reason": None,
+            "named": [],
+        },
+    ]
 }
 MINIMUM = {"heartbeat": "TLSv1", "gui": "TLSv1.2", "minimum": "TLSv1"}
 COMPUTERS = {
     "computers": [
         {
-            "ID": 1,
+            "ID": "0f1",
             "hostName": "relay-1",
             "displayName": "",
             "kind": "relay",
@@ -79,11 +133,14 @@ COMPUTERS = {
             },
             "policy": "Base",
             "relayGroup": "north",
-            "policySent": "a1",
-            "policyHeld": "a1",
+            "policyHeld": True,
+            "policyPending": False,
+            "policySentAt": 1_763_900_000_000,
+            "floorHeld": "TLSv1",
+            "floorOrigin": "policy",
         },
         {
-            "ID": 2,
+            "ID": "0f2",
             "hostName": "old-1",
             "displayName": "",
             "kind": "agent",
@@ -93,10 +150,102 @@ COMPUTERS = {
             "computerStatus": {"agentStatus": "inactive", "agentStatusMessages": ["Managed (Offline)"]},
             "tls": {},
             "policy": "Base",
-            "policySent": "a1",
-            "policyHeld": None,
+            "policyHeld": False,
+            "policyPending": True,
         },
     ]
+}
+
+
+RELAY = {
+    "name": "relay-1",
+    "version": "12.0.0",
+    "relayGroup": "north",
+    "address": "10.0.0.2",
+    "port": 4122,
+    "required": "TLSv1.2",
+    "sent": "TLSv1",
+    "held": "TLSv1",
+    "origin": "policy",
+    "observed": None,
+    "observedAt": None,
+    "observedDetail": "no connection: Connection refused",
+}
+POLICY = {
+    "ID": 1,
+    "name": "Base",
+    "heartbeatSeconds": 600,
+    "missedHeartbeats": 2,
+    "direction": "agent-initiated",
+    "relayFloor": "TLSv1",
+    "agentFloor": "TLSv1",
+    "computers": 2,
+    "pending": 1,
+}
+KEY = {"ID": 1, "name": "billing", "role": "auditor", "created": 1_763_900_000.0, "lastUsed": None}
+USER = {"username": "admin", "role": "administrator", "created": 1_763_900_000.0, "lastSignIn": None}
+EVENT = {
+    "ID": 7,
+    "time": 1_763_900_000.0,
+    "number": 770,
+    "level": "warning",
+    "target": "old-1",
+    "description": "Heartbeat refused: old-1 offered TLSv1, the floor is TLSv1.2",
+}
+STREAM = f": the stream begins\n\nid: 7\nevent: event\ndata: {json.dumps(EVENT)}\n\n"
+AUDIT = {
+    "time": 1_763_900_000.0,
+    "who": "user:admin",
+    "via": "web",
+    "address": "10.0.0.1",
+    "action": "floors.set",
+    "target": "heartbeat",
+    "before": {"floor": "TLSv1.2"},
+    "after": {"floor": "TLSv1"},
+}
+SIGHTING = {
+    "last": 1_763_900_000.0,
+    "point": "gui",
+    "address": "10.0.0.20",
+    "who": "apikey:1",
+    "offered": "TLSv1",
+    "outcome": "refused",
+    "negotiated": None,
+    "count": 3,
+    "ja4": "t10d0506h1_b94fc92e2ff9_000000000000",
+}
+LINK = {
+    "from": "agents before 10.0",
+    "to": "manager",
+    "point": "heartbeat",
+    "version": "TLSv1",
+    "state": "talks",
+    "reason": "",
+    "basis": "seen",
+    "count": 1,
+    "members": ["old-1"],
+}
+ADVICE = {
+    "case": 4,
+    "title": "Upgrade with older parts: nothing urgent",
+    "recommended": "plan the upgrade",
+    "alternative": "do nothing",
+    "deciding": [{"who": "old-1", "kind": "agent", "version": "9.6", "why": "before 10.0: early TLS only"}],
+}
+CERTIFICATE = {
+    "subject": "CN=dsm.example.com",
+    "names": ["dsm.example.com", "10.0.0.1"],
+    "key": "ECDSA P-256",
+    "own": True,
+    "issuer": "CN=Example CA",
+    "notAfter": 1_863_900_000.0,
+    "fingerprint": "ab:cd",
+}
+RELOADED = {
+    "changed": [{"point": "gui", "from": "TLSv1", "to": "TLSv1.2"}],
+    "warnings": [],
+    "needsRestart": ["guiPort"],
+    "unknown": ["routeTable"],
 }
 
 
@@ -104,12 +253,39 @@ def small_fleet() -> Answers:
     """Early TLS on 4120, one old agent."""
     return {
         ("GET", "/api/tls/floors"): (200, FLOORS),
+        ("GET", "/api/tls/floors/history"): (200, HISTORY),
         ("GET", "/api/tls/minimum"): (200, MINIMUM),
         ("GET", "/api/tls/preflight"): (200, BLOCKED),
         ("POST", "/api/tls/floors"): (409, BLOCKED),
         ("POST", "/api/tls/minimum"): (409, BLOCKED),
         ("GET", "/api/computers"): (200, COMPUTERS),
-        ("GET", "/api/computers/2"): (200, COMPUTERS["computers"][1]),
+        ("GET", "/api/computers/0f2"): (200, COMPUTERS["computers"][1]),
         ("POST", "/api/tls/send-policy"): (200, {"queued": 2}),
         ("POST", "/api/activationtokens"): (200, {"token": "pt1.a.b.c"}),
+        ("GET", "/api/tls/relays"): (200, {"relays": [RELAY]}),
+        ("GET", "/api/relaygroups"): (200, {"relayGroups": [{"ID": 1, "name": "north", "relays": ["relay-1"]}]}),
+        ("POST", "/api/relaygroups"): (200, {"ID": 2, "name": "south"}),
+        ("GET", "/api/policies"): (200, {"policies": [POLICY]}),
+        ("POST", "/api/policies"): (200, {**POLICY, "name": "Branches"}),
+        ("POST", "/api/policies/1"): (200, POLICY),
+        ("GET", "/api/apikeys"): (200, {"apiKeys": [KEY]}),
+        ("POST", "/api/apikeys"): (200, {**KEY, "secretKey": "1:c2VjcmV0"}),
+        ("DELETE", "/api/apikeys/1"): (200, {}),
+        ("GET", "/api/administrators"): (200, {"administrators": [USER]}),
+        ("GET", "/api/events"): (200, {"events": [EVENT]}),
+        ("GET", "/api/events/stream"): (200, STREAM),
+        ("GET", "/api/audit"): (200, {"audit": [AUDIT]}),
+        ("GET", "/api/tls/sightings"): (200, {"sightings": [SIGHTING]}),
+        ("GET", "/api/tls/picture"): (200, {"links": [LINK]}),
+        ("GET", "/api/tls/advice"): (200, ADVICE),
+        ("GET", "/api/manager/certificate"): (200, {"certificates": [CERTIFICATE]}),
+        ("POST", "/api/manager/certificate"): (200, {"certificates": [CERTIFICATE]}),
+        ("POST", "/api/manager/certificate/csr"): (200, {"csr": "-----BEGIN CERTIFICATE REQUEST-----\n…\n"}),
+        ("POST", "/api/manager/reload"): (200, RELOADED),
+        ("GET", "/api/manager/status"): (200, {"version": "12.0.0", "running": True, "ports": {"gui": 4119}}),
+        ("POST", "/api/computers/0f2"): (200, COMPUTERS["computers"][1]),
+        ("POST", "/api/computers/0f2/revoke"): (200, COMPUTERS["computers"][1]),
+        ("POST", "/api/computers/0f2/approve"): (200, COMPUTERS["computers"][1]),
+        ("DELETE", "/api/computers/0f2"): (200, {}),
+        ("POST", "/api/computers/activate"): (200, COMPUTERS["computers"][1]),
     }

@@ -18,7 +18,7 @@ def test_transcript_of_a_fleet_with_an_old_agent(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in HERE.glob("clear_*.txt")))
 def test_transcript_of_a_fleet_without_blockers(name: str) -> None:
-    raised = {"changed": [{"point": "heartbeat", "from": "TLSv1", "to": "TLSv1.2"}], "preflight": CLEAR}
+    raised = {"changed": [{"point": "heartbeat", "from": "TLSv1", "to": "TLSv1.2"}], "preflight": CLEAR, "warnings": []}
     answers = small_fleet() | {
         ("GET", "/api/tls/preflight"): (200, CLEAR),
         ("POST", "/api/tls/floors"): (200, {**raised, "policies_pending": 2}),
