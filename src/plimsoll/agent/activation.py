@@ -15,7 +15,6 @@ from plimsoll import RELEASE
 from plimsoll.agent import inventory as inventories
 from plimsoll.agent import keys
 from plimsoll.agent.channel import ChannelError, exchange
-from plimsoll.agent.contact import ContactError, verified_authority
 from plimsoll.agent.errors import AgentError
 from plimsoll.agent.home import AgentState, Home, HomeError, PathLike
 from plimsoll.agent.identity import IdentityError, check
@@ -28,6 +27,7 @@ from plimsoll.messages import (
     Kind,
 )
 from plimsoll.messages.token import ActivationToken, TokenError
+from plimsoll.net.client import Link
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,20 +84,23 @@ def activate(home: PathLike, manager: str, token: str, **options: Any) -> Activa
     try:
         host, port = parse_manager(manager)
         parsed = ActivationToken.parse(token)
-        ca = verified_authority(host, port, parsed.ca_hash)
-        made = keys.ask("request", name=chosen.name or "agent")
-        facts = _facts_with(made["key"])
-        inventory = inventories.inventory_of(chosen.state(), facts, listening=False)
-        request = ActivationRequest(capability=CAPABILITY, csr=made["csr"], inventory=inventory, token=token.strip())
-        activation = _ask_for_identity((host, port), ca, chosen, request)
-        if activation.ca.strip() != ca.strip():
-            raise AgentError(f"{manager} answered with another CA than it presents; nothing was kept")
-        state = check(
-            chosen.state(activation.installation, activation.computer), made["key"], activation.certificate, ca
-        )
+        # The folder comes first: a token must not be used up for a home that cannot be written.
         with place.lock():
+            made = keys.ask("request", name=chosen.name or "agent")
+            inventory = inventories.inventory_of(chosen.state(), _facts_with(made["key"]), listening=False)
+            request = ActivationRequest(
+                capability=CAPABILITY, csr=made["csr"], inventory=inventory, token=token.strip()
+            )
+            # The pin is the token's: the link says nothing before it found a CA with that key and verified the chain.
+            local = chosen.local_address or None
+            with Link(host, port, ca=None, pin=parsed.ca_hash, local_address=local, expect_role="manager") as link:
+                activation = exchange(link, ACTIVATE, request, Activation)
+            if activation.ca.strip() != (link.ca_pem or "").strip():
+                raise AgentError(f"{manager} answered with another CA than it presents; nothing was kept")
+            blank = chosen.state(activation.installation, activation.computer)
+            state = check(blank, made["key"], activation.certificate, activation.ca)
             _store(place, state, made["key"], activation)
-    except (ContactError, ManagerAddressError, TokenError, keys.KeysError, IdentityError, HomeError) as error:
+    except (ManagerAddressError, TokenError, keys.KeysError, IdentityError, HomeError) as error:
         raise AgentError(str(error)) from None
     except ChannelError as error:
         raise AgentError(f"{manager} did not activate this computer: {error}") from None
@@ -167,19 +170,6 @@ def _facts_with(key: str) -> dict[str, Any]:
         key_file.touch(mode=0o600)
         key_file.write_text(key)
         return inventories.gather(cert_file, key_file)
-
-
-def _ask_for_identity(address: tuple[str, int], ca: str, chosen: Options, request: ActivationRequest) -> Activation:
-    from plimsoll.net.client import Link
-
-    with tempfile.NamedTemporaryFile("w", suffix=".pem", prefix="plimsoll-ca-") as file:
-        file.write(ca)
-        file.flush()
-        link = Link(*address, ca=file.name, local_address=chosen.local_address or None, expect_role="manager")
-        try:
-            return exchange(link, ACTIVATE, request, Activation)
-        finally:
-            link.close()
 
 
 def _store(home: Home, state: AgentState, key: str, activation: Activation) -> None:

@@ -11,11 +11,16 @@ import msgspec
 from plimsoll.agent.session import Failure
 from plimsoll.messages import Message, Problem
 from plimsoll.net.client import Answer, Link, LinkError
+from plimsoll.net.handshake_errors import alert_in
+from plimsoll.tls.alerts import Alert
 
 T = TypeVar("T", bound=Message)
 
 #: The reason of a failure where the manager refused the versions that we offer.
 REFUSED_BY_FLOOR = "refused-by-floor"
+
+#: The reason of a failure where the manager's clock says that our certificate has expired, whatever ours says.
+OUR_CERTIFICATE_EXPIRED = "certificate-expired"
 
 #: No answer makes an agent wait longer than this, in seconds: a typing error on the other side would lose it.
 LONGEST_RETRY = 3600.0
@@ -54,6 +59,8 @@ def _not_reached(where: str, error: LinkError) -> Failure:
             f"computer's {ssl.OPENSSL_VERSION} offers (alert 70, protocol version). Update this computer's TLS "
             "library, or lower the manager's floor",
         )
+    if alert_in(error.__cause__ or error) is Alert.CERTIFICATE_EXPIRED:
+        return Failure(OUR_CERTIFICATE_EXPIRED, f"{where} says that this agent's certificate has expired")
     return Failure(error.reason, str(error))
 
 

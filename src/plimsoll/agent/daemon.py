@@ -20,7 +20,7 @@ from typing import Any
 
 from plimsoll import RELEASE
 from plimsoll.agent import inventory as inventories
-from plimsoll.agent.channel import REFUSED_BY_FLOOR, ChannelError, exchange
+from plimsoll.agent.channel import OUR_CERTIFICATE_EXPIRED, REFUSED_BY_FLOOR, ChannelError, exchange
 from plimsoll.agent.home import AgentState, Home, RunState, Spool
 from plimsoll.agent.managers import Managers
 from plimsoll.agent.ports import Ports
@@ -89,7 +89,7 @@ class Daemon:
         loop = asyncio.get_running_loop()
         signals = (signal.SIGTERM, signal.SIGINT)
         for number in signals:
-            loop.add_signal_handler(number, self._supervisor.request_stop)
+            loop.add_signal_handler(number, self.stop)
         try:
             self._state = await self._renewer.prepare(self._state)
             self._facts = await in_thread(inventories.gather, self._home.cert, self._home.key)
@@ -109,6 +109,10 @@ class Daemon:
             self._managers.forget()
             for number in signals:
                 loop.remove_signal_handler(number)
+
+    def stop(self) -> None:
+        """Lets `run` end as SIGTERM does."""
+        self._supervisor.request_stop()
 
     # What a visiting manager may make us do, see `agent.listener`.
 
@@ -210,7 +214,7 @@ class Daemon:
 
     def _failed(self, failure: Failure) -> None:
         seen = self._seen
-        if failure.reason == "certificate" and "expired" in failure.message:
+        if failure.reason == OUR_CERTIFICATE_EXPIRED:
             self._renewer.rejected_as_expired()
         try:
             self._session.failed(failure, time.time())
@@ -233,6 +237,10 @@ class Daemon:
         try:
             state = await self._renewer.renew(self._state, now)
         except RenewalError as error:
+            if error.failure.reason == OUR_CERTIFICATE_EXPIRED and not expired:
+                self._renewer.rejected_as_expired()
+                self._orders[:0] = [] if order is None else [order]
+                return await self._renew()
             self._renewer.postpone(now)
             if order is not None:
                 self._session.finish(order, ok=False, text=str(error))

@@ -86,7 +86,7 @@ def _log_to_stderr() -> None:
 
 
 class _OneLine(logging.Formatter):
-    converter = time.gmtime
+    converter = staticmethod(time.gmtime)
 
     def format(self, record: logging.LogRecord) -> str:
         # What a peer sent may stand in a message; it must not be able to forge a line of its own.

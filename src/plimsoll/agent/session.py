@@ -143,7 +143,7 @@ class Session:
         before = set(self._spool.done)
         effects = [effect for command in reply.commands if (effect := self._carry_out(command)) is not None]
         self._journal.save_spool(self._spool)
-        new_work = any(command.id not in before for command in reply.commands)
+        new_work = bool(effects) or any(command.id not in before for command in reply.commands)
         if new_work or asked_anew:
             # What was done is reported at once, but a manager that repeats itself does not get a busy loop.
             self.delay = self._rng.uniform(0.0, 0.2)
@@ -171,14 +171,20 @@ class Session:
         self.delay = 0.0
 
     def _carry_out(self, command: Command) -> Effect | None:
+        if command.kind == "apply-policy":
+            return self._apply(command)
         if command.id in self._spool.done:
             # The manager does not know yet that it is done: say so again, do nothing again.
             self._acknowledge(Ack(command=command.id, ok=True, text="carried out before"))
             return None
-        if command.kind == "renew-certificate":
-            return RenewalOrdered(command.id)
+        return RenewalOrdered(command.id)
+
+    def _apply(self, command: Command) -> Effect | None:
         if command.policy is None:
             self._acknowledge(Ack(command=command.id, ok=False, text="the command carried no policy; nothing changed"))
+            return None
+        if command.id in self._spool.done and command.policy == self.policy:
+            self._acknowledge(Ack(command=command.id, ok=True))
             return None
         self._journal.save_policy(command.policy)
         self.policy = command.policy

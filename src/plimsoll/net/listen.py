@@ -71,6 +71,7 @@ def _rows(table: Path) -> list[list[str]]:
 
 def _holds(process: Path, links: set[str]) -> bool:
     try:
-        return any(os.readlink(entry.path) in links for entry in os.scandir(process / "fd"))  # noqa: PTH115 - thousands
+        with os.scandir(process / "fd") as entries:
+            return any(os.readlink(entry.path) in links for entry in entries)  # noqa: PTH115 - thousands
     except OSError:
         return False  # another user's process, or one that has just ended

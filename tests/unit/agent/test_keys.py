@@ -35,18 +35,6 @@ def test_a_proof_verifies_with_the_public_key() -> None:
     public.verify(proof, answer["csr"].encode(), ec.ECDSA(hashes.SHA256()))
 
 
-def test_only_authorities_in_a_chain_are_hashed() -> None:
-    authority = TestAuthority()
-    leaf = authority.leaf("manager", "1")
-    chain = [leaf.certificate.public_bytes(serialization.Encoding.DER)]
-    chain.append(authority.certificate.public_bytes(serialization.Encoding.DER))
-    encoded = [base64.b64encode(item).decode() for item in chain]
-    (found,) = keys.ask("hash", chain=[*encoded, "bm90IGEgY2VydGlmaWNhdGU="])["authorities"]
-    assert found["hash"] == authority.pin
-    assert found["certificate"].encode() == authority.pem
-    assert found["fingerprint"] == authority.certificate.fingerprint(hashes.SHA256()).hex()
-
-
 def test_an_issued_certificate_is_checked_against_key_and_authority() -> None:
     authority, other = TestAuthority(), TestAuthority()
     leaf = authority.leaf("agent", "7")
