@@ -158,7 +158,7 @@ def test_a_wrong_clock_is_said_and_cuts_nobody_off(quick: Manager, tmp_path: Pat
     activate(quick, tmp_path / name, "--name", name, token=quick.new_token(1))
     program = f"import sys, time; real = time.time; time.time = lambda: real() + {offset}\n"
     program += "from plimsoll.cli.main import run; sys.exit(run())"
-    command = [BIN / "python", "-c", program, "agent", "run", "--home", tmp_path / name]
+    command: list[str | Path] = [BIN / "python", "-c", program, "agent", "run", "--home", tmp_path / name]
     with service(command):
         event = eventually(lambda: event_of(quick, 5004, f"{words} the manager's"), "the clock is reported")
         assert f"{abs(offset)} s" in event["description"]

@@ -56,7 +56,7 @@ def test_a_relay_keeps_its_floor_until_the_policy_is_sent(early: Manager, real_r
     # Newly activated: its version's default, although the base policy says TLSv1 by now.
     assert s_client_early(port).refused_by_version
     row = observed(early, name, "TLSv1.2")
-    assert (row["origin"], row["holds"], row["pending"]) == ("version default", "TLSv1.2", True)
+    assert (row["origin"], row["held"], row["pending"]) == ("version default", "TLSv1.2", True)
 
     early.post("/api/tls/send-policy", {"all": True})
     row = observed(early, name, "TLSv1")
@@ -67,7 +67,7 @@ def test_a_relay_keeps_its_floor_until_the_policy_is_sent(early: Manager, real_r
     change = early.set_minimum("TLSv1.2")
     assert change["policies_pending"] >= 1
     row = relay(early, name)
-    assert (row["holds"], row["required"], row["pending"]) == ("TLSv1", "TLSv1.2", True)
+    assert (row["held"], row["required"], row["pending"]) == ("TLSv1", "TLSv1.2", True)
     assert s_client_early(port).connected
     assert s_client_early(early.heartbeat_port).refused_by_version
 
@@ -91,7 +91,7 @@ def test_a_relay_that_was_never_sent_a_policy_shows_its_versions_default(
     more = ["--relay-port", str(port)]
     with peer(early, tmp_path / name, version, kind="relay", address=address, more=more):
         row = observed(early, name, floor)
-        assert (row["holds"], row["origin"], row["sent"]) == (floor, "version default", None)
+        assert (row["held"], row["origin"], row["sent"]) == (floor, "version default", None)
         assert s_client_early(port, address).connected is (floor == "TLSv1")
         assert s_client(port, "-tls1_2", host=address).connected
 
