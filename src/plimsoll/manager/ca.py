@@ -1,11 +1,291 @@
-"""The manager as issuing authority."""
+"""The manager as issuing authority: its own key, and certificates that say installation, role and id.
+
+A leaf carries the URI SAN ``plimsoll://<installation>/<role>/<id>``; every side checks role and installation, not only
+the chain (design §11). Validity begins a day back, so that a host whose clock is slow is not locked out.
+"""
 
 from __future__ import annotations
 
+import datetime
+import hashlib
+import ipaddress
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from plimsoll.manager.config import write_atomically
+from plimsoll.manager.ports import BadInput
+from plimsoll.messages.token import key_hash
+
+PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
+
+DAY = 86400.0
+CA_DAYS = 3650
+#: Agents, relays and appliances; they renew themselves at two thirds.
+LEAF_DAYS = 90
+MANAGER_DAYS = 365
+#: An agent that slept past its expiry may still prove its old key for that long.
+GRACE_DAYS = 30
+
+CA_KEY = "ca.key"
+CA_CERTIFICATE = "ca.pem"
+
+_AUTH = (ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH)
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A certificate as PEM, with the hex SHA-256 of its DER and the time of its end."""
+
+    pem: str
+    fingerprint: str
+    expires: float
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Whom a certificate of ours names."""
+
+    role: str
+    id: str
+    fingerprint: str
+    expires: float
+
+
+def fingerprint(certificate: x509.Certificate) -> str:
+    return hashlib.sha256(certificate.public_bytes(serialization.Encoding.DER)).hexdigest()
+
+
+def key_pem(key: PrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+def spki(public: object) -> bytes:
+    assert isinstance(public, (rsa.RSAPublicKey, ec.EllipticCurvePublicKey))
+    return public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+
 
 class Authority:
-    """The CA of one installation."""
+    """The CA of one installation. Its key stays in the home, readable by its owner only."""
 
-    installation: str
-    certificate_pem: str
-    key_hash: str
+    def __init__(self, installation: str, certificate: x509.Certificate, key: rsa.RSAPrivateKey) -> None:
+        self.installation = installation
+        self.certificate = certificate
+        self._key = key
+        self.certificate_pem = certificate.public_bytes(serialization.Encoding.PEM).decode()
+        self.key_hash = key_hash(spki(certificate.public_key()))
+
+    @classmethod
+    def create(cls, directory: Path, installation: str, now: float) -> Authority:
+        """Makes a key and a self-signed certificate in the directory."""
+        key = rsa.generate_private_key(public_exponent=65537, key_size=3072)
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"Plimsoll CA {installation}"[:64])])
+        identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+        certificate = (
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(name)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(_time(now - DAY))
+            .not_valid_after(_time(now + CA_DAYS * DAY))
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(_usage(ca=True), critical=True)
+            .add_extension(identifier, critical=False)
+            .sign(key, hashes.SHA256())
+        )
+        directory.mkdir(mode=0o700, exist_ok=True)
+        write_atomically(directory / CA_KEY, key_pem(key), 0o600)
+        write_atomically(directory / CA_CERTIFICATE, certificate.public_bytes(serialization.Encoding.PEM), 0o644)
+        return cls(installation, certificate, key)
+
+    @classmethod
+    def load(cls, directory: Path, installation: str) -> Authority:
+        key = serialization.load_pem_private_key((directory / CA_KEY).read_bytes(), None)
+        certificate = x509.load_pem_x509_certificate((directory / CA_CERTIFICATE).read_bytes())
+        if not isinstance(key, rsa.RSAPrivateKey) or spki(key.public_key()) != spki(certificate.public_key()):
+            raise BadInput(f"{directory}: {CA_KEY} and {CA_CERTIFICATE} do not belong together; restore both")
+        return cls(installation, certificate, key)
+
+    def issue(self, csr_pem: str, role: str, identifier: str, now: float, days: float = LEAF_DAYS) -> Issued:
+        """A certificate for the CSR's key. Nothing else of the request is believed.
+
+        Raises BadInput: not a CSR, its signature does not fit, or a key that we do not sign.
+        """
+        try:
+            request = x509.load_pem_x509_csr(csr_pem.encode())
+        except ValueError as error:
+            raise BadInput(f"the certificate request cannot be read ({error}); nothing was issued") from error
+        public = request.public_key()
+        problem = key_problem(public)
+        if problem is not None:
+            raise BadInput(f"the certificate request has {problem}; nothing was issued")
+        if not request.is_signature_valid:
+            raise BadInput("the certificate request's signature does not fit its key; nothing was issued")
+        assert isinstance(public, (rsa.RSAPublicKey, ec.EllipticCurvePublicKey))
+        return self._sign(public, role, identifier, [], now, days)
+
+    def issue_manager(self, key: PrivateKey, names: Iterable[str], now: float) -> Issued:
+        """A leaf for the manager's own listeners."""
+        return self._sign(key.public_key(), "manager", "manager", sorted(set(names)), now, MANAGER_DAYS)
+
+    def _sign(
+        self,
+        public: rsa.RSAPublicKey | ec.EllipticCurvePublicKey,
+        role: str,
+        identifier: str,
+        names: list[str],
+        now: float,
+        days: float,
+    ) -> Issued:
+        san: list[x509.GeneralName] = [
+            x509.UniformResourceIdentifier(f"plimsoll://{self.installation}/{role}/{identifier}")
+        ]
+        san += [general_name(name) for name in names]
+        common = names[0] if names else f"{role} {identifier}"
+        issuer = self.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+        expires = min(now + days * DAY, self.certificate.not_valid_after_utc.timestamp())
+        certificate = (
+            x509.CertificateBuilder()
+            .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common[:64])]))
+            .issuer_name(self.certificate.subject)
+            .public_key(public)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(_time(now - DAY))
+            .not_valid_after(_time(expires))
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(_usage(rsa_leaf=isinstance(public, rsa.RSAPublicKey)), critical=True)
+            .add_extension(x509.ExtendedKeyUsage(_AUTH), critical=False)
+            .add_extension(x509.SubjectAlternativeName(san), critical=False)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(issuer), critical=False)
+            .sign(self._key, hashes.SHA256())
+        )
+        return Issued(
+            certificate.public_bytes(serialization.Encoding.PEM).decode(), fingerprint(certificate), int(expires)
+        )
+
+    def holder(self, certificate_pem: str) -> tuple[Holder, x509.Certificate]:
+        """Whom a certificate names, whether or not it has expired. Raises BadInput where it is not one of ours."""
+        try:
+            certificate = x509.load_pem_x509_certificate(certificate_pem.encode())
+            certificate.verify_directly_issued_by(self.certificate)
+            names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        except (ValueError, TypeError, InvalidSignature, x509.ExtensionNotFound) as error:
+            raise BadInput("the old certificate was not issued by this manager; activate the computer again") from error
+        prefix = f"plimsoll://{self.installation}/"
+        for uri in names.get_values_for_type(x509.UniformResourceIdentifier):
+            parts = uri.removeprefix(prefix).split("/")
+            if uri.startswith(prefix) and len(parts) == 2:
+                expires = certificate.not_valid_after_utc.timestamp()
+                return Holder(parts[0], parts[1], fingerprint(certificate), expires), certificate
+        raise BadInput("the old certificate names no computer of this installation; activate the computer again")
+
+
+def proves_key(certificate: x509.Certificate, data: bytes, signature: bytes) -> bool:
+    """Whether the signature (SHA-256) over the data was made with the certificate's key."""
+    public = certificate.public_key()
+    try:
+        if isinstance(public, ec.EllipticCurvePublicKey):
+            public.verify(signature, data, ec.ECDSA(hashes.SHA256()))
+        elif isinstance(public, rsa.RSAPublicKey):
+            public.verify(signature, data, padding.PKCS1v15(), hashes.SHA256())
+        else:
+            return False
+    except InvalidSignature:
+        return False
+    return True
+
+
+def key_problem(public: object) -> str | None:
+    if isinstance(public, ec.EllipticCurvePublicKey):
+        return None if public.curve.name in ("secp256r1", "secp384r1") else f"a key on the curve {public.curve.name}"
+    if isinstance(public, rsa.RSAPublicKey):
+        return None if 2048 <= public.key_size <= 8192 else f"an RSA key of {public.key_size} bits"
+    return "a key that is neither RSA nor ECDSA"
+
+
+def general_name(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
+
+
+def _usage(*, ca: bool = False, rsa_leaf: bool = False) -> x509.KeyUsage:
+    # RSA leafs also encipher keys: that is how the oldest peers exchange theirs.
+    return x509.KeyUsage(
+        digital_signature=not ca,
+        content_commitment=False,
+        key_encipherment=rsa_leaf,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=ca,
+        crl_sign=ca,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _time(seconds: float) -> datetime.datetime:
+    return datetime.datetime.fromtimestamp(int(seconds), datetime.UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class ServingIdentity:
+    """Files of one identity that a listener shows."""
+
+    certificate: Path
+    key: Path
+
+
+KINDS = ("ecdsa", "rsa")
+
+
+def new_key(kind: str) -> PrivateKey:
+    if kind == "rsa":
+        return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+def serving_identity(directory: Path, point: str, kind: str) -> ServingIdentity:
+    return ServingIdentity(directory / f"{point}-{kind}.pem", directory / f"{point}-{kind}.key")
+
+
+def ensure_serving(authority: Authority, directory: Path, names: Iterable[str], now: float) -> None:
+    """Makes or renews the manager's own leafs: where one is missing, two thirds old, or lacks a name.
+
+    The key stays, so that a crash between the two files never leaves a pair that does not fit.
+    """
+    wanted = set(names)
+    directory.mkdir(mode=0o700, exist_ok=True)
+    for point in ("gui", "heartbeat"):
+        for kind in KINDS:
+            files = serving_identity(directory, point, kind)
+            if not files.key.exists():
+                write_atomically(files.key, key_pem(new_key(kind)), 0o600)
+            if _fresh(files, wanted, now):
+                continue
+            key = serialization.load_pem_private_key(files.key.read_bytes(), None)
+            assert isinstance(key, (rsa.RSAPrivateKey, ec.EllipticCurvePrivateKey))
+            issued = authority.issue_manager(key, wanted, now)
+            # The CA goes along: a host that activates checks its key's hash against the token's before it speaks.
+            write_atomically(files.certificate, (issued.pem + authority.certificate_pem).encode(), 0o600)
+
+
+def _fresh(files: ServingIdentity, wanted: set[str], now: float) -> bool:
+    if not files.certificate.exists():
+        return False
+    certificate = x509.load_pem_x509_certificate(files.certificate.read_bytes())
+    san = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    names = {str(name.value) for name in san if not isinstance(name, x509.UniformResourceIdentifier)}
+    begin, end = certificate.not_valid_before_utc.timestamp(), certificate.not_valid_after_utc.timestamp()
+    return wanted <= names and now < begin + (end - begin) * 2 / 3

@@ -2,13 +2,39 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import fcntl
+import os
+import socket
+import time
+import uuid
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from plimsoll.manager.ca import Authority
+from plimsoll import RELEASE
+from plimsoll.manager import config, secret
+from plimsoll.manager.ca import Authority, ensure_serving
 from plimsoll.manager.config import Configuration
-from plimsoll.manager.ports import ServiceError
-from plimsoll.manager.store import Store
+from plimsoll.manager.ports import Role, ServiceError
+from plimsoll.manager.store import Connection, Store, access, facts, floors, migrate, policies
+from plimsoll.tls.floors import Point
+from plimsoll.tls.versions import Version
+
+DATABASE = "plimsoll.db"
+ADMINISTRATOR = "admin"
+#: The activation token that init makes: many uses, for that long.
+TOKEN_SECONDS = 30 * 86400.0
+_ANYWHERE = ("0.0.0.0", "::", "")  # names of all addresses, which stand in no certificate
+
+_PROPERTIES = """\
+# The manager's own settings. After a change: plimsoll manager reload (ports and addresses: restart).
+serviceName={service}
+# A line protocols= below serviceName= lists what the GUI port accepts; its lowest version is that port's floor.
+# Without the line the floor is TLSv1.2, or the heartbeat port's where that is newer.
+guiPort={gui}
+heartbeatPort={heartbeat}
+listenAddress={listen}
+"""
 
 
 class HomeError(ServiceError):
@@ -19,7 +45,10 @@ class HomeError(ServiceError):
 
 @dataclass(frozen=True, slots=True)
 class InitResult:
-    """What `manager init --json` prints; password, key and token are shown this once."""
+    """What `manager init --json` prints; password, key and token are shown this once.
+
+    The activation token is good for any number of computers for thirty days.
+    """
 
     home: str
     admin_user: str
@@ -30,15 +59,56 @@ class InitResult:
     gui_port: int
     heartbeat_port: int
 
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class HomeLock:
+    """Held by whoever works on the home; the system lets go of it when the process dies, however it dies."""
+
+    def __init__(self, home: Path) -> None:
+        run = home / "run"
+        run.mkdir(mode=0o700, exist_ok=True)
+        path = run / "manager.lock"
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(self._file, 32).decode(errors="replace").strip() or "unknown"
+            os.close(self._file)
+            raise HomeError(
+                f"{home} is in use by process {holder}; nothing was changed. Stop that manager first, or use its socket"
+            ) from None
+        os.ftruncate(self._file, 0)
+        os.write(self._file, f"{os.getpid()}\n".encode())
+
+    def release(self) -> None:
+        os.close(self._file)
+
 
 class Home:
     """An opened home: configuration, store, CA. Holds the lock until `close`."""
 
-    path: Path
-    config: Configuration
-    store: Store
-    ca: Authority
-    installation: str
+    def __init__(self, path: Path, lock: HomeLock, configuration: Configuration, store: Store) -> None:
+        self.path = path
+        #: The last good reading of configuration.properties.
+        self.config = configuration
+        self.store = store
+        self.installation = store.read(lambda c: facts.get(c, facts.INSTALLATION)) or ""
+        self.ca = Authority.load(path / "ca", self.installation)
+        self._lock = lock
+
+    @property
+    def config_path(self) -> Path:
+        return self.path / config.FILE_NAME
+
+    @property
+    def tls(self) -> Path:
+        return self.path / "tls"
+
+    @property
+    def backup(self) -> Path:
+        return self.path / "backup"
 
     @property
     def socket_path(self) -> Path:
@@ -48,8 +118,31 @@ class Home:
     def ca_certificate(self) -> Path:
         return self.path / "ca" / "ca.pem"
 
+    def read_config(self) -> Configuration:
+        """The file as it is now; `config` stays. Raises ConfigurationError."""
+        return config.load(self.config_path)
+
+    def protocols_in_file(self) -> str | None:
+        return self.read_config().protocols
+
+    def serving_names(self) -> tuple[str, ...]:
+        """The names that the manager's own certificates carry."""
+        return _serving_names(self.config)
+
+    def ensure_serving(self, now: float) -> None:
+        """Makes or renews the certificates of 4119 and 4120; at start, and daily while the manager runs."""
+        ensure_serving(self.ca, self.tls, self.serving_names(), now)
+
     def close(self) -> None:
-        raise NotImplementedError
+        self.store.close()
+        self._lock.release()
+
+
+def _serving_names(configuration: Configuration) -> tuple[str, ...]:
+    names = [configuration.public_name, socket.gethostname(), "localhost", "127.0.0.1", "::1"]
+    if configuration.listen_address not in _ANYWHERE:
+        names.append(configuration.listen_address)
+    return tuple(dict.fromkeys(filter(None, names)))
 
 
 def init_home(
@@ -59,11 +152,136 @@ def init_home(
     listen: str = "0.0.0.0",
     name: str | None = None,
 ) -> InitResult:
-    """Makes a new home: TLS 1.2 enforced everywhere (R6). Raises HomeError where the folder is in use."""
-    raise NotImplementedError
+    """Makes a new home: TLS 1.2 enforced everywhere (R6). Raises HomeError where the folder is in use.
+
+    configuration.properties comes last: a folder without it is no home, whatever else a crash left in it.
+    """
+    _check_ports(gui_port, heartbeat_port)
+    home = _empty_folder(directory)
+    lock = HomeLock(home)
+    try:
+        for folder in ("ca", "tls", "backup"):
+            (home / folder).mkdir(mode=0o700)
+        now = time.time()
+        installation = uuid.uuid4().hex
+        authority = Authority.create(home / "ca", installation, now)
+        (home / DATABASE).touch(mode=0o600)
+        store = Store.open(home / DATABASE)
+        try:
+            store.migrate()
+            password, key, token = store.write(lambda c: _seed(c, authority, installation, now))
+        finally:
+            store.close()
+        text = _PROPERTIES.format(service="Plimsoll", gui=gui_port, heartbeat=heartbeat_port, listen=listen)
+        text += f"publicName={name}\n" if name else ""
+        configuration = config.parse(home / config.FILE_NAME, text)
+        ensure_serving(authority, home / "tls", _serving_names(configuration), now)
+        config.write_atomically(home / config.FILE_NAME, text.encode(), 0o600)
+    finally:
+        lock.release()
+    ca_path = str(home / "ca" / "ca.pem")
+    return InitResult(str(home), ADMINISTRATOR, password, key, token, ca_path, gui_port, heartbeat_port)
+
+
+def _check_ports(*ports: int) -> None:
+    if any(not 0 <= port <= 65535 for port in ports):
+        raise HomeError("ports are numbers from 0 to 65535; nothing was made")
+    if len(set(ports)) < len(ports) and any(ports):
+        raise HomeError("the GUI port and the heartbeat port must differ; nothing was made")
+
+
+def _empty_folder(directory: Path) -> Path:
+    home = directory.absolute()
+    if home.exists() and (not home.is_dir() or any(home.iterdir())):
+        what = "is a manager's home already" if (home / config.FILE_NAME).exists() else "is not empty"
+        raise HomeError(f"{home} {what}; nothing was changed. Name a folder that is new or empty")
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    home.chmod(0o700)
+    return home
+
+
+def _seed(connection: Connection, authority: Authority, installation: str, now: float) -> tuple[str, str, str]:
+    """A new home's rows; the administrator's password, an API key and an activation token."""
+    # Here, and not above: the services need a home, and this makes one.
+    from plimsoll.manager.services.access import add_api_key
+    from plimsoll.manager.services.activation import add_token
+    from plimsoll.manager.services.floor_state import remember_protocols
+    from plimsoll.manager.services.policy_rules import BASE, DEFAULTS
+
+    for fact, value in (
+        (facts.INSTALLATION, installation),
+        (facts.RELEASE, RELEASE),
+        (facts.ORIGIN, "init"),
+        (facts.CREATED, str(now)),
+    ):
+        facts.put(connection, fact, value)
+    remember_protocols(connection, None)
+    generation = facts.advance(connection, facts.FLOOR_GENERATION, now)
+    floors.put(connection, Point.HEARTBEAT.value, Version.TLS1_2)
+    for point in Point:
+        policy = BASE if point in (Point.RELAY, Point.AGENT) else None
+        entry = floors.HistoryRecord(
+            generation, now, point.value, None, Version.TLS1_2, "system:manager", "cli", cause="init", policy=policy
+        )
+        floors.add_history(connection, entry)
+    policy_generation = facts.advance(connection, facts.POLICY_GENERATION, now)
+    policies.add_policy(connection, name=BASE, generation=policy_generation, **DEFAULTS)
+    policies.add_group(connection, policies.DEFAULT_GROUP, None)
+    password, key = secret.new_password(), secret.new_key_secret()
+    access.add_user(
+        connection,
+        name=ADMINISTRATOR,
+        password_hash=secret.hash_password(password),
+        role=Role.ADMINISTRATOR.value,
+        created=now,
+    )
+    number = add_api_key(connection, "init", Role.ADMINISTRATOR, key, "system:manager", now)
+    token = add_token(connection, authority.key_hash, now, None, TOKEN_SECONDS, None, "system:manager")
+    return password, f"{number}:{key}", token.token
+
+
+def lock_home(directory: Path) -> tuple[Path, HomeLock]:
+    """Raises HomeError: no home there, or somebody works on it (the pid is named)."""
+    home = directory.absolute()
+    if not (home / config.FILE_NAME).exists():
+        raise HomeError(f"{home} is not a manager's home: it has no {config.FILE_NAME}. Make one with manager init")
+    return home, HomeLock(home)
 
 
 def open_home(directory: Path) -> Home:
-    """Locks and opens. Raises HomeError: no home, second manager (its pid named), needs `manager upgrade`,
-    malformed configuration.properties (line and column)."""
-    raise NotImplementedError
+    """Locks and opens. Raises HomeError (no home, second manager, needs `manager upgrade`) and ConfigurationError.
+
+    A malformed configuration.properties is refused here, with line and column: a manager never starts on a guess.
+    """
+    home, lock = lock_home(directory)
+    try:
+        configuration = config.load(home / config.FILE_NAME)
+        _check_database(home, configuration)
+        store = Store.open(home / DATABASE)
+        try:
+            _check_release(home, store)
+            opened = Home(home, lock, configuration, store)
+            opened.ensure_serving(time.time())
+        except BaseException:
+            store.close()
+            raise
+    except BaseException:
+        lock.release()
+        raise
+    return opened
+
+
+def _check_database(home: Path, configuration: Configuration) -> None:
+    if configuration.database != "sqlite":
+        raise HomeError(f"{home}: database={configuration.database} is not supported here; only sqlite is")
+    if not (home / DATABASE).exists():
+        raise HomeError(f"{home / DATABASE} is missing; restore it from a backup, its floors cannot be guessed")
+
+
+def _check_release(home: Path, store: Store) -> None:
+    revision = store.revision
+    if revision == migrate.HEAD:
+        return
+    if revision in migrate.KNOWN:
+        raise HomeError(f"{home} is from an earlier release; run: plimsoll manager upgrade --home {home}")
+    raise HomeError(f"{home} was written by a later release ({revision}) than this one ({RELEASE}); use that one")

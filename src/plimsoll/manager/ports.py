@@ -82,11 +82,12 @@ class Principal:
     via: Via
     address: str = ""
     tls: Version | None = None
+    id: str = ""
 
     @property
     def who(self) -> str:
-        """The form that audit, history and sightings carry: ``user:anna``, ``apikey:2``, ``socket:uid 0``."""
-        return f"{self.kind}:{self.name}"
+        """The form that audit, history and sightings carry: ``user:anna``, ``apikey:2`` (its id), ``socket:uid 0``."""
+        return f"{self.kind}:{self.id or self.name}"
 
     def may(self, permission: Permission) -> bool:
         return permission in ROLES[self.role]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+
 from plimsoll.manager.home import Home
-from plimsoll.manager.ports import NothingObserved, Observed, Publish
+from plimsoll.manager.ports import Observed, Publish
 from plimsoll.manager.services.access import AccessService
 from plimsoll.manager.services.activation import ActivationService
 from plimsoll.manager.services.certificates import CertificatesService
 from plimsoll.manager.services.computers import ComputersService
+from plimsoll.manager.services.core import Core
 from plimsoll.manager.services.events import EventsService
 from plimsoll.manager.services.floors import FloorsService
-from plimsoll.manager.services.hub import Hub
 from plimsoll.manager.services.judgement import JudgementService
 from plimsoll.manager.services.policies import PoliciesService
 from plimsoll.manager.store import Store
@@ -24,19 +27,21 @@ class Services:
     `publish` may wait for the loop until the gates use the new floors.
     """
 
-    floors: FloorsService
-    judgement: JudgementService
-    computers: ComputersService
-    policies: PoliciesService
-    activation: ActivationService
-    access: AccessService
-    events: EventsService
-    certificates: CertificatesService
-    hub: Hub
-
     def __init__(
-        self, store: Store, home: Home, publish: Publish = lambda snapshot: None, observed: Observed | None = None
+        self,
+        store: Store,
+        home: Home,
+        publish: Publish = lambda snapshot: None,
+        observed: Observed | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
-        self.hub = Hub()
-        self.observed: Observed = observed or NothingObserved()
-        raise NotImplementedError
+        core = Core(store, home, publish, observed, clock)
+        self.hub = core.hub
+        self.events = EventsService(core)
+        self.computers = ComputersService(core)
+        self.judgement = JudgementService(core, self.computers)
+        self.floors = FloorsService(core, self.judgement.fleet)
+        self.policies = PoliciesService(core, self.judgement.fleet)
+        self.activation = ActivationService(core)
+        self.access = AccessService(core)
+        self.certificates = CertificatesService(core)

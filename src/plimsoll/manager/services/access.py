@@ -2,11 +2,42 @@
 
 from __future__ import annotations
 
+import logging
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
-from plimsoll.manager.ports import Permission, Principal, Role, Via, internal, permits
+from plimsoll.manager import secret
+from plimsoll.manager.ports import (
+    BadInput,
+    Conflict,
+    NotFound,
+    Permission,
+    Principal,
+    Role,
+    ServiceError,
+    Unauthenticated,
+    Via,
+    internal,
+    permits,
+)
+from plimsoll.manager.services.core import Core, Unit
+from plimsoll.manager.services.events import LOCKED_OUT, SIGNED_IN, NewEvent
+from plimsoll.manager.store import Connection
+from plimsoll.manager.store import access as table
+from plimsoll.manager.store.access import ApiKeyRecord, SessionRecord, UserRecord
 from plimsoll.tls.versions import Version
+
+log = logging.getLogger(__name__)
+
+#: After that many failures in a row a user cannot sign in for a while, whatever the password.
+FAILURES = 5
+LOCK_SECONDS = 900.0
+SESSION_SECONDS = 8 * 3600.0
+#: A key's last use is stored at most that often, in seconds.
+_USE_INTERVAL = 60.0
+_WRONG_KEY = "the API key is not valid (unknown, expired or disabled); nothing was done. Ask an administrator for one"
+_WRONG_USER = "user or password is wrong, or the user is locked for a while after failures; nothing was done"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,33 +93,132 @@ class AuditEntry:
 
 
 class AccessService:
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._keys: dict[int, ApiKeyRecord | None] = {}
+        self._used: dict[int, float] = {}
+
     @internal
     def authenticate_key(self, key: str, address: str, tls: Version | None = None, via: Via = "rest") -> Principal:
         """Raises Unauthenticated: unknown, wrong, expired or disabled, without saying which."""
-        raise NotImplementedError
+        identifier, _, text = key.strip().partition(":")
+        if not (identifier.isascii() and identifier.isdigit() and len(identifier) < 16):
+            raise Unauthenticated(_WRONG_KEY)
+        number = int(identifier)
+        if number not in self._keys:
+            found = self._core.store.read(lambda c: table.api_key(c, number))
+            if found is None:
+                raise Unauthenticated(_WRONG_KEY)
+            self._keys[number] = found
+        record = self._keys[number]
+        now = self._core.clock()
+        if record is None or not secret.same_secret(record.secret_hash, text):
+            raise Unauthenticated(_WRONG_KEY)
+        if not record.active or (record.expires is not None and record.expires <= now):
+            raise Unauthenticated(_WRONG_KEY)
+        self._note_use(number, now)
+        return Principal("apikey", record.name, Role(record.role), via, address, tls, id=str(number))
+
+    def _note_use(self, key: int, now: float) -> None:
+        if now - self._used.get(key, 0.0) < _USE_INTERVAL:
+            return
+        self._used[key] = now
+
+        def check(done: Future[None]) -> None:
+            if done.exception() is not None:
+                log.warning("the last use of API key %d could not be stored: %s", key, done.exception())
+
+        try:
+            waiting = self._core.enqueue(lambda unit: table.change_api_key(unit.connection, key, last_used=now))
+        except ServiceError as error:
+            # Who may ask does not depend on the note of it.
+            log.warning("the last use of API key %d could not be stored: %s", key, error)
+        else:
+            waiting.add_done_callback(check)
 
     @internal
     def sign_in(self, user: str, password: str, address: str, tls: Version | None = None) -> NewSession:
         """Raises Unauthenticated; after five failures in a row the user is locked for a while."""
-        raise NotImplementedError
+        record = self._core.store.read(lambda c: table.user(c, user))
+        right = secret.check_password(record.password_hash if record else None, password)
+        now = self._core.clock()
+        if record is None:
+            raise Unauthenticated(_WRONG_USER)
+        locked = record.locked_until is not None and record.locked_until > now
+        if not right or locked or record.disabled:
+            if not locked and not right:
+                self._note_failure(user, address)
+            raise Unauthenticated(_WRONG_USER)
+        principal = Principal("user", record.name, Role(record.role), "web", address, tls)
+        text = secret.new_secret()
+        session = SessionRecord(secret.hash_secret(text), user, now, now + SESSION_SECONDS, address)
+
+        def work(unit: Unit) -> None:
+            table.end_sessions(unit.connection, expired_at=unit.now)
+            table.change_user(unit.connection, user, failures=0, locked_until=None, last_sign_in=unit.now)
+            table.add_session(unit.connection, session)
+            unit.audit(principal, "access.sign_in", user)
+            unit.event(NewEvent(SIGNED_IN, "info", f"{user} signed in from {address or 'this computer'}", target=user))
+
+        self._core.write(work)
+        return NewSession(text, session.expires, principal)
+
+    def _note_failure(self, user: str, address: str) -> None:
+        def work(unit: Unit) -> None:
+            record = table.user(unit.connection, user)
+            if record is None:
+                return
+            failures = record.failures + 1
+            until = unit.now + LOCK_SECONDS if failures >= FAILURES else None
+            table.change_user(
+                unit.connection, user, failures=0 if until else failures, locked_until=until or record.locked_until
+            )
+            who = Principal("user", user, Role(record.role), "web", address)
+            unit.audit(who, "access.sign_in.failed", user, None, {"failures": failures, "locked": until is not None})
+            if until is not None:
+                text = f"{user} is locked for {LOCK_SECONDS / 60:.0f} minutes after {failures} wrong passwords"
+                unit.event(NewEvent(LOCKED_OUT, "warning", f"{text}, the last from {address}", target=user))
+
+        self._core.write(work)
 
     @internal
     def authenticate_session(
-        self, secret: str, address: str, tls: Version | None = None, via: Via = "web"
+        self, session_secret: str, address: str, tls: Version | None = None, via: Via = "web"
     ) -> Principal:
-        raise NotImplementedError
+        """Raises Unauthenticated: no such session, ended, or its user is disabled."""
+
+        def work(connection: Connection) -> tuple[SessionRecord | None, UserRecord | None]:
+            session = table.session(connection, secret.hash_secret(session_secret))
+            return session, None if session is None else table.user(connection, session.user)
+
+        session, user = self._core.store.read(work)
+        if session is None or user is None or user.disabled or session.expires <= self._core.clock():
+            raise Unauthenticated("the session has ended; sign in again")
+        return Principal("user", user.name, Role(user.role), via, address, tls)
 
     @internal
-    def sign_out(self, secret: str) -> None:
-        raise NotImplementedError
+    def sign_out(self, session_secret: str) -> None:
+        self._core.store.write(lambda c: table.end_sessions(c, secret_hash=secret.hash_secret(session_secret)))
 
     @permits(Permission.ACCESS_READ)
     def users(self, principal: Principal) -> tuple[UserView, ...]:
-        raise NotImplementedError
+        return tuple(map(_user_view, self._core.store.read(table.all_users)))
 
     @permits(Permission.ACCESS_CHANGE)
     def create_user(self, principal: Principal, name: str, password: str, role: str) -> UserView:
-        raise NotImplementedError
+        name, chosen = name.strip(), _role(role)
+        if not name or len(name) > 100 or not name.isprintable():
+            raise BadInput("a user needs a name of 1 to 100 printable characters; nobody was added")
+        hashed = _hashed(password)
+
+        def work(unit: Unit) -> UserRecord:
+            if table.user(unit.connection, name) is not None:
+                raise Conflict(f"there is a user {name!r} already; nothing was changed")
+            table.add_user(unit.connection, name=name, password_hash=hashed, role=chosen.value, created=unit.now)
+            unit.audit(principal, "access.create_user", name, None, {"role": chosen.value})
+            return _known_user(unit.connection, name)
+
+        return _user_view(self._core.write(work))
 
     @permits(Permission.ACCESS_CHANGE)
     def update_user(
@@ -100,34 +230,162 @@ class AccessService:
         disabled: bool | None = None,
         unlock: bool = False,
     ) -> UserView:
-        raise NotImplementedError
+        """A user who is disabled, or gets another role, goes on with that at the next request."""
+        columns: dict[str, Any] = {}
+        if role is not None:
+            columns["role"] = _role(role).value
+        if disabled is not None:
+            columns["disabled"] = disabled
+        if unlock:
+            columns |= {"failures": 0, "locked_until": None}
+
+        def work(unit: Unit) -> UserRecord:
+            before = _known_user(unit.connection, name)
+            if columns:
+                table.change_user(unit.connection, name, **columns)
+                _check_somebody_left(unit.connection)
+                earlier = {key: getattr(before, key) for key in columns}
+                unit.audit(principal, "access.update_user", name, earlier, columns)
+            return _known_user(unit.connection, name)
+
+        return _user_view(self._core.write(work))
 
     @permits(Permission.ACCESS_CHANGE)
     def delete_user(self, principal: Principal, name: str) -> None:
-        raise NotImplementedError
+        def work(unit: Unit) -> None:
+            before = _known_user(unit.connection, name)
+            table.delete_user(unit.connection, name)
+            _check_somebody_left(unit.connection)
+            unit.audit(principal, "access.delete_user", name, {"role": before.role})
+
+        self._core.write(work)
 
     @permits(Permission.ACCESS_CHANGE)
     def set_password(self, principal: Principal, name: str, password: str) -> None:
         """Any user's password; ends the user's sessions."""
-        raise NotImplementedError
+        self._set_password(principal, name, password)
 
     @permits(Permission.OWN_ACCESS)
     def change_own_password(self, principal: Principal, old: str, new: str) -> None:
-        raise NotImplementedError
+        """The principal's own password, for whoever knows the old one; ends all the user's sessions."""
+        if principal.kind != "user":
+            raise BadInput("only a user has a password; nothing was changed")
+        record = self._core.store.read(lambda c: _known_user(c, principal.name))
+        if not secret.check_password(record.password_hash, old):
+            raise Unauthenticated("the old password is wrong; nothing was changed")
+        self._set_password(principal, principal.name, new)
+
+    def _set_password(self, principal: Principal, name: str, password: str) -> None:
+        hashed = _hashed(password)
+
+        def work(unit: Unit) -> None:
+            _known_user(unit.connection, name)
+            table.change_user(unit.connection, name, password_hash=hashed, failures=0, locked_until=None)
+            table.end_sessions(unit.connection, of=name)
+            unit.audit(principal, "access.set_password", name)
+
+        self._core.write(work)
 
     @permits(Permission.ACCESS_READ)
     def api_keys(self, principal: Principal) -> tuple[ApiKeyView, ...]:
-        raise NotImplementedError
+        return tuple(map(_key_view, self._core.store.read(table.all_api_keys)))
 
     @permits(Permission.ACCESS_CHANGE)
     def create_api_key(self, principal: Principal, name: str, role: str, expires_in: float | None = None) -> NewApiKey:
-        raise NotImplementedError
+        """The key is shown in the answer and never again; the store has its hash."""
+        chosen = _role(role)
+        if not name.strip():
+            raise BadInput("an API key needs a name; nothing was made")
+        if expires_in is not None and expires_in <= 0:
+            raise BadInput("an API key must expire in the future; nothing was made")
+        text = secret.new_key_secret()
+
+        def work(unit: Unit) -> ApiKeyRecord:
+            identifier = add_api_key(
+                unit.connection, name.strip(), chosen, text, principal.who, unit.now, expires_in=expires_in
+            )
+            unit.audit(principal, "access.create_api_key", str(identifier), None, {"name": name, "role": chosen.value})
+            found = table.api_key(unit.connection, identifier)
+            assert found is not None
+            return found
+
+        record = self._core.write(work)
+        return NewApiKey(_key_view(record), f"{record.id}:{text}")
 
     @permits(Permission.ACCESS_CHANGE)
     def delete_api_key(self, principal: Principal, key: int) -> None:
-        raise NotImplementedError
+        def work(unit: Unit) -> None:
+            found = table.api_key(unit.connection, key)
+            if found is None:
+                raise NotFound(f"there is no API key {key}; nothing was changed")
+            table.delete_api_key(unit.connection, key)
+            unit.audit(principal, "access.delete_api_key", str(key), {"name": found.name, "role": found.role})
+
+        self._core.write(work)
+        # None stays: an id is never used again, and a request that is reading it now must not put the key back.
+        self._keys[key] = None
 
     @permits(Permission.AUDIT_READ)
     def audit(self, principal: Principal, limit: int = 200, before: int | None = None) -> tuple[AuditEntry, ...]:
         """Newest first; `before` an id, for the next page."""
-        raise NotImplementedError
+        rows = self._core.store.read(lambda c: table.audit_entries(c, min(max(limit, 1), 10_000), before))
+        return tuple(
+            AuditEntry(r.id, r.time, r.who, r.via, r.address, r.action, r.target, r.before, r.after) for r in rows
+        )
+
+
+def add_api_key(
+    connection: Connection,
+    name: str,
+    role: Role,
+    text: str,
+    who: str,
+    now: float,
+    *,
+    expires_in: float | None = None,
+) -> int:
+    return table.add_api_key(
+        connection,
+        name=name,
+        secret_hash=secret.hash_secret(text),
+        role=role.value,
+        created=now,
+        expires=None if expires_in is None else now + expires_in,
+        active=True,
+        who=who,
+    )
+
+
+def _role(name: str) -> Role:
+    try:
+        return Role(name)
+    except ValueError:
+        raise BadInput(f"unknown role {name!r}; valid are {', '.join(Role)}. Nothing was changed") from None
+
+
+def _hashed(password: str) -> str:
+    if len(password) < secret.MINIMUM_PASSWORD:
+        raise BadInput(f"a password has at least {secret.MINIMUM_PASSWORD} characters; nothing was changed")
+    return secret.hash_password(password)
+
+
+def _known_user(connection: Connection, name: str) -> UserRecord:
+    found = table.user(connection, name)
+    if found is None:
+        raise NotFound(f"there is no user {name!r}; nothing was changed")
+    return found
+
+
+def _check_somebody_left(connection: Connection) -> None:
+    users = table.all_users(connection)
+    if not any(user.role == Role.ADMINISTRATOR.value and not user.disabled for user in users):
+        raise Conflict("the last administrator stays; nothing was changed. Make another one first")
+
+
+def _user_view(user: UserRecord) -> UserView:
+    return UserView(user.name, Role(user.role), user.created, user.disabled, user.locked_until, user.last_sign_in)
+
+
+def _key_view(key: ApiKeyRecord) -> ApiKeyView:
+    role = Role(key.role)
+    return ApiKeyView(key.id, key.name, role, key.created, key.expires, key.last_used, key.active, key.who)

@@ -2,10 +2,40 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
+import uuid
 from dataclasses import dataclass
+from typing import Any
 
-from plimsoll.manager.ports import Permission, Principal, internal, permits
-from plimsoll.messages import Activation, ActivationRequest, Kind, Renewal, RenewalRequest, VisitOffer
+from plimsoll.manager import secret
+from plimsoll.manager.ca import DAY, GRACE_DAYS, Issued, proves_key
+from plimsoll.manager.ports import BadInput, Conflict, Forbidden, NotFound, Permission, Principal, internal, permits
+from plimsoll.manager.services import policy_rules, sending
+from plimsoll.manager.services.computer_views import ACTIVE, REVOKED, inventory_columns
+from plimsoll.manager.services.core import Core, Unit
+from plimsoll.manager.services.events import ACTIVATED, CERTIFICATE_ACCEPTED, CREATED, NewEvent
+from plimsoll.manager.store import Connection
+from plimsoll.manager.store import access as token_table
+from plimsoll.manager.store import computers as table
+from plimsoll.manager.store import policies as policy_table
+from plimsoll.manager.store.access import TokenRecord
+from plimsoll.manager.store.computers import ComputerRecord
+from plimsoll.messages import (
+    CAPABILITY,
+    Activation,
+    ActivationRequest,
+    Inventory,
+    Kind,
+    Policy,
+    Renewal,
+    RenewalRequest,
+    VisitOffer,
+)
+from plimsoll.messages.token import ActivationToken, TokenError
+
+#: The longest that a token may live.
+_LONGEST = 365 * DAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,24 +61,57 @@ class TokenView:
 
 
 class ActivationService:
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
     @permits(Permission.TOKENS_CHANGE)
     def create_token(
-        self, principal: Principal, uses: int | None = 1, expires_in: float = 86400.0, kind: Kind | None = None
+        self, principal: Principal, uses: int | None = 1, expires_in: float = DAY, kind: Kind | None = None
     ) -> NewToken:
-        raise NotImplementedError
+        """A token for that many computers, of one kind if given. It is shown in the answer and never again."""
+        if uses is not None and uses < 1:
+            raise BadInput("a token is good for at least one use; none was made")
+        if not 0 < expires_in <= _LONGEST:
+            raise BadInput("a token lives for at most a year, and expires in the future; none was made")
+        ca_hash = self._core.home.ca.key_hash
+
+        def work(unit: Unit) -> NewToken:
+            made = add_token(unit.connection, ca_hash, unit.now, uses, expires_in, kind, principal.who)
+            after = {"uses": uses, "expires": made.expires, "kind": kind.value if kind else None}
+            unit.audit(principal, "tokens.create", made.id, None, after)
+            return made
+
+        return self._core.write(work)
 
     @permits(Permission.TOKENS_READ)
     def tokens(self, principal: Principal) -> tuple[TokenView, ...]:
-        raise NotImplementedError
+        return tuple(
+            TokenView(t.id, t.uses, t.uses_left, t.created, t.expires, Kind(t.kind) if t.kind else None, t.who)
+            for t in self._core.store.read(token_table.all_tokens)
+        )
 
     @permits(Permission.TOKENS_CHANGE)
     def delete_token(self, principal: Principal, token: str) -> None:
-        raise NotImplementedError
+        def work(unit: Unit) -> None:
+            if token_table.token(unit.connection, token) is None:
+                raise NotFound(f"there is no activation token {token!r}; nothing was changed")
+            token_table.delete_token(unit.connection, token)
+            unit.audit(principal, "tokens.delete", token)
+
+        self._core.write(work)
 
     @permits(Permission.COMPUTERS_CHANGE)
     def activate_visited(self, principal: Principal, offer: VisitOffer, address: str, port: int) -> Activation:
         """Manager-initiated: the door visited `address` and checked the offer's proof. It stands for a token."""
-        raise NotImplementedError
+
+        def work(unit: Unit) -> Activation:
+            made = self._admit(unit, offer.csr, offer.inventory, address, None, "manager-initiated")
+            if offer.inventory.listen_port is None:
+                table.change(unit.connection, made.computer, listen_port=port)
+            unit.audit(principal, "computers.activate", made.computer, None, {"address": address, "port": port})
+            return made
+
+        return self._core.write(work)
 
     @internal
     def activate(self, request: ActivationRequest, address: str, via: str, known_as: str | None = None) -> Activation:
@@ -57,9 +120,175 @@ class ActivationService:
 
         Raises Forbidden (token unknown, used up, expired, each in its own words), BadInput (CSR), Unavailable.
         """
-        raise NotImplementedError
+
+        def work(unit: Unit) -> Activation:
+            self._use_token(unit, request)
+            return self._admit(unit, request.csr, request.inventory, address, known_as, via)
+
+        return self._core.write(work)
 
     @internal
-    def renew(self, request: RenewalRequest, address: str, computer: str | None = None) -> Renewal:
-        """`computer` is whom the connection's certificate names; None where it expired and the request must prove."""
-        raise NotImplementedError
+    def renew(
+        self, request: RenewalRequest, address: str, computer: str | None = None, fingerprint: str | None = None
+    ) -> Renewal:
+        """`computer` is whom the connection's certificate names; None where it expired and the request must prove.
+
+        `fingerprint` is the certificate in use on the connection, where there is one.
+        """
+
+        def work(unit: Unit) -> Renewal:
+            record = self._proved(unit, request) if computer is None else table.get(unit.connection, computer)
+            if record is None:
+                raise NotFound("this computer is not known here any more; activate it again")
+            if record.state == REVOKED:
+                raise Forbidden(f"the certificate of {record.display} was revoked; activate it again with a new token")
+            if record.state != ACTIVE:
+                raise Forbidden(f"{record.display} waits for an administrator's approval; it keeps its certificate")
+            issued = self._issue(request.csr, Kind(record.kind), record.id, unit.now)
+            # The one in use stays good until the new one is seen: the answer may be lost, more than once.
+            in_use = fingerprint or record.previous_fingerprint or record.fingerprint
+            columns: dict[str, Any] = {"previous_fingerprint": in_use, "fingerprint": issued.fingerprint}
+            table.change(unit.connection, record.id, certificate_expires=issued.expires, **columns)
+            text = f"{record.display} renewed its certificate from {address}"
+            unit.event(NewEvent(CERTIFICATE_ACCEPTED, "info", text, computer=record.id, target=record.display))
+            unit.changed(record.id)
+            return Renewal(certificate=issued.pem, ca=self._core.home.ca.certificate_pem)
+
+        return self._core.write(work)
+
+    def _use_token(self, unit: Unit, request: ActivationRequest) -> None:
+        try:
+            token = ActivationToken.parse(request.token)
+        except TokenError as error:
+            raise Forbidden(f"{error}; nothing was activated") from None
+        record = token_table.token(unit.connection, token.id)
+        if record is None or not secret.same_secret(record.secret_hash, token.secret):
+            raise Forbidden("this manager does not know the activation token; nothing was activated. Get a new one")
+        if record.expires <= unit.now:
+            raise Forbidden("the activation token has expired; nothing was activated. Get a new one from the manager")
+        if record.uses_left is not None and record.uses_left <= 0:
+            raise Forbidden("the activation token is used up; nothing was activated. Get a new one from the manager")
+        if record.kind is not None and record.kind != request.inventory.kind.value:
+            kind = request.inventory.kind.value
+            raise Forbidden(f"the activation token is for a {record.kind}, not for a {kind}; nothing was activated")
+        token_table.use_token(unit.connection, record.id)
+
+    def _admit(
+        self, unit: Unit, csr: str, inventory: Inventory, address: str, known_as: str | None, via: str
+    ) -> Activation:
+        known = None if known_as is None else table.get(unit.connection, known_as)
+        if known is not None and known.state == REVOKED:
+            # Its certificate counts for nothing any more, but the token does: it becomes a new computer.
+            known = None
+        identifier = known.id if known is not None else uuid.uuid4().hex
+        issued = self._issue(csr, inventory.kind, identifier, unit.now)
+        if known is None:
+            policy = self._add(unit, identifier, inventory, issued, address)
+        else:
+            policy = self._readmit(unit, known, inventory, issued, address)
+        name = inventory.display_name or inventory.hostname or identifier
+        verb = "activated" if known is None else "reactivated"
+        text = f"{name} ({inventory.kind.value} {inventory.version}) was {verb} from {address}, {via}"
+        unit.event(NewEvent(ACTIVATED, "info", text, computer=identifier, target=name))
+        unit.changed(identifier)
+        return Activation(
+            capability=CAPABILITY,
+            computer=identifier,
+            installation=self._core.home.installation,
+            certificate=issued.pem,
+            ca=self._core.home.ca.certificate_pem,
+            policy=policy,
+            manager_time=unit.now,
+        )
+
+    def _issue(self, csr: str, kind: Kind, identifier: str, now: float) -> Issued:
+        role = "relay" if kind is Kind.RELAY else "agent"
+        return self._core.home.ca.issue(csr, role, identifier, now)
+
+    def _add(self, unit: Unit, identifier: str, inventory: Inventory, issued: Issued, address: str) -> Policy:
+        base = policy_table.policy_named(unit.connection, policy_rules.BASE)
+        assert base is not None, "every home has the base policy"
+        effective = sending.effective_policies(unit)[base.id]
+        policy = policy_rules.activation_policy(effective, inventory.version)
+        group = policy_table.all_groups(unit.connection)[:1]
+        columns: dict[str, Any] = {
+            "id": identifier,
+            "address": address,
+            "policy_id": base.id,
+            "relay_group_id": group[0].id if group else None,
+            "fingerprint": issued.fingerprint,
+            "certificate_expires": issued.expires,
+            "activated": unit.now,
+            "last_seen": unit.now,
+            "boot_id": inventory.boot_id,
+        }
+        columns |= inventory_columns(inventory, None) | policy_rules.given(policy, unit.now, sent=False)
+        record = ComputerRecord(**columns)
+        table.add(unit.connection, record)
+        text = f"{record.display} was created"
+        unit.event(NewEvent(CREATED, "info", text, computer=identifier, target=record.display))
+        return policy
+
+    def _readmit(self, unit: Unit, known: ComputerRecord, inventory: Inventory, issued: Issued, address: str) -> Policy:
+        effective = sending.effective_policies(unit)[known.policy_id]
+        policy = effective.message(*policy_rules.carried_floors(known))
+        columns: dict[str, Any] = {
+            "state": ACTIVE,
+            "clone": False,
+            "address": address,
+            "fingerprint": issued.fingerprint,
+            "previous_fingerprint": None,
+            "certificate_expires": issued.expires,
+            "activated": unit.now,
+            "last_seen": unit.now,
+            "boot_id": inventory.boot_id,
+            "boot_ids": [],
+        }
+        columns |= inventory_columns(inventory, known) | policy_rules.given(policy, unit.now, sent=False)
+        if policy_rules.keeps_default(known, inventory):
+            columns["relay_floor_kept"] = policy.relay_floor
+        table.drop_waiting(unit.connection, [known.id], sending.APPLY)
+        table.change(unit.connection, known.id, **columns)
+        return policy
+
+    def _proved(self, unit: Unit, request: RenewalRequest) -> ComputerRecord | None:
+        """The computer of an expired certificate whose key signed the request."""
+        holder, certificate = self._core.home.ca.holder(request.old_certificate)
+        try:
+            signature = base64.b64decode(request.proof, validate=True)
+        except binascii.Error:
+            signature = b""
+        if not proves_key(certificate, request.csr.encode(), signature):
+            raise Forbidden("the request does not prove the old key; nothing was issued. Activate the computer again")
+        if unit.now > holder.expires + GRACE_DAYS * DAY:
+            raise Forbidden(
+                f"the certificate expired more than {GRACE_DAYS} days ago; nothing was issued. Activate the host again"
+            )
+        record = table.get(unit.connection, holder.id)
+        if record is not None and holder.fingerprint not in (record.fingerprint, record.previous_fingerprint):
+            raise Conflict(f"{record.display} has a newer certificate than this one; activate this host with a token")
+        return record
+
+
+def add_token(
+    connection: Connection,
+    ca_hash: str,
+    now: float,
+    uses: int | None,
+    expires_in: float,
+    kind: Kind | None,
+    who: str,
+) -> NewToken:
+    identifier, text = secret.new_id(), secret.new_secret()
+    record = TokenRecord(
+        id=identifier,
+        secret_hash=secret.hash_secret(text),
+        expires=now + expires_in,
+        uses_left=uses,
+        uses=uses,
+        kind=kind.value if kind else None,
+        created=now,
+        who=who,
+    )
+    token_table.add_token(connection, record)
+    return NewToken(identifier, str(ActivationToken(identifier, text, ca_hash)), uses, record.expires, kind)

@@ -4,136 +4,52 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from typing import Any
 
-from plimsoll.manager.ports import Permission, Presence, Principal, internal, permits
-from plimsoll.messages import Ack, AgentEvent, Command, FloorReport, Inventory, Kind, Policy
-from plimsoll.tls.versions import Version
+from plimsoll.fleet.relay_floor import version_default
+from plimsoll.manager.ports import BadInput, Conflict, NotFound, Permission, Presence, Principal, internal, permits
+from plimsoll.manager.services import events as event_numbers
+from plimsoll.manager.services import intake as heartbeat
+from plimsoll.manager.services import policy_rules, sending
+from plimsoll.manager.services.computer_views import (
+    ACTIVE,
+    APPROVAL,
+    REVOKED,
+    ComputerChange,
+    ComputerView,
+    Intake,
+    IntakeResult,
+    RegistryEntry,
+    RelayObservation,
+    entry,
+    view,
+)
+from plimsoll.manager.services.core import Core, Unit
+from plimsoll.manager.services.events import NewEvent
+from plimsoll.manager.store import Connection
+from plimsoll.manager.store import computers as table
+from plimsoll.manager.store import policies as policy_table
+from plimsoll.manager.store.computers import ComputerRecord
+from plimsoll.messages import Kind
 
-
-@dataclass(frozen=True, slots=True)
-class ComputerView:
-    """What a list shows. `state` is active, approval (waits for an administrator) or revoked; online is `online`."""
-
-    id: str
-    kind: Kind
-    hostname: str
-    display_name: str
-    version: str
-    platform: str
-    architecture: str
-    address: str
-    group_id: int | None
-    relay_group: str | None
-    policy: str
-    state: str
-    online: bool
-    messages: tuple[str, ...]
-    last_seen: float | None
-    activated: float
-    offered: Version | None
-    negotiated: Version | None
-    observed_at: float | None
-    ja4: str
-    tls_library: str
-    speaks: tuple[Version, ...]
-    policy_sent: int | None
-    policy_sent_at: float | None
-    policy_held: bool
-    policy_pending: bool
-    floor_held: Version | None
-    floor_origin: str | None
-    guards: tuple[str, ...]
-    listen_port: int | None
-    relay_port: int | None
-    fingerprint: str
-    certificate_expires: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class ComputerChange:
-    """Fields to change; None leaves one as it is. An empty `relay_group` takes the computer out of its group."""
-
-    display_name: str | None = None
-    group_id: int | None = None
-    policy: str | None = None
-    relay_group: str | None = None
-    guards: tuple[str, ...] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RegistryEntry:
-    """What the heartbeat path holds in memory of one computer. `policy` is the one last given to it.
-
-    `fingerprints` are the certificates that are good now: the current one, and the former until the new one is seen.
-    """
-
-    id: str
-    kind: Kind
-    hostname: str
-    version: str
-    state: str
-    fingerprints: tuple[str, ...]
-    policy: Policy
-    policy_fingerprint: str
-    acked_fingerprint: str
-    commands: tuple[Command, ...]
-    address: str
-    ja4: str
-    last_seen: float | None
-    online: bool
-    last_sequence: int
-    last_event_sequence: int
-    listen_port: int | None
-    relay_port: int | None
-    has_inventory: bool
-
-    @property
-    def display(self) -> str:
-        return self.hostname or self.id
-
-
-@dataclass(frozen=True, slots=True)
-class Intake:
-    """The part of one heartbeat that must be durable before the answer: acks, events, inventory, reports.
-
-    `fingerprint` is the certificate it came with; seeing the newest one retires the former.
-    """
-
-    computer: str
-    time: float
-    sequence: int
-    fingerprint: str
-    policy_fingerprint: str = ""
-    policy_generation: int = 0
-    inventory: Inventory | None = None
-    acks: Sequence[Ack] = ()
-    events: Sequence[AgentEvent] = ()
-    relay: FloorReport | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class IntakeResult:
-    """`entry` is the registry's new entry where the intake changed it; `clone` says that two hosts use one key."""
-
-    stored_acks: tuple[str, ...]
-    stored_event: int
-    entry: RegistryEntry | None
-    clone: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class RelayObservation:
-    """What a handshake with a relay's port showed: accepted versions, or why nothing could be said."""
-
-    computer: str
-    time: float
-    floor: Version | None
-    detail: str
-    report: FloorReport | None = None
+__all__ = [
+    "ACTIVE",
+    "APPROVAL",
+    "REVOKED",
+    "ComputerChange",
+    "ComputerView",
+    "ComputersService",
+    "Intake",
+    "IntakeResult",
+    "RegistryEntry",
+    "RelayObservation",
+]
 
 
 class ComputersService:
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
     @permits(Permission.COMPUTERS_READ)
     def list(
         self,
@@ -144,27 +60,89 @@ class ComputersService:
         after: str | None = None,
         limit: int | None = None,
     ) -> tuple[ComputerView, ...]:
-        raise NotImplementedError
+        """In the order of their ids; `after` an id and `limit` make pages."""
+
+        def work(connection: Connection) -> tuple[ComputerView, ...]:
+            group = None if relay_group is None else _group_id(connection, relay_group)
+            found = table.find(
+                connection, kind=kind.value if kind else None, relay_group_id=group, after=after, limit=limit
+            )
+            return _views(connection, found)
+
+        return self._core.store.read(work)
 
     @permits(Permission.COMPUTERS_READ)
     def get(self, principal: Principal, computer: str) -> ComputerView:
-        raise NotImplementedError
+        return self._view(computer)
+
+    def _view(self, computer: str) -> ComputerView:
+        return self._core.store.read(lambda c: _views(c, [_known(c, computer)])[0])
 
     @permits(Permission.COMPUTERS_CHANGE)
     def update(self, principal: Principal, computer: str, change: ComputerChange) -> ComputerView:
-        raise NotImplementedError
+        def work(unit: Unit) -> None:
+            before = _known(unit.connection, computer)
+            columns = _columns(unit.connection, change)
+            if columns:
+                table.change(unit.connection, computer, **columns)
+                earlier = {name: getattr(before, name) for name in columns}
+                unit.audit(principal, "computers.update", computer, earlier, columns)
+                unit.changed(computer)
+            if "policy_id" in columns and columns["policy_id"] != before.policy_id:
+                moved = _known(unit.connection, computer)
+                if sending.effective_policies(unit)[moved.policy_id].auto_send:
+                    sending.send_settings(unit, [moved])
+
+        self._core.write(work)
+        return self._view(computer)
 
     @permits(Permission.COMPUTERS_CHANGE)
     def delete(self, principal: Principal, computer: str) -> None:
-        raise NotImplementedError
+        """Forgets it: its certificate is no longer known here, and its events stay."""
+
+        def work(unit: Unit) -> None:
+            before = _known(unit.connection, computer)
+            table.remove(unit.connection, computer)
+            unit.audit(principal, "computers.delete", computer, {"name": before.display, "version": before.version})
+            text = f"{before.display} was deleted by {principal.name}"
+            unit.event(NewEvent(event_numbers.DELETED, "info", text, computer=computer, target=before.display))
+            unit.changed(computer)
+
+        self._core.write(work)
 
     @permits(Permission.COMPUTERS_CHANGE)
     def revoke(self, principal: Principal, computer: str, reason: str = "") -> ComputerView:
-        raise NotImplementedError
+        """Its certificate is refused from now on, on open connections too."""
+
+        def work(unit: Unit) -> None:
+            before = _known(unit.connection, computer)
+            table.change(unit.connection, computer, state=REVOKED, online=False)
+            unit.audit(principal, "computers.revoke", computer, {"state": before.state}, {"reason": reason})
+            text = f"the certificate of {before.display} was revoked by {principal.name}" + (reason and f": {reason}")
+            unit.event(NewEvent(event_numbers.REVOKED, "warning", text, computer=computer, target=before.display))
+            unit.changed(computer)
+
+        self._core.write(work)
+        return self._view(computer)
 
     @permits(Permission.COMPUTERS_CHANGE)
     def approve(self, principal: Principal, computer: str) -> ComputerView:
-        raise NotImplementedError
+        def work(unit: Unit) -> None:
+            before = _known(unit.connection, computer)
+            if before.state != APPROVAL:
+                raise Conflict(
+                    f"{before.display} does not wait for approval (it is {before.state}); nothing was changed"
+                )
+            table.change(unit.connection, computer, state=ACTIVE)
+            unit.audit(principal, "computers.approve", computer, {"state": APPROVAL}, {"state": ACTIVE})
+            text = f"{before.display} was approved by {principal.name}"
+            unit.event(
+                NewEvent(event_numbers.CERTIFICATE_ACCEPTED, "info", text, computer=computer, target=before.display)
+            )
+            unit.changed(computer)
+
+        self._core.write(work)
+        return self._view(computer)
 
     @permits(Permission.POLICIES_SEND)
     def send_policy(
@@ -175,36 +153,170 @@ class ComputersService:
         relay_group: str | None = None,
         everyone: bool = False,
     ) -> int:
-        """Send Policy (R14): snapshots each computer's policy, floors included, and queues it. Returns how many."""
-        raise NotImplementedError
+        """Send Policy (R14): snapshots each computer's policy, floors included, and queues it. Returns how many.
+
+        A relay group means the relays in it.
+        """
+        if (computers is not None) + (relay_group is not None) + everyone != 1:
+            raise BadInput("say to whom: computers, a relay group, or all of them")
+
+        def work(unit: Unit) -> int:
+            c = unit.connection
+            if computers is not None:
+                found = [_known(c, computer) for computer in dict.fromkeys(computers)]
+            elif relay_group is not None:
+                found = [*table.find(c, kind=Kind.RELAY.value, relay_group_id=_group_id(c, relay_group))]
+            else:
+                found = [*table.find(c)]
+            active = [computer for computer in found if computer.state == ACTIVE]
+            sent = sending.send_floors(unit, active)
+            target = relay_group or ("all" if everyone else ",".join(computer.id for computer in found))
+            unit.audit(principal, "policies.send", target, None, {"computers": sent})
+            if sent:
+                names = ", ".join(computer.display for computer in active[:5]) + (", …" if sent > 5 else "")
+                text = f"{principal.name} sent the policy to {sent} computers: {names}"
+                unit.event(NewEvent(event_numbers.POLICY_SENT, "info", text, target=target))
+            return sent
+
+        return self._core.write(work)
 
     @internal
     def registry(self) -> Iterable[RegistryEntry]:
-        raise NotImplementedError
+        """Every computer as the heartbeat path wants it; read in one go when the manager starts."""
+
+        def work(connection: Connection) -> tuple[RegistryEntry, ...]:
+            policies = policy_rules.resolve(policy_table.all_policies(connection))
+            waiting: dict[str, Any] = {}
+            for command in table.waiting(connection):
+                waiting.setdefault(command.computer, []).append(command)
+            found = table.find(connection)
+            return tuple(entry(one, policies[one.policy_id], waiting.get(one.id, ())) for one in found)
+
+        return self._core.store.read(work)
 
     @internal
     def entry(self, computer: str) -> RegistryEntry | None:
-        raise NotImplementedError
+        """One computer's entry, or None where it is gone."""
+        return self._core.store.read(lambda c: heartbeat.read_entry(Unit(c, self._core.clock()), computer))
 
     @internal
     def take_in(self, intake: Intake) -> Future[IntakeResult]:
         """Stores it with the next group commit. The future fails with Unavailable where the store cannot."""
-        raise NotImplementedError
+        return self._core.enqueue(lambda unit: heartbeat.take_in(unit, intake))
 
     @internal
     def apply_presence(self, batch: Sequence[Presence]) -> None:
         """One transaction for the whole batch. Sets the computers online; `set_online` tells the other way."""
-        raise NotImplementedError
+        seen = [{"computer": one.computer, "last_seen": one.last_seen, "online": True} for one in batch]
+        shown = [
+            {
+                "computer": one.computer,
+                "address": one.address,
+                "ja4": one.ja4,
+                "offered": one.offered,
+                "negotiated": one.negotiated,
+                "observed_at": one.observed_at,
+            }
+            for one in batch
+            if one.observed_at is not None
+        ]
+
+        def work(connection: Connection) -> None:
+            table.change_many(connection, seen)
+            table.change_many(connection, shown)
+
+        if batch:
+            self._core.store.write(work)
 
     @internal
     def set_online(self, computers: Sequence[str], online: bool) -> None:
-        raise NotImplementedError
+        self._core.store.write(lambda c: table.set_online(c, computers, online))
 
     @internal
     def observe_relay(self, observation: RelayObservation) -> None:
-        raise NotImplementedError
+        """What a handshake with a relay's 4122 showed, beside what it says of itself."""
+        columns: dict[str, Any] = {"relay_observed_detail": observation.detail}
+        if observation.floor is not None:
+            columns |= {"relay_observed": observation.floor, "relay_observed_at": observation.time}
+        if observation.report is not None:
+            columns |= {
+                "relay_reported": observation.report.floor,
+                "relay_reported_origin": observation.report.origin.value,
+                "relay_reported_at": observation.time,
+            }
+        self._core.store.write(lambda c: table.change(c, observation.computer, **columns))
 
     @internal
     def note_unknown(self, computer: str, kind: Kind, fingerprint: str, address: str) -> RegistryEntry:
         """A validly signed identity that the store does not know (a restored manager): waits for approval."""
-        raise NotImplementedError
+
+        def work(unit: Unit) -> RegistryEntry:
+            known = table.get(unit.connection, computer)
+            if known is None:
+                base = policy_table.policy_named(unit.connection, policy_rules.BASE)
+                assert base is not None
+                policy = sending.effective_policies(unit)[base.id]
+                # What it holds is not known here; nothing is given to it before it was approved.
+                held = version_default(None)
+                new = ComputerRecord(
+                    id=computer,
+                    kind=kind.value,
+                    hostname="",
+                    version="",
+                    platform="",
+                    address=address,
+                    policy_id=base.id,
+                    fingerprint=fingerprint,
+                    state=APPROVAL,
+                    activated=unit.now,
+                    **policy_rules.given(policy.message(held, held), unit.now, sent=False),
+                )
+                table.add(unit.connection, new)
+                text = (
+                    f"{address} shows a certificate of this manager for {computer}, which is not known here; it waits"
+                )
+                unit.event(NewEvent(event_numbers.UNKNOWN_AGENT, "warning", text, computer=computer, target=address))
+                unit.changed(computer)
+            found = heartbeat.read_entry(unit, computer)
+            assert found is not None
+            return found
+
+        return self._core.write(work)
+
+
+def _known(connection: Connection, computer: str) -> ComputerRecord:
+    found = table.get(connection, computer)
+    if found is None:
+        raise NotFound(f"there is no computer {computer!r}; nothing was changed. The list shows their ids")
+    return found
+
+
+def _group_id(connection: Connection, name: str) -> int:
+    group = policy_table.group_named(connection, name)
+    if group is None:
+        raise NotFound(f"there is no relay group {name!r}; nothing was changed")
+    return group.id
+
+
+def _views(connection: Connection, found: Sequence[ComputerRecord]) -> tuple[ComputerView, ...]:
+    policies = policy_rules.resolve(policy_table.all_policies(connection))
+    groups = {group.id: group.name for group in policy_table.all_groups(connection)}
+    return tuple(view(one, policies[one.policy_id], groups) for one in found)
+
+
+def _columns(connection: Connection, change: ComputerChange) -> dict[str, Any]:
+    columns: dict[str, Any] = {}
+    if change.display_name is not None:
+        columns["display_name"] = change.display_name
+    if change.group_id is not None:
+        columns["group_id"] = change.group_id
+    if change.guards is not None:
+        columns |= {"guards": [*change.guards], "guards_set": True}
+    if change.relay_group is not None:
+        columns["relay_group_id"] = _group_id(connection, change.relay_group) if change.relay_group else None
+    if change.policy is not None:
+        policy = policy_table.policy_named(connection, change.policy)
+        if policy is None:
+            raise NotFound(f"there is no policy {change.policy!r}; nothing was changed")
+        columns["policy_id"] = policy.id
+    return columns

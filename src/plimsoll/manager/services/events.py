@@ -2,11 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from plimsoll.manager.ports import Permission, Principal, internal, permits
+from plimsoll.manager.ports import Permission, Principal, Unavailable, internal, permits
+from plimsoll.manager.store import events as table
+
+if TYPE_CHECKING:
+    from plimsoll.manager.services.core import Core, Unit
+
+log = logging.getLogger(__name__)
+
+#: Names of the numbers: the reference's where it has one, from 1950 on our own.
+NAMES: Mapping[int, str] = {
+    120: "Heartbeat Server Failed",
+    250: "Computer Created",
+    251: "Computer Deleted",
+    600: "User Signed In",
+    601: "User Signed Out",
+    603: "User Locked Out",
+    704: "Agent Activated",
+    716: "Reactivation Attempted by Unknown Agent",
+    724: "Insufficient Disk Space",
+    730: "Offline",
+    731: "Back Online",
+    734: "Clock Change",
+    742: "Communications Problem",
+    743: "Communications Problem Resolved",
+    770: "Agent/Appliance Heartbeat Rejected",
+    771: "Contact by Unrecognized Client",
+    790: "Agent-Initiated Activation Requested",
+    930: "Certificate Accepted",
+    931: "Certificate Deleted",
+    1950: "TLS Floor Changed",
+    1951: "TLS Floor Differs From Policy",
+    1952: "Policy Sent",
+    1953: "Certificate Revoked",
+    1954: "Two Hosts Use One Identity",
+    4002: "Command Session Initiated",
+    4011: "Failure to Contact Manager",
+    4012: "Heartbeat Failed",
+    5000: "Agent Started",
+    5003: "Agent Stopped",
+    5004: "Clock Change",
+}
+
+CREATED = 250
+DELETED = 251
+SIGNED_IN = 600
+LOCKED_OUT = 603
+ACTIVATED = 704
+UNKNOWN_AGENT = 716
+CERTIFICATE_ACCEPTED = 930
+FLOOR_CHANGED = 1950
+POLICY_SENT = 1952
+REVOKED = 1953
+CLONE = 1954
+
+LEVELS = ("info", "warning", "error")
+
+#: How many events one page of an export reads.
+_PAGE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +79,7 @@ class NewEvent:
     target: str = ""
     time: float | None = None
     extra: dict[str, Any] = field(default_factory=dict)
+    origin: str = "manager"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,25 +96,84 @@ class EventView:
     extra: dict[str, Any]
 
 
+def event_name(number: int) -> str:
+    return NAMES.get(number, f"Event {number}")
+
+
+def _view(record: table.EventRecord) -> EventView:
+    return EventView(
+        record.id,
+        record.time,
+        record.number,
+        event_name(record.number),
+        record.level,
+        record.description,
+        record.computer,
+        record.target,
+        record.origin,
+        record.extra,
+    )
+
+
 class EventsService:
+    """Events are told to the hub after they are stored, never before."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
     @permits(Permission.EVENTS_READ)
     def list(
         self, principal: Principal, after: int | None = None, limit: int = 100, computer: str | None = None
     ) -> tuple[EventView, ...]:
         """With `after` an id: what came later, oldest first. Without: the newest `limit`, oldest first too."""
-        raise NotImplementedError
+        found = self._core.store.read(
+            lambda c: table.find(c, after=after, limit=min(max(limit, 1), 5000), computer=computer)
+        )
+        return tuple(map(_view, found))
 
     @permits(Permission.EVENTS_READ)
     def export(self, principal: Principal, after: int = 0) -> Iterator[EventView]:
         """All of them, oldest first, read in pages so that a large export holds no transaction open."""
-        raise NotImplementedError
+        return self._pages(after)
+
+    def _pages(self, after: int) -> Iterator[EventView]:
+        while True:
+            page = self._page(after)
+            yield from page
+            if len(page) < _PAGE:
+                return
+            after = page[-1].id
+
+    def _page(self, after: int) -> tuple[EventView, ...]:
+        return tuple(map(_view, self._core.store.read(lambda c: table.find(c, after=after, limit=_PAGE))))
 
     @internal
     def record(self, *events: NewEvent) -> tuple[EventView, ...]:
         """Stores them in one transaction, then tells the hub."""
-        raise NotImplementedError
+
+        def work(unit: Unit) -> tuple[EventView, ...]:
+            return tuple(unit.event(event) for event in events)
+
+        return self._core.write(work)
 
     @internal
     def record_later(self, events: Iterable[NewEvent]) -> None:
-        """With the next group commit; a store that is down loses none while the manager runs."""
-        raise NotImplementedError
+        """With the next group commit; where the store is down, it is tried again with the next call."""
+        kept = (*self._core.late_events, *events)
+        self._core.late_events.clear()
+        if not kept:
+            return
+
+        def work(unit: Unit) -> None:
+            for event in kept:
+                unit.event(event)
+
+        def check(done: Future[None]) -> None:
+            if done.exception() is not None:
+                log.warning("%d events wait for the store: %s", len(kept), done.exception())
+                self._core.late_events.extend(kept)
+
+        try:
+            self._core.enqueue(work).add_done_callback(check)
+        except Unavailable:
+            self._core.late_events.extend(kept)

@@ -1,136 +1,340 @@
-"""Floors: the one place where they are read and set (design §5)."""
+"""Floors: the one place where they are read and set (design §5).
+
+Order of a change: the store commits it, the gates get the new snapshot, then the file is rewritten. While the last
+step is under way the store remembers what stood in the file before, so that a crash in between is told from a hand
+edit: at the next start the store's value is written. A floor is never unknown.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import asdict, replace
 
-from plimsoll.fleet.preflight import Preflight
-from plimsoll.manager.ports import Permission, Principal, internal, permits
+from plimsoll.fleet.parts import Fleet
+from plimsoll.manager import config
+from plimsoll.manager.config import Configuration, ConfigurationError
+from plimsoll.manager.ports import SYSTEM, BadInput, Blocked, Permission, Principal, internal, permits
+from plimsoll.manager.services import events as event_numbers
+from plimsoll.manager.services import floor_state, policy_rules
+from plimsoll.manager.services.core import Core, Unit
+from plimsoll.manager.services.events import NewEvent
+from plimsoll.manager.services.floor_state import FloorState
+from plimsoll.manager.services.floor_views import (
+    Drift,
+    FloorChange,
+    FloorHistoryEntry,
+    FloorsView,
+    MinimumView,
+    PointChange,
+    PointView,
+    ReloadResult,
+)
+from plimsoll.manager.services.guard import Consent, Judged, check_not_locked_out, judge_raise
+from plimsoll.manager.services.pending import PendingCount, count_pending
+from plimsoll.manager.store import Connection, facts
+from plimsoll.manager.store import floors as table
+from plimsoll.manager.store import policies as policy_table
 from plimsoll.tls.floors import FloorSnapshot, Point
-from plimsoll.tls.versions import Version
+from plimsoll.tls.versions import UnknownVersionError, Version
+
+__all__ = [
+    "Drift",
+    "FloorChange",
+    "FloorHistoryEntry",
+    "FloorsService",
+    "FloorsView",
+    "MinimumView",
+    "PointChange",
+    "PointView",
+    "ReloadResult",
+]
+
+log = logging.getLogger(__name__)
+
+ALL = "all"
 
 
-@dataclass(frozen=True, slots=True)
-class PointView:
-    """One point. `overrides` are sub-policies with a relay or agent floor of their own: (policy name, floor)."""
-
-    point: Point
-    port: int
-    floor: Version
-    policies_pending: int = 0
-    overrides: tuple[tuple[str, Version], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Drift:
-    """A hand edit of ``protocols=`` that is not yet in force. `floor` is None where the edit cannot be read."""
-
-    in_file: str | None
-    in_force: str | None
-    floor: Version | None
-    message: str
+def parse_points(point: str) -> tuple[Point, ...]:
+    """The points of a name that people type. Raises BadInput."""
+    if point == ALL:
+        return tuple(Point)
+    try:
+        return (Point(point),)
+    except ValueError:
+        names = ", ".join([ALL, *(known.value for known in Point)])
+        raise BadInput(f"unknown point {point!r}; valid are {names}. Nothing was changed") from None
 
 
-@dataclass(frozen=True, slots=True)
-class FloorsView:
-    generation: int
-    floors: tuple[PointView, ...]
-    drift: Drift | None
-    minimum: Version
-
-
-@dataclass(frozen=True, slots=True)
-class MinimumView:
-    """What ShowValue shows (R13): `lowest` is the lower of 4120's and 4119's floor."""
-
-    heartbeat: Version
-    gui: Version
-    lowest: Version
-
-
-@dataclass(frozen=True, slots=True)
-class PointChange:
-    point: Point
-    before: Version
-    after: Version
-
-
-@dataclass(frozen=True, slots=True)
-class FloorChange:
-    """What a set or a reload did. `pending_policies` counts computers that wait for Send Policy (R14)."""
-
-    changed: tuple[PointChange, ...]
-    preflight: Preflight | None
-    pending_policies: int
-    generation: int
-    warnings: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class FloorHistoryEntry:
-    """`cause` is set, edit (of the file), init or upgrade. `named` lists the blockers that were overridden."""
-
-    generation: int
-    time: float
-    point: Point
-    before: Version | None
-    after: Version
-    who: str
-    via: str
-    address: str
-    cause: str
-    forced: bool
-    reason: str | None
-    named: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ReloadResult:
-    """`needs_restart` names keys that were changed and are read only at start; `unknown` keys are kept untouched."""
-
-    change: FloorChange
-    needs_restart: tuple[str, ...]
-    unknown: tuple[str, ...]
+def parse_floor(name: str) -> Version:
+    """Raises BadInput that lists the valid names."""
+    try:
+        return Version.parse_floor(name)
+    except UnknownVersionError as error:
+        raise BadInput(f"{error}. Nothing was changed") from None
 
 
 class FloorsService:
+    def __init__(self, core: Core, fleet: Callable[[], Fleet]) -> None:
+        self._core = core
+        self._fleet = fleet
+        # One change at a time: what was judged is what is written.
+        self._changing = threading.RLock()
+
     @permits(Permission.FLOORS_READ)
     def show(self, principal: Principal) -> FloorsView:
-        raise NotImplementedError
+        """All points, what waits to be sent, and a hand edit that is not in force yet."""
+
+        def work(connection: Connection) -> tuple[FloorState, int, PendingCount, dict[str, tuple[Version | None, ...]]]:
+            own = {p.name: (p.relay_floor, p.agent_floor) for p in policy_table.all_policies(connection)}
+            return (
+                floor_state.read(connection),
+                facts.counter(connection, facts.FLOOR_GENERATION),
+                count_pending(connection),
+                {name: floors for name, floors in own.items() if name != policy_rules.BASE},
+            )
+
+        state, generation, pending, own = self._core.store.read(work)
+        settings = self._core.home.config
+        ports = {Point.GUI: settings.gui_port, Point.HEARTBEAT: settings.heartbeat_port}
+        waiting = {Point.RELAY: pending.relays, Point.AGENT: pending.agents}
+        places = {Point.RELAY: 0, Point.AGENT: 1}
+        views = tuple(
+            PointView(
+                point,
+                ports.get(point, point.default_port),
+                state.floor(point),
+                waiting.get(point, 0),
+                tuple(
+                    (name, floor)
+                    for name, floors in own.items()
+                    if point in places and (floor := floors[places[point]]) is not None
+                ),
+            )
+            for point in Point
+        )
+        return FloorsView(generation, views, self._drift(state), min(state.heartbeat, state.gui))
 
     @permits(Permission.FLOORS_READ)
     def minimum(self, principal: Principal) -> MinimumView:
-        raise NotImplementedError
+        state = self._core.store.read(floor_state.read)
+        return MinimumView(state.heartbeat, state.gui, min(state.heartbeat, state.gui))
 
     @permits(Permission.FLOORS_READ)
     def history(self, principal: Principal, limit: int = 100) -> tuple[FloorHistoryEntry, ...]:
         """Newest first."""
-        raise NotImplementedError
+        rows = self._core.store.read(lambda c: table.history(c, min(max(limit, 1), 10_000)))
+        return tuple(
+            FloorHistoryEntry(
+                row.generation,
+                row.time,
+                Point(row.point),
+                row.before,
+                row.floor,
+                row.who,
+                row.via,
+                row.address,
+                row.cause,
+                row.forced,
+                row.reason,
+                tuple(row.named),
+                row.policy,
+            )
+            for row in rows
+        )
 
     @permits(Permission.FLOORS_CHANGE)
     def set(
-        self, principal: Principal, floor: str, point: str = "all", force: bool = False, reason: str | None = None
+        self, principal: Principal, floor: str, point: str = ALL, force: bool = False, reason: str | None = None
     ) -> FloorChange:
-        """Raises BadInput (unknown version, point; force without reason), Blocked, Forbidden, Unavailable."""
-        raise NotImplementedError
+        """Raises BadInput (unknown version, point; force without reason), Blocked, Forbidden, Unavailable.
+
+        4119 follows 4120 where its file has no ``protocols=`` line, and then stands in `changed` too.
+        """
+        target, points = parse_floor(floor), parse_points(point)
+        consent = Consent(force, reason).checked()
+        with self._changing:
+            before = self._core.store.read(floor_state.read)
+            after = before.with_floor(target, points)
+            check_not_locked_out(principal, before.gui, after.gui)
+            raised = [p for p in Point if after.floor(p) > before.floor(p)]
+            try:
+                judged = judge_raise(self._fleet, target, raised, consent)
+            except Blocked as error:
+                self._note_refusal(principal, target, points, error)
+                raise
+            warnings = self._replaced_edit(before) if Point.GUI in points else ()
+            write_file = Point.GUI in points
+            change = self._commit(principal, after, judged, consent.reason, "set", write_file)
+        return replace(change, warnings=warnings + change.warnings)
 
     @permits(Permission.FLOORS_CHANGE)
     def set_minimum(
         self, principal: Principal, floor: str, force: bool = False, reason: str | None = None
     ) -> FloorChange:
         """``dsm_c -action settlsprotocol`` (R13, R16): 4120, the base policy's relay and agent floor, and 4119."""
-        raise NotImplementedError
+        return self.set(principal, floor, ALL, force, reason)
 
     @permits(Permission.MANAGER_CHANGE)
     def reload(self, principal: Principal) -> ReloadResult:
         """Reads configuration.properties again (R15). Malformed: BadInput with line and column, the old one stays."""
-        raise NotImplementedError
+        with self._changing:
+            old = self._core.home.config
+            try:
+                new = self._core.home.read_config()
+            except ConfigurationError as error:
+                raise BadInput(
+                    f"{error.message}. The settings read before stay in force; mend the file and reload"
+                ) from error
+            change = self._take_edit(principal, new.protocols)
+            self._core.home.config = new
+        moved = tuple(name for name in config.AT_START if getattr(new, name) != getattr(old, name))
+        if new != old:
+            before, after = _settings(old), _settings(new)
+            self._core.write(lambda unit: unit.audit(principal, "manager.reload", "configuration", before, after))
+        return ReloadResult(change, moved, new.unknown)
 
     @internal
     def start(self) -> FloorChange:
         """At start: finishes an interrupted file write and takes a hand edit; publishes the snapshot."""
-        raise NotImplementedError
+        with self._changing:
+            self._finish_write()
+            self._core.home.config = self._core.home.read_config()
+            change = self._take_edit(SYSTEM, self._core.home.config.protocols)
+            self._core.publish(self.snapshot())
+        return change
 
     @internal
     def snapshot(self) -> FloorSnapshot:
-        raise NotImplementedError
+        return self._core.store.read(floor_state.snapshot)
+
+    def _drift(self, state: FloorState) -> Drift | None:
+        """What a person wrote into the file and nobody applied yet."""
+        try:
+            in_file = self._core.home.read_config().protocols
+        except ConfigurationError as error:
+            return Drift(None, state.protocols, None, f"{error.message}. What was read before stays in force")
+        if config.digest(in_file) == config.digest(state.protocols):
+            return None
+        floor = config.gui_floor(in_file, state.heartbeat)
+        said = f"protocols={in_file}" if in_file is not None else "no protocols= line"
+        message = f"configuration.properties has {said}, which is not in force yet: reload or restart the manager"
+        return Drift(in_file, state.protocols, floor, message)
+
+    def _replaced_edit(self, before: FloorState) -> tuple[str, ...]:
+        drift = self._drift(before)
+        if drift is None:
+            return ()
+        return (f"an edit of protocols= that was not in force yet was replaced ({drift.in_file or 'no line'})",)
+
+    def _note_refusal(self, principal: Principal, target: Version, points: tuple[Point, ...], error: Blocked) -> None:
+        where = ",".join(point.value for point in points)
+        refused = {"floor": target.value, "refused": error.message}
+        self._core.write(lambda unit: unit.audit(principal, "floors.set.refused", where, None, refused))
+
+    def _take_edit(self, principal: Principal, in_file: str | None) -> FloorChange:
+        """The file decides 4119: a changed value is applied, and goes into the history as an edit."""
+        before = self._core.store.read(floor_state.read)
+        after = replace(before, protocols=in_file)
+        raised = [Point.GUI] if after.gui > before.gui else []
+        # An edit is a fact on the disk; the judgement says whom it cuts off, and stops nothing.
+        judged = judge_raise(self._fleet, after.gui, raised, Consent(True, "edit"))
+        return self._commit(principal, after, judged, None, "edit", write_file=False)
+
+    def _commit(
+        self, principal: Principal, after: FloorState, judged: Judged, reason: str | None, cause: str, write_file: bool
+    ) -> FloorChange:
+        before_value = self._core.home.protocols_in_file() if write_file else None
+        writing = write_file and config.digest(before_value) != config.digest(after.protocols)
+
+        def work(unit: Unit) -> tuple[tuple[PointChange, ...], int, PendingCount]:
+            before = floor_state.read(unit.connection)
+            generation = floor_state.store(unit.connection, before, after, unit.now)
+            if writing:
+                facts.put(unit.connection, facts.PROTOCOLS_WRITING, config.digest(before_value))
+            changed = tuple(
+                PointChange(point, before.floor(point), after.floor(point))
+                for point in Point
+                if before.floor(point) is not after.floor(point)
+            )
+            for change in changed:
+                _note(unit, principal, change, judged, reason, cause, generation)
+            return changed, generation, count_pending(unit.connection)
+
+        changed, generation, pending = self._core.write(work)
+        if changed:
+            self._core.publish(self.snapshot())
+        warnings = self._write_file(after.protocols) if writing else ()
+        return FloorChange(changed, judged.preflight, pending.computers, generation, warnings)
+
+    def _write_file(self, value: str | None) -> tuple[str, ...]:
+        try:
+            config.write_protocols(self._core.home.config_path, value)
+        except OSError as error:
+            # The floor is stored and in force; the next start writes the file.
+            log.warning("configuration.properties could not be written: %s", error)
+            return (f"the floor is in force, but configuration.properties could not be written ({error.strerror})",)
+        self._core.store.write(lambda c: facts.drop(c, facts.PROTOCOLS_WRITING))
+        self._core.home.config = replace(self._core.home.config, protocols=value)
+        return ()
+
+    def _finish_write(self) -> None:
+        """After a crash between commit and file write: the store wins, unless a person edited the file since."""
+        replaced, applied = self._core.store.read(
+            lambda c: (facts.get(c, facts.PROTOCOLS_WRITING), floor_state.applied_protocols(c))
+        )
+        if replaced is None:
+            return
+        if config.digest(self._core.home.protocols_in_file()) == replaced:
+            config.write_protocols(self._core.home.config_path, applied)
+        self._core.store.write(lambda c: facts.drop(c, facts.PROTOCOLS_WRITING))
+
+
+def _note(
+    unit: Unit,
+    principal: Principal,
+    change: PointChange,
+    judged: Judged,
+    reason: str | None,
+    cause: str,
+    generation: int,
+) -> None:
+    """History, audit and an event: who moved which floor, why, and over whose heads."""
+    forced = judged.forced and cause == "set" and change.after > change.before
+    named = [*judged.named] if forced else []
+    policy = policy_rules.BASE if change.point in (Point.RELAY, Point.AGENT) else None
+    entry = table.HistoryRecord(
+        generation=generation,
+        time=unit.now,
+        point=change.point.value,
+        before=change.before,
+        floor=change.after,
+        who=principal.who,
+        via=principal.via,
+        address=principal.address,
+        cause=cause,
+        forced=forced,
+        reason=reason,
+        named=named,
+        policy=policy,
+    )
+    table.add_history(unit.connection, entry)
+    after = {"floor": change.after.value, "cause": cause, "forced": forced, "reason": reason, "named": named}
+    unit.audit(principal, "floors.set", change.point.value, {"floor": change.before.value}, after)
+    how = "by an edit of configuration.properties" if cause == "edit" else f"by {principal.name}"
+    text = f"the TLS floor of {change.point.value} went from {change.before} to {change.after} {how}"
+    text += (f", forced although it cuts off {', '.join(named)}" if forced else "") + (f": {reason}" if reason else "")
+    unit.event(
+        NewEvent(
+            event_numbers.FLOOR_CHANGED,
+            "warning" if forced or change.after < change.before else "info",
+            text,
+            target=change.point.value,
+            extra={"from": change.before.value, "to": change.after.value, "generation": generation},
+        )
+    )
+
+
+def _settings(configuration: Configuration) -> dict[str, object]:
+    return {name: value for name, value in asdict(configuration).items() if name != "unknown"}

@@ -2,15 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from plimsoll.fleet.advice import Advice
-from plimsoll.fleet.parts import Fleet
-from plimsoll.fleet.picture import Link
-from plimsoll.fleet.preflight import Preflight
-from plimsoll.manager.ports import Permission, Principal, internal, permits
+from plimsoll import RELEASE
+from plimsoll.fleet.advice import Advice, advise
+from plimsoll.fleet.parts import Database, Fleet, Part, Program, RelayFloor
+from plimsoll.fleet.picture import Link, links
+from plimsoll.fleet.preflight import Preflight, judge
+from plimsoll.manager.ports import BadInput, Permission, Principal, internal, permits
+from plimsoll.manager.services import floor_state, policy_rules
+from plimsoll.manager.services.core import Core
+from plimsoll.manager.services.floors import parse_floor, parse_points
+from plimsoll.manager.store import Connection, access, facts, sightings
+from plimsoll.manager.store import computers as computer_table
+from plimsoll.manager.store import policies as policy_table
+from plimsoll.manager.store.computers import ComputerRecord
+from plimsoll.manager.store.sightings import SightingRecord
+from plimsoll.messages import Direction, Kind
+from plimsoll.tls.floors import Point
 from plimsoll.tls.versions import Version
+
+if TYPE_CHECKING:
+    from plimsoll.manager.services.computers import ComputersService
+    from plimsoll.net.sightings import Sighting
+
+#: A program that was not seen for that long, in seconds, is no longer counted as one.
+PROGRAM_DAYS = 30 * 86400.0
+
+#: What is read of every computer for a judgement, in this order.
+_COLUMNS = (
+    "id",
+    "kind",
+    "display_name",
+    "hostname",
+    "version",
+    "address",
+    "offered",
+    "negotiated",
+    "observed_at",
+    "last_seen",
+    "online",
+    "platform",
+    "relay_group_id",
+    "policy_id",
+    "state",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,32 +97,229 @@ class SightingView:
 
 
 class JudgementService:
+    def __init__(self, core: Core, computers: ComputersService) -> None:
+        self._core = core
+        self._computers = computers
+
     @permits(Permission.FLOORS_READ)
     def preflight(self, principal: Principal, to: str, point: str | Collection[str] = "all") -> Preflight:
-        raise NotImplementedError
+        """Could these points hold that floor, and who would be cut off?"""
+        target = parse_floor(to)
+        names = [point] if isinstance(point, str) else list(point)
+        if not names:
+            raise BadInput("say for which points; nothing was judged")
+        return judge(self.fleet(), target, {found for name in names for found in parse_points(name)})
 
     @permits(Permission.FLOORS_READ)
     def advice(self, principal: Principal) -> Advice:
-        raise NotImplementedError
+        return advise(self.fleet())
 
     @permits(Permission.FLOORS_READ)
     def picture(self, principal: Principal) -> tuple[Link, ...]:
-        raise NotImplementedError
+        """Who talks to whom at the floors in force, each relay with the floor that it holds (R19)."""
+        return tuple(links(self.fleet(), self._core.store.read(floor_state.read).floors()))
 
     @permits(Permission.COMPUTERS_READ)
     def relays(self, principal: Principal) -> tuple[RelayView, ...]:
-        raise NotImplementedError
+        def work(connection: Connection) -> tuple[RelayView, ...]:
+            policies = policy_rules.resolve(policy_table.all_policies(connection))
+            groups = {group.id: group.name for group in policy_table.all_groups(connection)}
+            found = computer_table.find(connection, kind=Kind.RELAY.value)
+            return tuple(_relay_view(relay, policies[relay.policy_id].relay_floor, groups) for relay in found)
+
+        return self._core.store.read(work)
 
     @permits(Permission.COMPUTERS_READ)
     def sightings(self, principal: Principal, limit: int = 200) -> tuple[SightingView, ...]:
         """Newest first, after taking what is observed and not stored yet."""
-        raise NotImplementedError
+        self.absorb()
+        return tuple(map(_sighting_view, self._core.store.read(lambda c: sightings.newest(c, min(limit, 10_000)))))
 
     @internal
     def fleet(self) -> Fleet:
-        raise NotImplementedError
+        """All parts and programs with what was seen of them, what is still in memory included."""
+        self.absorb()
+        return self._core.store.read(self._read_fleet)
 
     @internal
     def absorb(self) -> None:
         """Stores what `Observed` holds: presence and sightings, each batch in one transaction."""
-        raise NotImplementedError
+        presence = tuple(self._core.observed.presence())
+        if presence:
+            self._computers.apply_presence(presence)
+        self.store_sightings(self._core.observed.sightings())
+
+    @internal
+    def store_sightings(self, seen: Iterable[Sighting]) -> None:
+        """Adds them to their hours' buckets, in one transaction."""
+        batch = [_record(sighting) for sighting in seen]
+        if batch:
+            self._core.store.write(lambda c: sightings.add(c, batch))
+
+    @internal
+    def forget_sightings(self, older_than: float) -> int:
+        """Deletes sightings that ended before that time; how many rows went."""
+        return self._core.store.write(lambda c: sightings.forget(c, older_than))
+
+    def _read_fleet(self, connection: Connection) -> Fleet:
+        policies = policy_rules.resolve(policy_table.all_policies(connection))
+        groups = {group.id: group.name for group in policy_table.all_groups(connection)}
+        relays = {relay.id: relay for relay in computer_table.find(connection, kind=Kind.RELAY.value)}
+        served = {relay.relay_group_id for relay in relays.values()}
+        points = {
+            (identifier, has_relay): _points(policy.direction, has_relay)
+            for identifier, policy in policies.items()
+            for has_relay in (True, False)
+        }
+        parts = [
+            Part(
+                id=row[0],
+                kind=row[1],
+                name=row[2] or row[3] or row[0],
+                version=row[4] or None,
+                address=row[5] or None,
+                points=points[row[13], row[12] in served],
+                offered=row[6],
+                negotiated=row[7],
+                observed_at=row[8],
+                last_seen=row[9],
+                online=row[10],
+                relay=_relay_floor(relays[row[0]]) if row[0] in relays else None,
+                platform=row[11] or None,
+                relay_group=groups.get(row[12]),
+            )
+            for row in computer_table.select_columns(connection, *_COLUMNS)
+            if row[14] != "revoked"
+        ]
+        origin = facts.get(connection, facts.ORIGIN)
+        return Fleet(
+            parts=(*self._own_parts(), *parts),
+            programs=_programs(connection, self._core.clock()),
+            installation="upgrade" if origin == "upgrade" else "new",
+            installed_from=facts.get(connection, facts.INSTALLED_FROM),
+        )
+
+    def _own_parts(self) -> tuple[Part, Part]:
+        now = self._core.clock()
+        name = self._core.home.config.public_name or "this manager"
+        manager = Part(
+            id="manager",
+            kind="manager",
+            name=name,
+            version=RELEASE,
+            points=frozenset(Point),
+            last_seen=now,
+            online=True,
+        )
+        # The embedded database is a file: nothing is connected to, so nothing can be cut off (R4).
+        database = Part(
+            id="database",
+            kind="database",
+            name="the embedded database",
+            points=frozenset({Point.HEARTBEAT}),
+            last_seen=now,
+            online=True,
+            database=Database("sqlite"),
+        )
+        return manager, database
+
+
+def _points(direction: Direction, has_relay: bool) -> frozenset[Point]:
+    """Where a computer meets a floor: 4118 where it listens, 4120 where it calls, 4122 where relays serve it."""
+    points: set[Point] = set()
+    if direction is not Direction.AGENT_INITIATED:
+        points.add(Point.AGENT)
+    if direction is not Direction.MANAGER_INITIATED:
+        points.add(Point.HEARTBEAT)
+    if has_relay:
+        points.add(Point.RELAY)
+    return frozenset(points)
+
+
+def _relay_floor(relay: ComputerRecord) -> RelayFloor:
+    return RelayFloor(
+        sent=relay.relay_floor_sent,
+        sent_at=relay.floors_sent_at,
+        acknowledged=bool(relay.policy_acked) and relay.policy_acked == relay.policy_fingerprint,
+        kept=relay.relay_floor_kept,
+        reported=relay.relay_reported,
+        reported_at=relay.relay_reported_at,
+        observed=relay.relay_observed,
+        observed_at=relay.relay_observed_at,
+    )
+
+
+def _relay_view(relay: ComputerRecord, required: Version, groups: dict[int, str]) -> RelayView:
+    held = policy_rules.held_relay_floor(relay)
+    acked = relay.policy_acked == relay.policy_fingerprint != ""
+    return RelayView(
+        id=relay.id,
+        name=relay.display,
+        version=relay.version,
+        address=relay.address,
+        port=relay.relay_port or Point.RELAY.default_port,
+        relay_group=None if relay.relay_group_id is None else groups.get(relay.relay_group_id),
+        required=required,
+        sent=relay.relay_floor_sent,
+        sent_at=relay.floors_sent_at,
+        acked_at=relay.policy_acked_at if acked else None,
+        reported=relay.relay_reported,
+        reported_origin=relay.relay_reported_origin,
+        reported_at=relay.relay_reported_at,
+        observed=relay.relay_observed,
+        observed_at=relay.relay_observed_at,
+        observed_detail=relay.relay_observed_detail,
+        holds=held.floor,
+        origin=held.origin,
+        pending=held.floor is not required,
+    )
+
+
+def _programs(connection: Connection, now: float) -> tuple[Program, ...]:
+    """Clients of 4119 that were let in: each key or user, from each address, with each kind of TLS client."""
+    keys = {f"apikey:{key.id}": key.name for key in access.all_api_keys(connection)}
+    programs: list[Program] = []
+    for row in sightings.programs(connection, Point.GUI.value, now - PROGRAM_DAYS):
+        who: str = row.who
+        key = keys.get(who)
+        user = who.removeprefix("user:") if who.startswith("user:") else None
+        programs.append(
+            Program(
+                id=f"{who}|{row.address}|{row.ja4}|{row.offered}",
+                name=key or user or who or f"a client at {row.address}",
+                address=row.address,
+                offered=row.offered,
+                observed_at=row.last,
+                api_key=key,
+                user=user,
+            )
+        )
+    return tuple(programs)
+
+
+def _record(sighting: Sighting) -> SightingRecord:
+    return SightingRecord(
+        point=sighting.point.value,
+        address=sighting.address,
+        ja4=sighting.ja4,
+        outcome=sighting.outcome.value,
+        negotiated=sighting.negotiated.value if sighting.negotiated else "",
+        who=sighting.who or "",
+        offered=sighting.offered,
+        versions=[version.value for version in sighting.versions],
+        sni=sighting.sni or "",
+        count=sighting.count,
+        first=sighting.first,
+        last=sighting.last,
+        detail=sighting.detail,
+    )
+
+
+def _sighting_view(record: SightingRecord) -> SightingView:
+    values: dict[str, Any] = {name: getattr(record, name) for name in SightingView.__dataclass_fields__}
+    values |= {
+        "versions": tuple(map(Version, record.versions)),
+        "negotiated": Version(record.negotiated) if record.negotiated else None,
+        "who": record.who or None,
+    }
+    return SightingView(**values)

@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
-from plimsoll.manager.ports import Permission, Principal, permits
-from plimsoll.messages import Direction
+from plimsoll.fleet.parts import Fleet
+from plimsoll.manager.ports import BadInput, Conflict, NotFound, Permission, Principal, permits
+from plimsoll.manager.services import floor_state, policy_rules, sending
+from plimsoll.manager.services.core import Core, Unit
+from plimsoll.manager.services.events import FLOOR_CHANGED, NewEvent
+from plimsoll.manager.services.guard import Consent, Judged, judge_raise
+from plimsoll.manager.services.policy_rules import BASE, Effective
+from plimsoll.manager.store import Connection, facts
+from plimsoll.manager.store import computers as computer_table
+from plimsoll.manager.store import floors as floor_table
+from plimsoll.manager.store import policies as table
+from plimsoll.manager.store.policies import PolicyRecord
+from plimsoll.messages import Direction, Kind
+from plimsoll.tls.floors import Point
 from plimsoll.tls.versions import Version
 
-#: The policy that all others inherit from.
-BASE = "Base"
+#: The fields of a policy that are floors, with the point that each is enforced at.
+_FLOORS = {"relay_floor": Point.RELAY, "agent_floor": Point.AGENT}
+#: Bounds of a heartbeat interval, in seconds: below, a fleet floods its manager; above, nobody notices a death.
+_HEARTBEAT = range(1, 86400 + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,19 +64,44 @@ class RelayGroupView:
 
 
 class PoliciesService:
+    def __init__(self, core: Core, fleet: Callable[[], Fleet]) -> None:
+        self._core = core
+        self._fleet = fleet
+
     @permits(Permission.POLICIES_READ)
     def list(self, principal: Principal) -> tuple[PolicyView, ...]:
-        raise NotImplementedError
+        return self._core.store.read(_views)
 
     @permits(Permission.POLICIES_READ)
     def get(self, principal: Principal, policy: int) -> PolicyView:
-        raise NotImplementedError
+        return self._view(policy)
+
+    def _view(self, policy: int) -> PolicyView:
+        for view in self._core.store.read(_views):
+            if view.id == policy:
+                return view
+        raise NotFound(f"there is no policy {policy}; nothing was changed")
 
     @permits(Permission.POLICIES_CHANGE)
     def create(
         self, principal: Principal, name: str, parent: str = BASE, values: PolicyValues | None = None
     ) -> PolicyView:
-        raise NotImplementedError
+        """A new policy concerns no computer yet, so its floors cut nobody off."""
+
+        def work(unit: Unit) -> int:
+            _check_free(unit.connection, name)
+            above = table.policy_named(unit.connection, parent)
+            if above is None:
+                raise NotFound(f"there is no policy {parent!r} to inherit from; nothing was changed")
+            columns = _columns(values or PolicyValues())
+            generation = facts.advance(unit.connection, facts.POLICY_GENERATION, unit.now)
+            identifier = table.add_policy(
+                unit.connection, name=name.strip(), parent_id=above.id, generation=generation, **columns
+            )
+            unit.audit(principal, "policies.create", name.strip(), None, _said(columns) | {"parent": parent})
+            return identifier
+
+        return self._view(self._core.write(work))
 
     @permits(Permission.POLICIES_CHANGE)
     def update(
@@ -78,20 +119,235 @@ class PoliciesService:
 
         A floor that is raised is judged like any raise: Blocked unless forced with a reason.
         """
-        raise NotImplementedError
+        consent = Consent(force, reason).checked()
+        before = self._core.store.read(lambda c: _known(c, policy))
+        columns = _columns(values) | _inherited(before, inherit)
+        if name is not None and name.strip() != before.name:
+            if before.name == BASE:
+                raise Conflict("the base policy keeps its name; nothing was changed")
+            columns["name"] = name.strip()
+        judged = self._judge(before.id, columns, consent)
+
+        def work(unit: Unit) -> None:
+            if "name" in columns:
+                _check_free(unit.connection, columns["name"])
+            _change(unit, principal, _known(unit.connection, policy), columns, judged, consent.reason)
+
+        if columns:
+            self._core.write(work)
+        if before.name == BASE and _FLOORS.keys() & columns.keys():
+            self._core.publish(self._core.store.read(floor_state.snapshot))
+        return self._view(policy)
+
+    def _judge(self, policy: int, columns: dict[str, Any], consent: Consent) -> Judged:
+        records = {record.id: record for record in self._core.store.read(table.all_policies)}
+        old = policy_rules.resolve(records.values())[policy]
+        changed = PolicyRecord(**asdict(records[policy]) | columns)
+        new = policy_rules.resolve((records | {policy: changed}).values())[policy]
+        raised = {point: getattr(new, field) for field, point in _FLOORS.items() if _raises(old, new, field)}
+        judged = Judged(None)
+        for target in sorted(set(raised.values()), key=lambda version: version.rank):
+            points = [point for point, floor in raised.items() if floor is target]
+            judged = judge_raise(self._fleet, target, points, consent)
+        return judged
 
     @permits(Permission.POLICIES_CHANGE)
     def delete(self, principal: Principal, policy: int) -> None:
-        raise NotImplementedError
+        def work(unit: Unit) -> None:
+            before = _known(unit.connection, policy)
+            if before.name == BASE:
+                raise Conflict("the base policy stays: all others inherit from it")
+            if table.computers_by_policy(unit.connection).get(policy):
+                raise Conflict(f"computers have the policy {before.name}: give them another first; nothing was changed")
+            if any(other.parent_id == policy for other in table.all_policies(unit.connection)):
+                raise Conflict(f"policies inherit from {before.name}: delete those first; nothing was changed")
+            table.delete_policy(unit.connection, policy)
+            unit.audit(principal, "policies.delete", before.name, _said(asdict(before)))
+
+        self._core.write(work)
 
     @permits(Permission.POLICIES_READ)
     def relay_groups(self, principal: Principal) -> tuple[RelayGroupView, ...]:
-        raise NotImplementedError
+        return self._core.store.read(_groups)
 
     @permits(Permission.POLICIES_CHANGE)
     def create_relay_group(self, principal: Principal, name: str, parent: str | None = None) -> RelayGroupView:
-        raise NotImplementedError
+        def work(unit: Unit) -> int:
+            known = {group.name: group.id for group in table.all_groups(unit.connection)}
+            if not name.strip() or name.strip() in known:
+                raise Conflict(f"a relay group needs a name that is free, not {name!r}; nothing was changed")
+            if parent is not None and parent not in known:
+                raise NotFound(f"there is no relay group {parent!r} above it; nothing was changed")
+            identifier = table.add_group(unit.connection, name.strip(), known[parent] if parent else None)
+            unit.audit(principal, "relaygroups.create", name.strip(), None, {"parent": parent})
+            return identifier
+
+        identifier = self._core.write(work)
+        return next(group for group in self._core.store.read(_groups) if group.id == identifier)
 
     @permits(Permission.POLICIES_CHANGE)
     def delete_relay_group(self, principal: Principal, group: int) -> None:
-        raise NotImplementedError
+        def work(unit: Unit) -> None:
+            found = next((view for view in _groups(unit.connection) if view.id == group), None)
+            if found is None:
+                raise NotFound(f"there is no relay group {group}; nothing was changed")
+            if found.computers or any(one.parent_id == group for one in table.all_groups(unit.connection)):
+                raise Conflict(f"the relay group {found.name} is in use; nothing was changed")
+            table.delete_group(unit.connection, group)
+            unit.audit(principal, "relaygroups.delete", found.name)
+
+        self._core.write(work)
+
+
+def _change(
+    unit: Unit,
+    principal: Principal,
+    before: PolicyRecord,
+    columns: dict[str, Any],
+    judged: Judged,
+    reason: str | None,
+) -> None:
+    records = {record.id: record for record in table.all_policies(unit.connection)}
+    old = policy_rules.resolve(records.values())
+    generation = facts.advance(unit.connection, facts.POLICY_GENERATION, unit.now)
+    table.change_policy(unit.connection, before.id, generation=generation, **columns)
+    new = policy_rules.resolve(table.all_policies(unit.connection))
+    unit.audit(
+        principal,
+        "policies.update",
+        before.name,
+        _said({name: getattr(before, name) for name in columns}),
+        _said(columns),
+    )
+    _note_floors(unit, principal, old[before.id], new[before.id], judged, reason)
+    sending.send_automatically(unit, old, policy_rules.descendants(records, before.id))
+
+
+def _note_floors(
+    unit: Unit, principal: Principal, old: Effective, new: Effective, judged: Judged, reason: str | None
+) -> None:
+    moved = {name: point for name, point in _FLOORS.items() if getattr(old, name) is not getattr(new, name)}
+    if not moved:
+        return
+    generation = facts.advance(unit.connection, facts.FLOOR_GENERATION, unit.now)
+    for name, point in moved.items():
+        forced = judged.forced and _raises(old, new, name)
+        entry = floor_table.HistoryRecord(
+            generation=generation,
+            time=unit.now,
+            point=point.value,
+            before=getattr(old, name),
+            floor=getattr(new, name),
+            who=principal.who,
+            via=principal.via,
+            address=principal.address,
+            forced=forced,
+            reason=reason,
+            named=[*judged.named] if forced else [],
+            policy=new.name,
+        )
+        floor_table.add_history(unit.connection, entry)
+        text = f"the {point.value} floor of the policy {new.name} went from {entry.before} to {entry.floor}"
+        text += f" by {principal.name}" + (f", forced although it cuts off {', '.join(judged.named)}" if forced else "")
+        unit.event(NewEvent(FLOOR_CHANGED, "warning" if forced else "info", text, target=new.name))
+
+
+def _raises(old: Effective, new: Effective, name: str) -> bool:
+    before, after = getattr(old, name), getattr(new, name)
+    assert isinstance(before, Version) and isinstance(after, Version)
+    return after > before
+
+
+def _columns(values: PolicyValues) -> dict[str, Any]:
+    columns = {name: value for name, value in asdict(values).items() if value is not None}
+    if "heartbeat_seconds" in columns and columns["heartbeat_seconds"] not in _HEARTBEAT:
+        raise BadInput("a heartbeat interval is 1 to 86400 seconds; nothing was changed")
+    if columns.get("missed_heartbeats", 1) < 1:
+        raise BadInput("at least one heartbeat must be missed before a computer is offline; nothing was changed")
+    if "direction" in columns:
+        columns["direction"] = columns["direction"].value
+    return columns
+
+
+def _inherited(policy: PolicyRecord, names: tuple[str, ...]) -> dict[str, None]:
+    unknown = [name for name in names if name not in PolicyValues.__dataclass_fields__]
+    if unknown:
+        raise BadInput(f"a policy has no {unknown[0]!r}; nothing was changed")
+    if names and policy.name == BASE:
+        raise BadInput("the base policy has nothing to inherit from; nothing was changed")
+    return dict.fromkeys(names)
+
+
+def _said(columns: dict[str, Any]) -> dict[str, Any]:
+    return {name: value.value if isinstance(value, Version) else value for name, value in columns.items()}
+
+
+def _check_free(connection: Connection, name: str) -> None:
+    if not name.strip():
+        raise BadInput("a policy needs a name; nothing was changed")
+    if table.policy_named(connection, name.strip()) is not None:
+        raise Conflict(f"there is a policy {name.strip()!r} already; nothing was changed")
+
+
+def _known(connection: Connection, policy: int) -> PolicyRecord:
+    found = table.policy(connection, policy)
+    if found is None:
+        raise NotFound(f"there is no policy {policy}; nothing was changed")
+    return found
+
+
+def _values(source: PolicyRecord | Effective) -> PolicyValues:
+    names = PolicyValues.__dataclass_fields__
+    values = {name: getattr(source, name) for name in names}
+    if values["direction"] is not None:
+        values["direction"] = Direction(values["direction"])
+    return PolicyValues(**values)
+
+
+def _views(connection: Connection) -> tuple[PolicyView, ...]:
+    records = {record.id: record for record in table.all_policies(connection)}
+    effective = policy_rules.resolve(records.values())
+    computers = table.computers_by_policy(connection)
+    waiting = _waiting(connection, effective)
+    return tuple(
+        PolicyView(
+            id=record.id,
+            name=record.name,
+            parent=records[record.parent_id].name if record.parent_id is not None else None,
+            generation=effective[record.id].generation,
+            own=_values(record),
+            effective=_values(effective[record.id]),
+            computers=computers.get(record.id, 0),
+            pending=waiting.get(record.id, 0),
+        )
+        for record in records.values()
+    )
+
+
+def _waiting(connection: Connection, effective: dict[int, Effective]) -> dict[int, int]:
+    """Computers by policy for which a floor waits to be sent."""
+    counts: dict[int, int] = {}
+    for group in computer_table.given_groups(connection):
+        floor = group.agent_floor
+        if group.kind != Kind.RELAY.value and floor not in (None, effective[group.policy_id].agent_floor):
+            counts[group.policy_id] = counts.get(group.policy_id, 0) + group.count
+    for relay in computer_table.find(connection, kind=Kind.RELAY.value):
+        if policy_rules.floors_pending(relay, effective[relay.policy_id]):
+            counts[relay.policy_id] = counts.get(relay.policy_id, 0) + 1
+    return counts
+
+
+def _groups(connection: Connection) -> tuple[RelayGroupView, ...]:
+    groups = table.all_groups(connection)
+    names = {group.id: group.name for group in groups}
+    members: Sequence[Any] = computer_table.select_columns(connection, "id", "kind", "relay_group_id")
+    return tuple(
+        RelayGroupView(
+            id=group.id,
+            name=group.name,
+            parent=names.get(group.parent_id) if group.parent_id is not None else None,
+            relays=tuple(m.id for m in members if m.relay_group_id == group.id and m.kind == Kind.RELAY.value),
+            computers=sum(m.relay_group_id == group.id for m in members),
+        )
+        for group in groups
+    )

@@ -1,5 +1,11 @@
-"""The store: floors, computers, policies, events on SQLite. The only package that knows SQLAlchemy."""
+"""The store: floors, computers, policies, events on SQLite. The only package that knows SQLAlchemy.
+
+One module a subject, of functions that take the transaction's connection first; they check nothing but the data's
+shape. Who may call them, and what a change means, is the services' business.
+"""
+
+from sqlalchemy import Connection
 
 from plimsoll.manager.store.engine import Store
 
-__all__ = ["Store"]
+__all__ = ["Connection", "Store"]

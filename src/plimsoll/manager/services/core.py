@@ -1,0 +1,138 @@
+"""What all services share: the store, the clock, and transactions that audit and tell what they changed."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from plimsoll.manager.ports import NothingObserved, Observed, Principal, Publish
+from plimsoll.manager.services.events import EventView, NewEvent, event_name
+from plimsoll.manager.services.hub import Change, ComputersChanged, EventRecorded, Hub
+from plimsoll.manager.store import Connection, Store, access, events
+
+if TYPE_CHECKING:
+    from plimsoll.manager.home import Home
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+#: Events that are kept in memory while the store is down; beyond that the oldest go.
+_LATE = 10_000
+
+
+class Unit:
+    """One transaction: what it changed is told to the hub once it is committed, and not at all otherwise."""
+
+    def __init__(self, connection: Connection, now: float) -> None:
+        self.connection = connection
+        self.now = now
+        self.changes: list[Change] = []
+        self._computers: dict[str, None] = {}
+
+    def event(self, new: NewEvent) -> EventView:
+        at = self.now if new.time is None else new.time
+        values: dict[str, Any] = {
+            "time": at,
+            "number": new.number,
+            "level": new.level,
+            "description": new.description,
+            "computer": new.computer,
+            "target": new.target,
+            "origin": new.origin,
+            "extra": new.extra,
+        }
+        identifier = events.add(self.connection, **values)
+        view = EventView(id=identifier, name=event_name(new.number), **values)
+        self.changes.append(EventRecorded(view))
+        return view
+
+    def audit(self, principal: Principal, action: str, target: str, before: Any = None, after: Any = None) -> None:
+        """Who did what to what, with the values before and after. Never put a secret in here."""
+        access.add_audit(
+            self.connection,
+            time=self.now,
+            who=principal.who,
+            via=principal.via,
+            address=principal.address,
+            action=action,
+            target=target,
+            before=before,
+            after=after,
+        )
+
+    def changed(self, *computers: str) -> None:
+        """These computers' registry entries are old now."""
+        self._computers.update(dict.fromkeys(computers))
+
+    def told(self) -> list[Change]:
+        if not self._computers:
+            return self.changes
+        return [ComputersChanged(tuple(self._computers)), *self.changes]
+
+
+class Core:
+    """Handed to every service. `clock` is an argument because certificates, tokens and locks are about time."""
+
+    def __init__(
+        self,
+        store: Store,
+        home: Home,
+        publish: Publish,
+        observed: Observed | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.store = store
+        self.home = home
+        self.publish = publish
+        self.observed: Observed = observed or NothingObserved()
+        self.clock = clock
+        self.hub = Hub()
+        self.late_events: deque[NewEvent] = deque(maxlen=_LATE)
+
+    def write(self, work: Callable[[Unit], T]) -> T:
+        """One transaction. What it changed is told after the commit."""
+        units: list[Unit] = []
+
+        def run(connection: Connection) -> T:
+            units.append(Unit(connection, self.clock()))
+            return work(units[-1])
+
+        result = self.store.write(run)
+        self._tell(units[-1])
+        return result
+
+    def enqueue(self, work: Callable[[Unit], T]) -> Future[T]:
+        """The same within the next group commit."""
+        outer: Future[T] = Future()
+
+        def run(connection: Connection) -> tuple[T, Unit]:
+            unit = Unit(connection, self.clock())
+            return work(unit), unit
+
+        def finish(inner: Future[tuple[T, Unit]]) -> None:
+            problem = inner.exception()
+            if problem is not None:
+                outer.set_exception(problem)
+                return
+            result, unit = inner.result()
+            self._tell(unit)
+            outer.set_result(result)
+
+        outer.set_running_or_notify_cancel()
+        self.store.enqueue(run).add_done_callback(finish)
+        return outer
+
+    def _tell(self, unit: Unit) -> None:
+        for change in unit.told():
+            self.tell(change)
+
+    def tell(self, change: Change) -> None:
+        try:
+            self.hub.tell(change)
+        except Exception:
+            # It is committed: a listener's fault must not make the change look as if it had failed.
+            log.exception("a listener failed on %s", type(change).__name__)

@@ -1,0 +1,33 @@
+"""Small helpers of the repositories: rows into records, upserts in the database's own dialect."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Row, Table
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+R = TypeVar("R")
+
+#: How many values one statement's IN list may carry, below every backend's limit.
+CHUNK = 500
+
+
+def record(kind: type[R], row: Row[Any] | None) -> R | None:
+    return None if row is None else kind(**row._mapping)
+
+
+def records(kind: type[R], rows: Iterable[Row[Any]]) -> tuple[R, ...]:
+    return tuple(kind(**row._mapping) for row in rows)
+
+
+def upserting(connection: Connection, table: Table) -> Any:
+    """An insert that knows ON CONFLICT, whichever of our two dialects this is."""
+    make = sqlite_insert if connection.dialect.name == "sqlite" else postgresql_insert
+    return make(table)
+
+
+def chunks(items: Sequence[R], size: int = CHUNK) -> Iterable[Sequence[R]]:
+    return (items[at : at + size] for at in range(0, len(items), size))

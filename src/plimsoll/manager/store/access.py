@@ -1,0 +1,171 @@
+"""Users, sessions, API keys, activation tokens and the audit trail. Secrets come here hashed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, delete, insert, or_, select, update
+
+from plimsoll.manager.store._rows import record, records
+from plimsoll.manager.store.tables import api_keys, audit, sessions, tokens, users
+
+
+@dataclass(frozen=True, slots=True)
+class UserRecord:
+    name: str
+    password_hash: str
+    role: str
+    created: float = 0.0
+    disabled: bool = False
+    failures: int = 0
+    locked_until: float | None = None
+    last_sign_in: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRecord:
+    secret_hash: str
+    user: str
+    created: float
+    expires: float
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKeyRecord:
+    id: int
+    name: str
+    secret_hash: str
+    role: str
+    created: float
+    expires: float | None
+    last_used: float | None
+    active: bool
+    who: str
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRecord:
+    id: str
+    secret_hash: str
+    expires: float
+    uses_left: int | None = None
+    uses: int | None = None
+    kind: str | None = None
+    created: float = 0.0
+    who: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRecord:
+    id: int
+    time: float
+    who: str
+    via: str
+    address: str
+    action: str
+    target: str
+    before: Any
+    after: Any
+
+
+def user(connection: Connection, name: str) -> UserRecord | None:
+    return record(UserRecord, connection.execute(select(users).where(users.c.name == name)).one_or_none())
+
+
+def all_users(connection: Connection) -> tuple[UserRecord, ...]:
+    return records(UserRecord, connection.execute(select(users).order_by(users.c.name)))
+
+
+def add_user(connection: Connection, **values: Any) -> None:
+    connection.execute(insert(users).values(**values))
+
+
+def change_user(connection: Connection, name: str, **values: Any) -> None:
+    connection.execute(update(users).where(users.c.name == name).values(**values))
+
+
+def delete_user(connection: Connection, name: str) -> None:
+    connection.execute(delete(users).where(users.c.name == name))
+
+
+def session(connection: Connection, secret_hash: str) -> SessionRecord | None:
+    query = select(sessions).where(sessions.c.secret_hash == secret_hash)
+    return record(SessionRecord, connection.execute(query).one_or_none())
+
+
+def add_session(connection: Connection, new: SessionRecord) -> None:
+    values = {name: getattr(new, name) for name in SessionRecord.__dataclass_fields__}
+    connection.execute(insert(sessions).values(**values))
+
+
+def end_sessions(
+    connection: Connection, *, secret_hash: str | None = None, of: str | None = None, expired_at: float | None = None
+) -> None:
+    """Ends those that match any of these."""
+    tests = [
+        column == value
+        for column, value in ((sessions.c.secret_hash, secret_hash), (sessions.c.user, of))
+        if value is not None
+    ]
+    if expired_at is not None:
+        tests.append(sessions.c.expires <= expired_at)
+    connection.execute(delete(sessions).where(or_(*tests)))
+
+
+def api_key(connection: Connection, identifier: int) -> ApiKeyRecord | None:
+    return record(ApiKeyRecord, connection.execute(select(api_keys).where(api_keys.c.id == identifier)).one_or_none())
+
+
+def all_api_keys(connection: Connection) -> tuple[ApiKeyRecord, ...]:
+    return records(ApiKeyRecord, connection.execute(select(api_keys).order_by(api_keys.c.id)))
+
+
+def add_api_key(connection: Connection, **values: Any) -> int:
+    result: Any = connection.execute(insert(api_keys).values(**values))
+    return int(result.inserted_primary_key[0])
+
+
+def change_api_key(connection: Connection, identifier: int, **values: Any) -> None:
+    connection.execute(update(api_keys).where(api_keys.c.id == identifier).values(**values))
+
+
+def delete_api_key(connection: Connection, identifier: int) -> None:
+    connection.execute(delete(api_keys).where(api_keys.c.id == identifier))
+
+
+def token(connection: Connection, identifier: str) -> TokenRecord | None:
+    return record(TokenRecord, connection.execute(select(tokens).where(tokens.c.id == identifier)).one_or_none())
+
+
+def all_tokens(connection: Connection) -> tuple[TokenRecord, ...]:
+    return records(TokenRecord, connection.execute(select(tokens).order_by(tokens.c.created, tokens.c.id)))
+
+
+def add_token(connection: Connection, new: TokenRecord) -> None:
+    values = {name: getattr(new, name) for name in TokenRecord.__dataclass_fields__}
+    connection.execute(insert(tokens).values(**values))
+
+
+def use_token(connection: Connection, identifier: str) -> None:
+    connection.execute(
+        update(tokens)
+        .where(tokens.c.id == identifier, tokens.c.uses_left.is_not(None))
+        .values(uses_left=tokens.c.uses_left - 1)
+    )
+
+
+def delete_token(connection: Connection, identifier: str) -> None:
+    connection.execute(delete(tokens).where(tokens.c.id == identifier))
+
+
+def add_audit(connection: Connection, **values: Any) -> None:
+    connection.execute(insert(audit).values(**values))
+
+
+def audit_entries(connection: Connection, limit: int, before: int | None) -> tuple[AuditRecord, ...]:
+    query = select(audit).order_by(audit.c.id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(audit.c.id < before)
+    return records(AuditRecord, connection.execute(query))

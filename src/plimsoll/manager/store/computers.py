@@ -1,0 +1,220 @@
+"""Computers, and the commands that wait for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, Select, bindparam, delete, func, insert, or_, select, update
+
+from plimsoll.manager.store._rows import chunks, record, records
+from plimsoll.manager.store.tables import commands, computers
+from plimsoll.tls.versions import Version
+
+
+@dataclass(frozen=True, slots=True)
+class ComputerRecord:
+    """A row of `tables.computers`, where each column is explained."""
+
+    id: str
+    kind: str
+    hostname: str
+    version: str
+    platform: str
+    address: str
+    policy_id: int
+    fingerprint: str
+    relay_group_id: int | None = None
+    last_seen: float | None = None
+    display_name: str = ""
+    architecture: str = ""
+    group_id: int | None = None
+    listen_port: int | None = None
+    relay_port: int | None = None
+    state: str = "active"
+    online: bool = False
+    clone: bool = False
+    activated: float = 0.0
+    boot_id: str = ""
+    boot_ids: list[str] = field(default_factory=list)
+    inventory: dict[str, Any] = field(default_factory=dict)
+    guards: list[str] = field(default_factory=list)
+    guards_set: bool = False
+    previous_fingerprint: str | None = None
+    certificate_expires: float | None = None
+    ja4: str = ""
+    offered: Version | None = None
+    negotiated: Version | None = None
+    observed_at: float | None = None
+    last_sequence: int = 0
+    last_event_sequence: int = 0
+    policy_given: dict[str, Any] | None = None
+    policy_fingerprint: str = ""
+    policy_generation: int = 0
+    policy_given_at: float | None = None
+    floors_sent_at: float | None = None
+    agent_floor_given: Version | None = None
+    relay_floor_given: Version | None = None
+    policy_acked: str = ""
+    policy_acked_at: float | None = None
+    relay_floor_kept: Version | None = None
+    relay_reported: Version | None = None
+    relay_reported_origin: str | None = None
+    relay_reported_at: float | None = None
+    relay_observed: Version | None = None
+    relay_observed_at: float | None = None
+    relay_observed_detail: str = ""
+
+    @property
+    def relay_floor_sent(self) -> Version | None:
+        """The relay floor of the last Send Policy; a floor that came with the activation was not sent (R17)."""
+        return self.relay_floor_given if self.floors_sent_at is not None else None
+
+    @property
+    def display(self) -> str:
+        return self.display_name or self.hostname or self.id
+
+
+@dataclass(frozen=True, slots=True)
+class CommandRecord:
+    id: str
+    computer: str
+    kind: str
+    body: dict[str, Any]
+    created: float
+    done: float | None = None
+    ok: bool | None = None
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GivenGroup:
+    """How many computers of one kind and policy hold the same given floors."""
+
+    policy_id: int
+    kind: str
+    sent: bool
+    agent_floor: Version | None
+    relay_floor: Version | None
+    count: int
+
+
+def get(connection: Connection, computer: str) -> ComputerRecord | None:
+    return record(ComputerRecord, connection.execute(select(computers).where(computers.c.id == computer)).one_or_none())
+
+
+def by_fingerprint(connection: Connection, fingerprint: str) -> ComputerRecord | None:
+    query = select(computers).where(
+        or_(computers.c.fingerprint == fingerprint, computers.c.previous_fingerprint == fingerprint)
+    )
+    return record(ComputerRecord, connection.execute(query).first())
+
+
+def find(
+    connection: Connection,
+    *,
+    ids: Sequence[str] | None = None,
+    kind: str | None = None,
+    relay_group_id: int | None = None,
+    policy_ids: Sequence[int] | None = None,
+    after: str | None = None,
+    limit: int | None = None,
+) -> tuple[ComputerRecord, ...]:
+    """Computers by any of these, in the order of their ids."""
+    query: Select[Any] = select(computers).order_by(computers.c.id)
+    if kind is not None:
+        query = query.where(computers.c.kind == kind)
+    if relay_group_id is not None:
+        query = query.where(computers.c.relay_group_id == relay_group_id)
+    if policy_ids is not None:
+        query = query.where(computers.c.policy_id.in_(policy_ids))
+    if after is not None:
+        query = query.where(computers.c.id > after)
+    if limit is not None:
+        query = query.limit(limit)
+    if ids is None:
+        return records(ComputerRecord, connection.execute(query))
+    return tuple(
+        found
+        for part in chunks(sorted(set(ids)))
+        for found in records(ComputerRecord, connection.execute(query.where(computers.c.id.in_(part))))
+    )
+
+
+def select_columns(connection: Connection, *names: str) -> Sequence[Any]:
+    """These columns of all computers as plain rows: for judging a hundred thousand of them."""
+    return connection.execute(select(*(computers.c[name] for name in names)).order_by(computers.c.id)).all()
+
+
+def add(connection: Connection, computer: ComputerRecord) -> None:
+    values = {name: getattr(computer, name) for name in ComputerRecord.__dataclass_fields__}
+    connection.execute(insert(computers).values(**values))
+
+
+def change(connection: Connection, computer: str, **values: Any) -> None:
+    connection.execute(update(computers).where(computers.c.id == computer).values(**values))
+
+
+def change_many(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+    """One prepared statement for many computers; each row names its computer as `computer`, all the same columns."""
+    if rows:
+        names = [name for name in rows[0] if name != "computer"]
+        statement = update(computers).where(computers.c.id == bindparam("computer"))
+        statement = statement.values({name: bindparam(f"new_{name}") for name in names})
+        connection.execute(
+            statement, [{"computer": row["computer"]} | {f"new_{name}": row[name] for name in names} for row in rows]
+        )
+
+
+def set_online(connection: Connection, ids: Sequence[str], online: bool) -> None:
+    for part in chunks(list(ids)):
+        connection.execute(update(computers).where(computers.c.id.in_(part)).values(online=online))
+
+
+def remove(connection: Connection, computer: str) -> None:
+    connection.execute(delete(computers).where(computers.c.id == computer))
+
+
+def given_groups(connection: Connection) -> tuple[GivenGroup, ...]:
+    """The given floors of all computers, counted in the database."""
+    c = computers.c
+    sent = c.floors_sent_at.is_not(None)
+    keys = (c.policy_id, c.kind, sent, c.agent_floor_given, c.relay_floor_given)
+    rows = connection.execute(select(*keys, func.count()).group_by(*keys))
+    return tuple(GivenGroup(row[0], row[1], bool(row[2]), row[3], row[4], row[5]) for row in rows)
+
+
+def add_commands(connection: Connection, new: Sequence[CommandRecord]) -> None:
+    if new:
+        names = CommandRecord.__dataclass_fields__
+        connection.execute(insert(commands), [{name: getattr(item, name) for name in names} for item in new])
+
+
+def drop_waiting(connection: Connection, ids: Sequence[str], kind: str) -> None:
+    """Takes back commands of that kind that wait: a newer one replaces them."""
+    for part in chunks(list(ids)):
+        connection.execute(
+            delete(commands).where(commands.c.computer.in_(part), commands.c.kind == kind, commands.c.done.is_(None))
+        )
+
+
+def waiting(connection: Connection, ids: Sequence[str] | None = None) -> tuple[CommandRecord, ...]:
+    """Commands that are not acknowledged, oldest first."""
+    query = select(commands).where(commands.c.done.is_(None)).order_by(commands.c.created, commands.c.id)
+    if ids is None:
+        return records(CommandRecord, connection.execute(query))
+    return tuple(
+        found
+        for part in chunks(list(ids))
+        for found in records(CommandRecord, connection.execute(query.where(commands.c.computer.in_(part))))
+    )
+
+
+def command(connection: Connection, identifier: str, computer: str) -> CommandRecord | None:
+    query = select(commands).where(commands.c.id == identifier, commands.c.computer == computer)
+    return record(CommandRecord, connection.execute(query).one_or_none())
+
+
+def finish_command(connection: Connection, identifier: str, now: float, ok: bool, text: str) -> None:
+    connection.execute(update(commands).where(commands.c.id == identifier).values(done=now, ok=ok, text=text))

@@ -1,0 +1,42 @@
+"""System events."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, insert, select
+
+from plimsoll.manager.store._rows import records
+from plimsoll.manager.store.tables import events
+
+
+@dataclass(frozen=True, slots=True)
+class EventRecord:
+    id: int
+    time: float
+    number: int
+    level: str
+    description: str
+    computer: str | None = None
+    target: str = ""
+    origin: str = "manager"
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+def add(connection: Connection, **values: Any) -> int:
+    result: Any = connection.execute(insert(events).values(**values))
+    return int(result.inserted_primary_key[0])
+
+
+def find(
+    connection: Connection, *, after: int | None, limit: int, computer: str | None = None
+) -> tuple[EventRecord, ...]:
+    """Those after an id, oldest first; without one the newest, oldest first too."""
+    query = select(events).limit(limit)
+    if computer is not None:
+        query = query.where(events.c.computer == computer)
+    if after is not None:
+        query = query.where(events.c.id > after).order_by(events.c.id)
+        return records(EventRecord, connection.execute(query))
+    return records(EventRecord, connection.execute(query.order_by(events.c.id.desc())))[::-1]

@@ -1,0 +1,46 @@
+"""What is true of the whole home, by name."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, delete, select
+
+from plimsoll.manager.store._rows import upserting
+from plimsoll.manager.store.tables import facts
+
+INSTALLATION = "installation"
+RELEASE = "release"
+#: ``init`` or ``upgrade``, and for an upgrade the release it came from (R8 asks).
+ORIGIN = "origin"
+INSTALLED_FROM = "installed_from"
+CREATED = "created"
+#: The ``protocols=`` value last written or applied (its digest, and the value itself), and, while a write of the file
+#: is under way, the digest of what stood there before.
+PROTOCOLS_DIGEST = "protocols_digest"
+PROTOCOLS_VALUE = "protocols_value"
+PROTOCOLS_WRITING = "protocols_writing"
+FLOOR_GENERATION = "floor_generation"
+POLICY_GENERATION = "policy_generation"
+
+
+def get(connection: Connection, name: str) -> str | None:
+    return connection.execute(select(facts.c.value).where(facts.c.name == name)).scalar_one_or_none()
+
+
+def put(connection: Connection, name: str, value: str) -> None:
+    statement = upserting(connection, facts).values(name=name, value=value)
+    connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_={"value": value}))
+
+
+def drop(connection: Connection, name: str) -> None:
+    connection.execute(delete(facts).where(facts.c.name == name))
+
+
+def counter(connection: Connection, name: str) -> int:
+    return int(get(connection, name) or 0)
+
+
+def advance(connection: Connection, name: str, now: float) -> int:
+    """The counter's next value: at least the time, so that a restored manager never repeats a number."""
+    value = max(counter(connection, name) + 1, int(now))
+    put(connection, name, str(value))
+    return value

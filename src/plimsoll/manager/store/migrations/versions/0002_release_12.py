@@ -1,0 +1,218 @@
+"""What 12.0.0 adds: history with reasons, policies that are sent, evidence of handshakes, access and audit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+
+
+def upgrade() -> None:
+    _widen_floors_and_policies()
+    _widen_computers()
+    _widen_access_and_events()
+    _add_fleet()
+    _add_access()
+
+
+def _text(name: str, default: str | None = "") -> sa.Column[Any]:
+    if default is None:
+        return sa.Column(name, sa.Text())
+    return sa.Column(name, sa.Text(), nullable=False, server_default=default)
+
+
+def _flag(name: str) -> sa.Column[Any]:
+    return sa.Column(name, sa.Boolean(), nullable=False, server_default=sa.false())
+
+
+def _number(name: str) -> sa.Column[Any]:
+    return sa.Column(name, sa.Integer(), nullable=False, server_default="0")
+
+
+def _json(name: str, default: str) -> sa.Column[Any]:
+    return sa.Column(name, sa.JSON(), nullable=False, server_default=default)
+
+
+def _widen_floors_and_policies() -> None:
+    with op.batch_alter_table("floor_history") as table:
+        table.add_column(_number("generation"))
+        table.add_column(_text("before", None))
+        table.add_column(_text("via"))
+        table.add_column(_text("address"))
+        table.add_column(_text("cause", "set"))
+        table.add_column(_flag("forced"))
+        table.add_column(_text("reason", None))
+        table.add_column(_json("named", "[]"))
+        table.add_column(_text("policy", None))
+    with op.batch_alter_table("policies") as table:
+        table.add_column(sa.Column("parent_id", sa.Integer()))
+        table.add_column(_text("agent_floor", None))
+        table.add_column(sa.Column("missed_heartbeats", sa.Integer()))
+        table.add_column(_text("direction", None))
+        table.add_column(sa.Column("auto_send", sa.Boolean()))
+        table.create_foreign_key("fk_policies_parent_id", "policies", ["parent_id"], ["id"])
+    with op.batch_alter_table("relay_groups") as table:
+        table.add_column(sa.Column("parent_id", sa.Integer()))
+        table.create_foreign_key("fk_relay_groups_parent_id", "relay_groups", ["parent_id"], ["id"])
+
+
+def _computer_columns() -> list[sa.Column[Any]]:
+    columns: list[sa.Column[Any]] = [
+        *(_text(name) for name in ("display_name", "architecture")),
+        *(sa.Column(name, sa.Integer()) for name in ("group_id", "listen_port", "relay_port")),
+        _text("state", "active"),
+        _flag("online"),
+        _flag("clone"),
+        sa.Column("activated", sa.Float(), nullable=False, server_default="0"),
+        _text("boot_id"),
+        _json("boot_ids", "[]"),
+        _json("inventory", "{}"),
+        _json("guards", "[]"),
+        _flag("guards_set"),
+        _text("previous_fingerprint", None),
+        sa.Column("certificate_expires", sa.Float()),
+        _text("ja4"),
+        _text("offered", None),
+        _text("negotiated", None),
+        sa.Column("observed_at", sa.Float()),
+        _number("last_sequence"),
+        _number("last_event_sequence"),
+        sa.Column("policy_given", sa.JSON()),
+        _text("policy_fingerprint"),
+        _number("policy_generation"),
+        sa.Column("policy_given_at", sa.Float()),
+        _text("agent_floor_given", None),
+        _text("policy_acked"),
+        sa.Column("policy_acked_at", sa.Float()),
+        _text("relay_floor_kept", None),
+        _text("relay_reported", None),
+        _text("relay_reported_origin", None),
+        sa.Column("relay_reported_at", sa.Float()),
+        _text("relay_observed", None),
+        sa.Column("relay_observed_at", sa.Float()),
+        _text("relay_observed_detail"),
+    ]
+    return columns
+
+
+def _widen_computers() -> None:
+    with op.batch_alter_table("computers") as table:
+        for column in _computer_columns():
+            table.add_column(column)
+        table.alter_column("sent_relay_floor", new_column_name="relay_floor_given")
+        table.alter_column("sent_at", new_column_name="floors_sent_at")
+    op.create_index("ix_computers_policy_id", "computers", ["policy_id"])
+    op.create_index("ix_computers_relay_group_id", "computers", ["relay_group_id"])
+
+
+def _widen_access_and_events() -> None:
+    with op.batch_alter_table("tokens") as table:
+        table.add_column(sa.Column("uses", sa.Integer()))
+        table.add_column(_text("kind", None))
+        table.add_column(sa.Column("created", sa.Float(), nullable=False, server_default="0"))
+        table.add_column(_text("who"))
+    with op.batch_alter_table("users") as table:
+        table.add_column(sa.Column("created", sa.Float(), nullable=False, server_default="0"))
+        table.add_column(_flag("disabled"))
+        table.add_column(_number("failures"))
+        table.add_column(sa.Column("locked_until", sa.Float()))
+        table.add_column(sa.Column("last_sign_in", sa.Float()))
+    with op.batch_alter_table("events") as table:
+        table.add_column(_text("target"))
+        table.add_column(_text("origin", "manager"))
+        table.add_column(_json("extra", "{}"))
+    op.create_index("ix_events_computer", "events", ["computer"])
+
+
+def _add_fleet() -> None:
+    op.create_table(
+        "rules",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("point", sa.Text(), nullable=False),
+        sa.Column("floor", sa.Text(), nullable=False),
+        sa.Column("source", sa.Text()),
+        sa.Column("computer", sa.Text()),
+        sa.Column("until", sa.Float()),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("who", sa.Text(), nullable=False),
+        sa.Column("created", sa.Float(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_rules"),
+        sa.ForeignKeyConstraint(["computer"], ["computers.id"], name="fk_rules_computer", ondelete="CASCADE"),
+    )
+    op.create_table(
+        "commands",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("computer", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("body", sa.JSON(), nullable=False),
+        sa.Column("created", sa.Float(), nullable=False),
+        sa.Column("done", sa.Float()),
+        sa.Column("ok", sa.Boolean()),
+        sa.Column("text", sa.Text(), nullable=False, server_default=""),
+        sa.PrimaryKeyConstraint("id", name="pk_commands"),
+        sa.ForeignKeyConstraint(["computer"], ["computers.id"], name="fk_commands_computer", ondelete="CASCADE"),
+    )
+    op.create_index("ix_commands_computer_done", "commands", ["computer", "done"])
+    _add_sightings()
+
+
+def _add_sightings() -> None:
+    key = ("hour", "point", "address", "ja4", "outcome", "negotiated", "who")
+    op.create_table(
+        "sightings",
+        sa.Column("hour", sa.Integer(), nullable=False),
+        *(sa.Column(name, sa.Text(), nullable=False) for name in key[1:]),
+        sa.Column("offered", sa.Text()),
+        sa.Column("versions", sa.JSON(), nullable=False),
+        sa.Column("sni", sa.Text(), nullable=False),
+        sa.Column("count", sa.Integer(), nullable=False),
+        sa.Column("first", sa.Float(), nullable=False),
+        sa.Column("last", sa.Float(), nullable=False),
+        sa.Column("detail", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint(*key, name="pk_sightings"),
+    )
+    op.create_index("ix_sightings_last", "sightings", ["last"])
+
+
+def _add_access() -> None:
+    op.create_table(
+        "sessions",
+        sa.Column("secret_hash", sa.Text(), nullable=False),
+        sa.Column("user", sa.Text(), nullable=False),
+        sa.Column("created", sa.Float(), nullable=False),
+        sa.Column("expires", sa.Float(), nullable=False),
+        sa.Column("address", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("secret_hash", name="pk_sessions"),
+        sa.ForeignKeyConstraint(["user"], ["users.name"], name="fk_sessions_user", ondelete="CASCADE"),
+    )
+    op.create_table(
+        "api_keys",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("secret_hash", sa.Text(), nullable=False),
+        sa.Column("role", sa.Text(), nullable=False),
+        sa.Column("created", sa.Float(), nullable=False),
+        sa.Column("expires", sa.Float()),
+        sa.Column("last_used", sa.Float()),
+        sa.Column("active", sa.Boolean(), nullable=False),
+        sa.Column("who", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_api_keys"),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "audit",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("time", sa.Float(), nullable=False),
+        sa.Column("who", sa.Text(), nullable=False),
+        sa.Column("via", sa.Text(), nullable=False),
+        sa.Column("address", sa.Text(), nullable=False),
+        sa.Column("action", sa.Text(), nullable=False),
+        sa.Column("target", sa.Text(), nullable=False),
+        sa.Column("before", sa.JSON()),
+        sa.Column("after", sa.JSON()),
+        sa.PrimaryKeyConstraint("id", name="pk_audit"),
+    )

@@ -1,0 +1,276 @@
+"""The tables of this release. `migrations/` leads there; a test compares the two."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import JSON, Boolean, Column, Dialect, Float, ForeignKey, Index, Integer, MetaData, Table, Text
+from sqlalchemy.types import TypeDecorator
+
+from plimsoll.tls.versions import Version
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(column_0_label)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class VersionText(TypeDecorator[Version]):
+    """A TLS version under its own name (``TLSv1.2``)."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Version | None, dialect: Dialect) -> str | None:
+        return None if value is None else value.value
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Version | None:
+        return None if value is None else Version(value)
+
+
+#: What is true of the whole home: installation id, release, origin, counters, the digest of ``protocols=``.
+facts = Table("facts", metadata, Column("name", Text, primary_key=True), Column("value", Text, nullable=False))
+
+#: The floors of 4119 and 4120. Those of relays and agents stand in the base policy, where they travel from.
+floors = Table(
+    "floors", metadata, Column("point", Text, primary_key=True), Column("version", VersionText, nullable=False)
+)
+
+floor_history = Table(
+    "floor_history",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("time", Float, nullable=False),
+    Column("point", Text, nullable=False),
+    Column("floor", VersionText, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("generation", Integer, nullable=False, server_default="0"),
+    Column("before", VersionText),
+    Column("via", Text, nullable=False, server_default=""),
+    Column("address", Text, nullable=False, server_default=""),
+    Column("cause", Text, nullable=False, server_default="set"),
+    Column("forced", Boolean, nullable=False, server_default=sa.false()),
+    Column("reason", Text),
+    Column("named", JSON, nullable=False, server_default="[]"),
+    # The policy whose floor it is, at the points relay and agent.
+    Column("policy", Text),
+)
+
+rules = Table(
+    "rules",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("point", Text, nullable=False),
+    Column("floor", VersionText, nullable=False),
+    Column("source", Text),
+    Column("computer", Text, ForeignKey("computers.id", ondelete="CASCADE")),
+    Column("until", Float),
+    Column("reason", Text, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("created", Float, nullable=False),
+)
+
+policies = Table(
+    "policies",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("relay_floor", VersionText),
+    Column("heartbeat_seconds", Integer),
+    Column("generation", Integer, nullable=False),
+    Column("parent_id", Integer, ForeignKey("policies.id")),
+    Column("agent_floor", VersionText),
+    Column("missed_heartbeats", Integer),
+    Column("direction", Text),
+    Column("auto_send", Boolean),
+)
+
+relay_groups = Table(
+    "relay_groups",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("parent_id", Integer, ForeignKey("relay_groups.id")),
+)
+
+computers = Table(
+    "computers",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("hostname", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("platform", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("relay_group_id", Integer, ForeignKey("relay_groups.id")),
+    Column("policy_id", Integer, ForeignKey("policies.id"), nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("last_seen", Float),
+    Column("display_name", Text, nullable=False, server_default=""),
+    Column("architecture", Text, nullable=False, server_default=""),
+    Column("group_id", Integer),
+    Column("listen_port", Integer),
+    Column("relay_port", Integer),
+    Column("state", Text, nullable=False, server_default="active"),
+    Column("online", Boolean, nullable=False, server_default=sa.false()),
+    Column("clone", Boolean, nullable=False, server_default=sa.false()),
+    Column("activated", Float, nullable=False, server_default="0"),
+    Column("boot_id", Text, nullable=False, server_default=""),
+    Column("boot_ids", JSON, nullable=False, server_default="[]"),
+    Column("inventory", JSON, nullable=False, server_default="{}"),
+    Column("guards", JSON, nullable=False, server_default="[]"),
+    Column("guards_set", Boolean, nullable=False, server_default=sa.false()),
+    # The certificates: the newest, and the one before it until the newest was seen in use.
+    Column("previous_fingerprint", Text),
+    Column("certificate_expires", Float),
+    # The hello of the last handshake that ended with this computer's own certificate.
+    Column("ja4", Text, nullable=False, server_default=""),
+    Column("offered", VersionText),
+    Column("negotiated", VersionText),
+    Column("observed_at", Float),
+    # Sequences of heartbeats and of the agent's own events.
+    Column("last_sequence", Integer, nullable=False, server_default="0"),
+    Column("last_event_sequence", Integer, nullable=False, server_default="0"),
+    # The policy last given to it, in any way. Its floors count as sent only after a Send Policy (R14, R17).
+    Column("policy_given", JSON),
+    Column("policy_fingerprint", Text, nullable=False, server_default=""),
+    Column("policy_generation", Integer, nullable=False, server_default="0"),
+    Column("policy_given_at", Float),
+    Column("floors_sent_at", Float),
+    Column("agent_floor_given", VersionText),
+    Column("relay_floor_given", VersionText),
+    Column("policy_acked", Text, nullable=False, server_default=""),
+    Column("policy_acked_at", Float),
+    # A relay's floor: kept through an upgrade, reported by itself, observed by a handshake.
+    Column("relay_floor_kept", VersionText),
+    Column("relay_reported", VersionText),
+    Column("relay_reported_origin", Text),
+    Column("relay_reported_at", Float),
+    Column("relay_observed", VersionText),
+    Column("relay_observed_at", Float),
+    Column("relay_observed_detail", Text, nullable=False, server_default=""),
+    Index("ix_computers_policy_id", "policy_id"),
+    Index("ix_computers_relay_group_id", "relay_group_id"),
+)
+
+commands = Table(
+    "commands",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("computer", Text, ForeignKey("computers.id", ondelete="CASCADE"), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("body", JSON, nullable=False),
+    Column("created", Float, nullable=False),
+    Column("done", Float),
+    Column("ok", Boolean),
+    Column("text", Text, nullable=False, server_default=""),
+    Index("ix_commands_computer_done", "computer", "done"),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("secret_hash", Text, nullable=False),
+    Column("uses_left", Integer),
+    Column("expires", Float, nullable=False),
+    Column("uses", Integer),
+    Column("kind", Text),
+    Column("created", Float, nullable=False, server_default="0"),
+    Column("who", Text, nullable=False, server_default=""),
+)
+
+users = Table(
+    "users",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("password_hash", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("created", Float, nullable=False, server_default="0"),
+    Column("disabled", Boolean, nullable=False, server_default=sa.false()),
+    Column("failures", Integer, nullable=False, server_default="0"),
+    Column("locked_until", Float),
+    Column("last_sign_in", Float),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("secret_hash", Text, primary_key=True),
+    Column("user", Text, ForeignKey("users.name", ondelete="CASCADE"), nullable=False),
+    Column("created", Float, nullable=False),
+    Column("expires", Float, nullable=False),
+    Column("address", Text, nullable=False),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("secret_hash", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("created", Float, nullable=False),
+    Column("expires", Float),
+    Column("last_used", Float),
+    Column("active", Boolean, nullable=False),
+    Column("who", Text, nullable=False),
+    # Ids are never used twice: an old sighting must not come to name a new key.
+    sqlite_autoincrement=True,
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("time", Float, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("via", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("before", JSON),
+    Column("after", JSON),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("time", Float, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("level", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    # No foreign key: an event outlives the computer it is about.
+    Column("computer", Text),
+    Column("target", Text, nullable=False, server_default=""),
+    Column("origin", Text, nullable=False, server_default="manager"),
+    Column("extra", JSON, nullable=False, server_default="{}"),
+    Index("ix_events_computer", "computer"),
+)
+
+#: One row an hour for handshakes that are alike; texts are empty where unknown, for the key to work.
+sightings = Table(
+    "sightings",
+    metadata,
+    Column("hour", Integer, primary_key=True),
+    Column("point", Text, primary_key=True),
+    Column("address", Text, primary_key=True),
+    Column("ja4", Text, primary_key=True),
+    Column("outcome", Text, primary_key=True),
+    Column("negotiated", Text, primary_key=True),
+    Column("who", Text, primary_key=True),
+    Column("offered", VersionText),
+    Column("versions", JSON, nullable=False),
+    Column("sni", Text, nullable=False),
+    Column("count", Integer, nullable=False),
+    Column("first", Float, nullable=False),
+    Column("last", Float, nullable=False),
+    Column("detail", Text, nullable=False),
+    Index("ix_sightings_last", "last"),
+)
