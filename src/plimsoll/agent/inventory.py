@@ -7,15 +7,15 @@ configuration: a version counts only if a handshake in memory, as the client, co
 
 from __future__ import annotations
 
-import json
 import platform
-import shutil
 import socket
 import ssl
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from plimsoll import RELEASE
 from plimsoll.agent.home import AgentState
@@ -32,7 +32,7 @@ def gather(cert: Path, key: Path) -> dict[str, Any]:
     command = [sys.executable, "-P", "-m", "plimsoll.agent.inventory", str(cert), str(key)]
     try:
         done = subprocess.run(command, check=True, capture_output=True, timeout=TIMEOUT)
-        facts: dict[str, Any] = json.loads(done.stdout)
+        facts: dict[str, Any] = msgspec.json.decode(done.stdout)
     except (OSError, subprocess.SubprocessError, ValueError):
         # A host whose facts cannot be gathered still heartbeats; what was not said stays unknown.
         return {"hostname": socket.gethostname()}
@@ -92,6 +92,8 @@ def boot_id(path: Path = Path("/proc/sys/kernel/random/boot_id")) -> str:
 
 def curl_version() -> str:
     """The version of the curl that a deployment script would find here (R21), or nothing."""
+    import shutil  # only here: the resident agent imports this file too, and not the archive modules behind that one
+
     curl = shutil.which("curl")
     if curl is None:
         return ""
@@ -114,4 +116,4 @@ def speaks(cert: str, key: str) -> list[Version]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(look(sys.argv[1], sys.argv[2])))
+    sys.stdout.buffer.write(msgspec.json.encode(look(sys.argv[1], sys.argv[2])))

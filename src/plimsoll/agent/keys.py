@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import base64
 import datetime
-import json
 import subprocess
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -33,7 +34,7 @@ def ask(verb: str, **question: Any) -> Answer:
     """Runs the child with one question and returns its answer. Blocks for some 200 ms."""
     # -P: a module that lies in the current folder must not be imported in our place.
     command = [sys.executable, "-P", "-m", "plimsoll.agent.keys", verb]
-    text = json.dumps(question).encode()
+    text = msgspec.json.encode(question)
     try:
         done = subprocess.run(command, check=False, input=text, capture_output=True, timeout=TIMEOUT)
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -41,7 +42,7 @@ def ask(verb: str, **question: Any) -> Answer:
     if done.returncode != 0:
         lines = done.stderr.decode(errors="replace").strip().splitlines()
         raise KeysError(lines[-1] if lines else f"the key helper ended with status {done.returncode}")
-    answer: Answer = json.loads(done.stdout)
+    answer: Answer = msgspec.json.decode(done.stdout)
     return answer
 
 
@@ -153,11 +154,11 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write(f"expected one of: {', '.join(VERBS)}\n")
         return 2
     try:
-        answer = VERBS[arguments[0]](json.load(sys.stdin))
+        answer = VERBS[arguments[0]](msgspec.json.decode(sys.stdin.buffer.read()))
     except (KeysError, ValueError, KeyError) as error:
         sys.stderr.write(f"{error if isinstance(error, KeysError) else 'the key helper cannot read its input'}\n")
         return 1
-    sys.stdout.write(json.dumps(answer))
+    sys.stdout.buffer.write(msgspec.json.encode(answer))
     return 0
 
 
