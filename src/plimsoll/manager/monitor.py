@@ -69,13 +69,13 @@ class Monitor:
         if not silent:
             return
         for known in silent:
-            known.online = False
+            known.online, known.away = False, True
         try:
             await asyncio.to_thread(self._services.computers.set_online, [known.id for known in silent], False)
         except ServiceError as error:
             log.error("who went offline was not stored, and is looked at again: %s", error.message)
             for known in silent:
-                known.online = True
+                known.online, known.away = True, False
             return
         self._services.events.record_later([_offline(known, now) for known in silent])
 

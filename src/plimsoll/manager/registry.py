@@ -46,7 +46,8 @@ class Known:
     repeated_at: float = 0.0
     #: Why it cannot talk to us, while that is so.
     problem: str = ""
-    beats: int = 0
+    #: It was online, and then fell silent: its next heartbeat is a return.
+    away: bool = False
 
     @property
     def id(self) -> str:
@@ -71,6 +72,7 @@ class Registry:
         known = self.by_id.get(entry.id)
         if known is None:
             known = Known(entry, entry.last_seen, entry.online, entry.address, entry.ja4)
+            known.away = not entry.online and bool(entry.ja4)
             self.by_id[entry.id] = known
             self._index_hello(known)
         else:
@@ -103,7 +105,6 @@ class Registry:
     def seen(self, known: Known, now: float, connection: Connection | None) -> None:
         """An authenticated request: presence, and once for a connection the hello that it began with."""
         known.last_seen = now
-        known.beats += 1
         if connection is not None and known.opened != connection.opened:
             self._note_hello(known, connection)
         self.dirty.add(known)

@@ -233,6 +233,11 @@ class Running:
     def visit(self, principal: Principal, address: str, port: int, code: str | None) -> str:
         return self._outbound.visit(principal, address, port, code)
 
+    def problems(self) -> Mapping[str, str]:
+        return self._thread.run(
+            lambda: {known.id: known.problem for known in self._registry.by_id.values() if known.problem}
+        )
+
     def status(self) -> dict[str, Any]:
         known = list(self._registry.by_id.values())
         return {

@@ -22,6 +22,10 @@ class Live(Protocol):
         """Per listening point what a handshake in memory showed: version to suites."""
         ...
 
+    def problems(self) -> Mapping[str, str]:
+        """Computers that cannot talk to the manager at present, by id, and why (G4)."""
+        ...
+
     def visit(self, principal: Principal, address: str, port: int, code: str | None) -> str:
         """Manager-initiated activation; the id of the new computer."""
         ...
@@ -39,6 +43,9 @@ class Stopped:
     """For the home of a stopped manager: nothing listens, nobody is called."""
 
     def serves(self) -> Mapping[Point, Mapping[Version, str]]:
+        return {}
+
+    def problems(self) -> Mapping[str, str]:
         return {}
 
     def visit(self, principal: Principal, address: str, port: int, code: str | None) -> str:

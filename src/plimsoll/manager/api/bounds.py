@@ -17,7 +17,6 @@ _HEADERS = [
         b"content-security-policy",
         b"default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
     ),
-    (b"strict-transport-security", b"max-age=31536000"),
 ]
 
 

@@ -131,7 +131,8 @@ def sighting(view: SightingView) -> dict[str, Any]:
     }
 
 
-def computer(view: ComputerView) -> dict[str, Any]:
+def computer(view: ComputerView, problems: Mapping[str, str]) -> dict[str, Any]:
+    """`problems` says who cannot talk to us at present, and why."""
     return {
         "ID": view.id,
         "hostName": view.hostname,
@@ -147,7 +148,7 @@ def computer(view: ComputerView) -> dict[str, Any]:
         "lastAgentCommunication": milliseconds(view.last_seen),
         "activated": milliseconds(view.activated),
         "state": view.state,
-        "computerStatus": {"agentStatus": _status(view), "agentStatusMessages": list(view.messages)},
+        "computerStatus": {"agentStatus": _status(view), "agentStatusMessages": messages(view, problems)},
         "tls": {
             "offered": name(view.offered),
             "negotiated": name(view.negotiated),
@@ -168,6 +169,11 @@ def computer(view: ComputerView) -> dict[str, Any]:
         "agentFingerPrint": view.fingerprint,
         "certificateExpires": milliseconds(view.certificate_expires),
     }
+
+
+def messages(view: ComputerView, problems: Mapping[str, str]) -> list[str]:
+    problem = problems.get(view.id)
+    return [*view.messages, *([f"Communications Problem: {problem}"] if problem else [])]
 
 
 def _status(view: ComputerView) -> str:

@@ -156,10 +156,10 @@ class HeartbeatDoor:
 
     def note_presence(self, known: Known, now: float, connection: Connection | None) -> None:
         """It is there; a connection of its own also shows its hello."""
-        was_offline = not known.online and known.last_seen is not None
         self._registry.seen(known, now, connection)
         known.online = True
-        if was_offline:
+        if known.away:
+            known.away = False
             self._services.events.record_later([_back_online(known, now)])
         if known.problem:
             self._talked(known, now)

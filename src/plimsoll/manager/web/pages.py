@@ -70,6 +70,7 @@ def _status(asks: Principal, back: Backend) -> Response:
         serves={point: list(served) for point, served in serves.items()},
         computers=computers[:COMPUTERS],
         more=len(computers) > COMPUTERS,
+        problems=back.live.problems(),
         relays=services.judgement.relays(asks),
         events=services.events.list(asks, limit=EVENTS)[::-1],
         counts=back.live.status().get("computers"),

@@ -64,19 +64,20 @@ def list_computers(
     limit: Annotated[int | None, Query(ge=1)] = None,
 ) -> dict[str, Any]:
     found = back.services.computers.list(asks, kind=_kind(kind), relay_group=relay_group, after=after, limit=limit)
-    return {"computers": [views.computer(view) for view in found]}
+    problems = back.live.problems()
+    return {"computers": [views.computer(view, problems) for view in found]}
 
 
 @router.post("/computers/activate")
 def visit(asks: Asks, back: Back, body: VisitBody) -> dict[str, Any]:
     """Manager-initiated activation: the manager calls the agent that waits on its 4118."""
     computer = back.live.visit(asks, body.address, body.port, body.code)
-    return views.computer(back.services.computers.get(asks, computer))
+    return views.computer(back.services.computers.get(asks, computer), back.live.problems())
 
 
 @router.get("/computers/{computer}")
 def get_computer(asks: Asks, back: Back, computer: str) -> dict[str, Any]:
-    return views.computer(back.services.computers.get(asks, computer))
+    return views.computer(back.services.computers.get(asks, computer), back.live.problems())
 
 
 @router.post("/computers/{computer}")
@@ -88,7 +89,7 @@ def change_computer(asks: Asks, back: Back, computer: str, body: ComputerBody) -
         relay_group=body.relay_group,
         guards=None if body.guards is None else tuple(body.guards),
     )
-    return views.computer(back.services.computers.update(asks, computer, change))
+    return views.computer(back.services.computers.update(asks, computer, change), back.live.problems())
 
 
 @router.delete("/computers/{computer}")
@@ -99,12 +100,14 @@ def delete_computer(asks: Asks, back: Back, computer: str) -> dict[str, Any]:
 
 @router.post("/computers/{computer}/revoke")
 def revoke_computer(asks: Asks, back: Back, computer: str, body: RevokeBody | None = None) -> dict[str, Any]:
-    return views.computer(back.services.computers.revoke(asks, computer, body.reason if body else ""))
+    return views.computer(
+        back.services.computers.revoke(asks, computer, body.reason if body else ""), back.live.problems()
+    )
 
 
 @router.post("/computers/{computer}/approve")
 def approve_computer(asks: Asks, back: Back, computer: str) -> dict[str, Any]:
-    return views.computer(back.services.computers.approve(asks, computer))
+    return views.computer(back.services.computers.approve(asks, computer), back.live.problems())
 
 
 @router.get("/activationtokens")
