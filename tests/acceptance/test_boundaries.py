@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from tests.support.manager import Manager, peer
+from tests.support.process import free_ports
 from tests.support.tools import s_client_early
 
 pytestmark = pytest.mark.xdist_group("boundaries")
@@ -32,9 +33,10 @@ def fleet(running: Manager, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     folder = tmp_path_factory.mktemp("peers")
     running.set_minimum("TLSv1")
     token = running.new_token(len(PEERS))
+    (port,) = free_ports(1)
     with contextlib.ExitStack() as stack:
         for number, (name, kind, version, speaks) in enumerate(PEERS, 1):
-            more = ["--relay-port", "14122"]
+            more = ["--relay-port", str(port)]
             more += ["--speaks", speaks] if speaks else []
             more += ["--guards", "vm-1,vm-2"] if kind == "appliance" else []
             address = f"127.32.0.{number}"

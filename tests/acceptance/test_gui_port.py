@@ -21,7 +21,7 @@ serviceName={service}
 # 4119 takes old browsers until the kiosks are gone
 protocols=TLSv1,TLSv1.1,TLSv1.2,TLSv1.3
 guiPort : {gui}
-heartbeatPort   {heartbeat}
+heartbeatPort:{heartbeat}
 some.key.of.ours = left \\
     alone
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ pytestmark = pytest.mark.xdist_group("simulation")
 
 
 def simulate(manager: Manager, *more: str, agents: int, old: int, seconds: float) -> subprocess.CompletedProcess[str]:
-    command = [PLIMSOLL, "simulate", "--manager", manager.url, "--token", manager.new_token(agents + 10), "--json"]
+    command: list[str | Path] = [PLIMSOLL, "simulate", "--manager", manager.url, "--token", manager.new_token(agents + 10), "--json"]
     command += ["--agents", str(agents), "--old", str(old), "--seconds", str(seconds), *more]
     return run(command, timeout=seconds + 120)
 
@@ -51,7 +52,7 @@ def test_who_is_refused_is_named_on_both_sides(running: Manager) -> None:
     running.set_minimum("TLSv1")
     process = subprocess.Popen(
         [
-            *[PLIMSOLL, "simulate", "--manager", running.url, "--token", running.new_token(20), "--json"],
+            *[str(PLIMSOLL), "simulate", "--manager", running.url, "--token", running.new_token(20), "--json"],
             *["--agents", "12", "--old", "4", "--seconds", "12", "--interval", "1", "--start-over", "1"],
             *["--prefix", "cut", "--network", "41"],
         ],

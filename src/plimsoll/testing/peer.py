@@ -16,6 +16,7 @@ from pathlib import Path
 
 from plimsoll.messages import Kind
 from plimsoll.messages.token import ActivationToken
+from plimsoll.net.errors import NetError
 from plimsoll.testing.agents import Contexts, PeerSpec, SimulatedAgent, fetch_ca, parse_manager
 from plimsoll.testing.home import PeerHome
 from plimsoll.testing.pipe import PeerError
@@ -81,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     try:
         asyncio.run(live())
-    except (PeerError, ValueError) as error:
+    except (PeerError, NetError, ValueError) as error:
         sys.stderr.write(f"plimsoll.testing.peer: {error}\n")
         return 1
     return 0
