@@ -208,8 +208,10 @@ class HeartbeatDoor:
         return self._reply(known, beat, now, list(result.stored_acks), result.stored_event)
 
     async def _stored(self, known: Known, beat: Heartbeat, result: IntakeResult, told: int) -> None:
-        if beat.relay is not None:
+        if beat.relay is not None and beat.relay != known.report:
+            # A relay that begins to listen, or says that it holds another floor: look whether that is true.
             known.report = beat.relay
+            self.acked(known)
         if result.clone:
             log.warning("two hosts seem to use the identity of %s", known.entry.display)
         if result.entry is None or known.id not in self._registry.by_id:
