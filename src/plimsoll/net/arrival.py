@@ -117,10 +117,10 @@ class Arrival:
             keeper.log.record(keeper.point, self.address, hello, Outcome.REFUSED, now)
             self._end(refusal_for(hello))
             return
-        self._leave()
+        self._pending.discard(self)
         # OpenSSL reads a record's header first: with the old mark it would wait for bytes that need not come.
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
-        Connection(keeper, hello, self.address, self.port).begin(self.sock, self._proxied)
+        Connection(keeper, hello, self.address, self.port).begin(self.sock, self._proxied, self._waiting)
 
     def _turn_away(self, error: HelloError) -> None:
         if error.reason is Reason.SSL2_ONLY:
@@ -149,7 +149,8 @@ class Arrival:
             return
         if answer:
             try:
-                sock.send(answer)
+                # With the end that follows it goes out as one segment.
+                sock.send(answer, socket.MSG_MORE)
             except OSError:
                 sock.close()
                 return
@@ -164,7 +165,7 @@ class Arrival:
     def _wait(self) -> None:
         if not self._waiting:
             self._waiting = True
-            self._keeper.loop.add_reader(self.sock, self.look)
+            self._keeper.loop.add_reader(self.sock.fileno(), self.look)
 
     def _wait_for(self, wanted: int) -> None:
         self._looks += 1
@@ -196,7 +197,7 @@ class Arrival:
     def _stop_waiting(self) -> None:
         if self._waiting:
             self._waiting = False
-            self._keeper.loop.remove_reader(self.sock)
+            self._keeper.loop.remove_reader(self.sock.fileno())
 
     # -- a load balancer's header
 

@@ -114,15 +114,18 @@ class Connection:
 
     # -- begun and ended by the gate
 
-    def begin(self, sock: socket.socket, proxied: bool) -> None:
-        """Hand the socket, its hello still unread, to OpenSSL."""
+    def begin(self, sock: socket.socket, proxied: bool, watched: bool) -> None:
+        """Hand the socket, its hello still unread, to OpenSSL. `watched`: the loop has a reader for it already."""
         keeper = self._keeper
+        descriptor = sock.fileno()
         newest = self.hello.newest
         modern = newest is not None and newest.rank >= Version.TLS1_2.rank
         context = keeper.contexts.modern if modern else keeper.contexts.early
         try:
             wrapped = context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
         except (OSError, ValueError):
+            if watched:
+                keeper.loop.remove_reader(descriptor)
             sock.close()  # the peer is gone already
             return
         extra = {
@@ -131,7 +134,7 @@ class Connection:
             "socket": None if proxied else wrapped,
             "connection": self,
         }
-        self.transport = TlsTransport(keeper.loop, wrapped, self, keeper.linger.add, extra)
+        self.transport = TlsTransport(keeper.loop, wrapped, self, keeper.linger.add, extra, watched)
         keeper.admit_handshake(self)
         self.transport.start()
 

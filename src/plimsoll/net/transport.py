@@ -75,6 +75,7 @@ class TlsTransport(asyncio.Transport):
         owner: TransportOwner,
         linger: Callable[[socket.socket], None],
         extra: dict[str, Any],
+        watched: bool = False,
     ) -> None:
         self._loop = loop
         self._sock = sock
@@ -94,6 +95,10 @@ class TlsTransport(asyncio.Transport):
         self._buffer: deque[memoryview] = deque()
         self._buffered = 0
         self._high, self._low = _HIGH_WATER, _HIGH_WATER // 4
+        if watched:
+            # Taking over a reader is cheaper than removing it and adding another.
+            self._reading = True
+            loop.add_reader(self._fd, self._on_readable)
 
     # -- the handshake
 
@@ -390,11 +395,20 @@ class TlsTransport(asyncio.Transport):
         if protocol is not None:
             self._loop.call_soon(protocol.connection_lost, error)
 
+    def _peer_is_gone(self) -> bool:
+        """True where the peer has ended the connection too, not only TLS: then nobody reads a close_notify."""
+        try:
+            return not socket.socket.recv(self._sock, 1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+
     def _release(self, *, notify: bool) -> None:
         """Take the socket from loop and OpenSSL, and hand it to whoever lets it run dry."""
         self._want(read=False, write=False)
         sock = self._sock
-        if notify:
+        if notify and not (self._peer_ended and self._peer_is_gone()):
             # It sends our close_notify and then, with nothing to read, says so: there is no waiting for the peer's.
             with contextlib.suppress(ssl.SSLError, OSError, ValueError):
                 sock.unwrap()
