@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 
-from plimsoll.manager.api.serve import App, Receive, Scope, Send
+from plimsoll.manager.api.serve import App, Message, Receive, Scope, Send
 
 #: The largest body that a request may bring. Certificates and lists of computers are far below.
 MAX_BODY = 1 << 20
@@ -38,30 +39,28 @@ class Bounds:
         if self._declared(scope) > self._max_body:
             await self._refuse(send)
             return
-        started = False
         read = 0
+        refused = False
 
-        async def bounded() -> dict[str, object]:
-            nonlocal read
+        async def bounded() -> Message:
+            nonlocal read, refused
             message = await receive()
             read += len(message.get("body", b""))
             if read > self._max_body:
+                refused = True
                 raise TooLarge
             return message
 
-        async def with_headers(message: dict[str, object]) -> None:
-            nonlocal started
+        async def with_headers(message: Message) -> None:
+            if refused:
+                return  # the framework's own idea of what a body that broke off means
             if message["type"] == "http.response.start":
-                started = True
-                headers = message.get("headers")
-                message = {**message, "headers": [*(headers if isinstance(headers, list) else ()), *_HEADERS]}
+                message = {**message, "headers": [*message.get("headers", ()), *_HEADERS]}
             await send(message)
 
-        try:
+        with contextlib.suppress(TooLarge):
             await self._app(scope, bounded, with_headers)
-        except TooLarge:
-            if started:
-                raise
+        if refused:
             await self._refuse(send)
 
     def _declared(self, scope: Scope) -> int:

@@ -10,7 +10,7 @@ from pydantic import Field
 from plimsoll.manager.api import views
 from plimsoll.manager.api.auth import Asks, Back
 from plimsoll.manager.api.rest.bodies import Body
-from plimsoll.manager.ports import BadInput
+from plimsoll.manager.ports import BadInput, Permission, require
 from plimsoll.manager.services.computers import ComputerChange
 from plimsoll.messages import Kind
 
@@ -71,6 +71,7 @@ def list_computers(
 @router.post("/computers/activate")
 def visit(asks: Asks, back: Back, body: VisitBody) -> dict[str, Any]:
     """Manager-initiated activation: the manager calls the agent that waits on its 4118."""
+    require(asks, Permission.COMPUTERS_CHANGE)
     computer = back.live.visit(asks, body.address, body.port, body.code)
     return views.computer(back.services.computers.get(asks, computer), back.live.problems())
 
