@@ -1,0 +1,40 @@
+"""One home for the tests of this folder: making its keys takes a second."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from tests.unit.manager.api.client import Client, GateConnection
+
+from plimsoll.manager.api.application import create_app
+from plimsoll.manager.api.backend import Backend
+from plimsoll.manager.api.serve import App
+from plimsoll.manager.home import InitResult, init_home, open_home
+from plimsoll.manager.services import Services
+
+
+@dataclass
+class Made:
+    app: App
+    backend: Backend
+    init: InitResult
+
+    def local(self) -> Client:
+        return Client(self.app)
+
+    def remote(self, key: str | None = None) -> Client:
+        return Client(self.app, GateConnection(), {} if key is None else {"api-secret-key": key})
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
+    directory = tmp_path_factory.mktemp("manager") / "home"
+    init = init_home(directory)
+    home = open_home(directory)
+    try:
+        backend = Backend(Services(home.store, home), home.installation)
+        yield Made(create_app(backend), backend, init)
+    finally:
+        home.close()
