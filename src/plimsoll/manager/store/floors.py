@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, delete, insert, select
 
 from plimsoll.manager.store._rows import records, upserting
 from plimsoll.manager.store.tables import computers, floor_history, floors, rules
@@ -48,6 +48,10 @@ def read(connection: Connection) -> dict[str, Version]:
 def put(connection: Connection, point: str, version: Version) -> None:
     statement = upserting(connection, floors).values(point=point, version=version)
     connection.execute(statement.on_conflict_do_update(index_elements=["point"], set_={"version": version}))
+
+
+def drop(connection: Connection, point: str) -> None:
+    connection.execute(delete(floors).where(floors.c.point == point))
 
 
 def add_history(connection: Connection, entry: HistoryRecord) -> None:

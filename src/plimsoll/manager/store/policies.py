@@ -11,7 +11,6 @@ from plimsoll.manager.store._rows import record, records
 from plimsoll.manager.store.tables import computers, policies, relay_groups
 from plimsoll.tls.versions import Version
 
-
 #: The group that newly activated computers come to.
 DEFAULT_GROUP = "Default Relay Group"
 

@@ -1,0 +1,109 @@
+"""Homes without processes: new ones, quickly, and older ones built from the committed texts in fixtures/homes."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import functools
+import shutil
+import sqlite3
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from plimsoll.manager.ca import Authority
+from plimsoll.manager.home import Home, InitResult, init_home, open_home
+from plimsoll.manager.ports import Principal, Role, socket_principal
+from plimsoll.manager.services import Services
+from plimsoll.messages import Activation, ActivationRequest, Inventory, Kind
+from plimsoll.testing.certificates import certificate_request, new_key
+from plimsoll.tls.floors import FloorSnapshot
+
+FIXTURES = Path(__file__).parents[1] / "fixtures" / "homes"
+OLD_HOMES = tuple(sorted(path.name for path in FIXTURES.iterdir())) if FIXTURES.exists() else ()
+ROOT = socket_principal(0)
+
+
+@functools.cache
+def _template() -> tuple[Path, InitResult]:
+    """One new home for the whole run: making its keys takes a second, copying it none."""
+    folder = Path(tempfile.mkdtemp(prefix="plimsoll-home-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder / "home", init_home(folder / "home")
+
+
+def new_home(folder: Path) -> tuple[Path, InitResult]:
+    """A home as `manager init` leaves it, in the folder."""
+    template, result = _template()
+    home = folder / "home"
+    shutil.copytree(template, home)
+    return home, result
+
+
+def old_home(name: str, folder: Path) -> Path:
+    """A home of an earlier release: a committed dump of its store and its properties, with a CA made for the test."""
+    home = folder / name
+    home.mkdir(mode=0o700)
+    with contextlib.closing(sqlite3.connect(home / "plimsoll.db")) as connection:
+        connection.executescript((FIXTURES / name / "schema.sql").read_text())
+        connection.commit()
+        installation = connection.execute("select value from facts where name = 'installation'").fetchone()[0]
+    shutil.copyfile(FIXTURES / name / "configuration.properties", home / "configuration.properties")
+    (home / "configuration.properties").chmod(0o640)
+    Authority.create(home / "ca", installation, time.time())
+    return home
+
+
+@dataclass
+class Desk:
+    """Services over a home of its own, with what they published."""
+
+    home: Home
+    services: Services
+    made: InitResult
+    published: list[FloorSnapshot] = field(default_factory=list)
+
+    def activate(
+        self,
+        hostname: str,
+        version: str = "12.0.0",
+        kind: Kind = Kind.AGENT,
+        *,
+        token: str | None = None,
+        known_as: str | None = None,
+        address: str = "127.0.0.9",
+        boot_id: str = "",
+    ) -> Activation:
+        request = ActivationRequest(
+            capability=1,
+            csr=certificate_request(new_key(), hostname),
+            inventory=Inventory(hostname=hostname, version=version, kind=kind, boot_id=boot_id),
+            token=token or self.made.activation_token,
+        )
+        return self.services.activation.activate(request, address, "agent-initiated", known_as)
+
+
+@contextlib.contextmanager
+def desk(folder: Path, clock: Callable[[], float] = time.time) -> Iterator[Desk]:
+    """Opens a new home with all services, as a manager does at start."""
+    path, made = new_home(folder)
+    with reopened(path, made, clock) as opened:
+        yield opened
+
+
+@contextlib.contextmanager
+def reopened(path: Path, made: InitResult, clock: Callable[[], float] = time.time) -> Iterator[Desk]:
+    home = open_home(path)
+    published: list[FloorSnapshot] = []
+    try:
+        services = Services(home.store, home, published.append, clock=clock)
+        services.floors.start()
+        yield Desk(home, services, made, published)
+    finally:
+        home.close()
+
+
+def principal(role: Role, name: str = "somebody") -> Principal:
+    return Principal("user", name, role, "rest", "127.0.0.1")
