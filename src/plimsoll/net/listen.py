@@ -19,10 +19,12 @@ def listening_socket(host: str, port: int) -> socket.socket:
     ``::`` listens on IPv4 too. What is set here, the accepted connections inherit.
     """
     host = host or "0.0.0.0"  # a manager listens everywhere unless told otherwise
+    if not 0 <= port <= 65535:
+        raise CannotListen(host, port, "a port is a number from 0 to 65535")  # getaddrinfo would wrap it around
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except (OSError, OverflowError) as error:
-        raise CannotListen(host, port, getattr(error, "strerror", None) or str(error)) from error
+    except OSError as error:
+        raise CannotListen(host, port, error.strerror or str(error)) from error
     family, kind, protocol, _, address = found[0]
     sock = socket.socket(family, kind, protocol)
     try:
@@ -33,11 +35,11 @@ def listening_socket(host: str, port: int) -> socket.socket:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if host == "::" else 1)
         sock.bind(address)
         sock.listen(_BACKLOG)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         sock.close()
-        if getattr(error, "errno", None) == errno.EADDRINUSE:
+        if error.errno == errno.EADDRINUSE:
             raise PortTaken(host, port, holder_of(port)) from error
-        raise CannotListen(host, port, getattr(error, "strerror", None) or str(error)) from error
+        raise CannotListen(host, port, error.strerror or str(error)) from error
     sock.setblocking(False)
     return sock
 
