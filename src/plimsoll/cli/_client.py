@@ -170,11 +170,11 @@ def local(home: Path) -> Client:
 
 
 def _stopped(home: Path) -> Client:
-    from plimsoll.manager import app
+    from plimsoll.manager.app import in_process as opened
 
     leave = contextlib.ExitStack()
     try:
-        application = leave.enter_context(app.in_process(home))
+        application = leave.enter_context(opened(home))
     except Exception as error:
         leave.close()
         raise CommandError(f"the stopped home {home} was not opened: {error}", Code.UNREACHABLE) from error

@@ -8,7 +8,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 #: What stands in a cell that has no value.
 NOTHING = "-"
@@ -21,9 +24,14 @@ class Output:
         self.out = out
         self.err = err
         self.program = program
+        #: Set while a progress display turns on the terminal: results are drawn above it.
+        self.console: Console | None = None
 
     def line(self, text: str = "") -> None:
         """One line of result."""
+        if self.console is not None:
+            self.console.out(text, highlight=False)
+            return
         self.out.write(f"{text}\n")
         self.out.flush()
 
@@ -69,7 +77,7 @@ class Output:
             table.add_column(column, overflow="fold")
         for row in cells:
             table.add_row(*(Text(value) for value in row))
-        Console(file=self.out).print(table)
+        (self.console or Console(file=self.out)).print(table)
 
 
 def cell(value: object) -> str:

@@ -11,6 +11,8 @@ from plimsoll.tls.floors import DEFAULT_PORTS, Point
 
 MANAGER_ADDRESS = "127.0.0.1"
 GROUPS = ("north", "south")
+#: Where the probes come from, so that nobody takes them for a computer or a program.
+PROBER_ADDRESS = "127.0.60.1"
 #: Seconds between heartbeats: short, so that a person need not wait.
 HEARTBEAT = 2
 

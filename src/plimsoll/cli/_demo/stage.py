@@ -14,9 +14,12 @@ from typing import Any
 from plimsoll.cli._client import Client, local
 from plimsoll.cli._demo.cast import HEARTBEAT, MANAGER_ADDRESS, Cast, Computer, Program
 from plimsoll.cli._demo.processes import Crew, Process, program
+from plimsoll.messages import FILES
 
 #: Start-ups at once: more only lengthens everybody's wait on a machine of a few cores.
 _AT_ONCE = 3
+#: A file that the relays hand out here, so that there is something to ask for.
+HANDED_OUT = "notes.txt"
 _FLOOR_ACTION = ("-action", "settlsprotocol", "-MinimumTLSProtocol")
 
 
@@ -31,8 +34,8 @@ class Asked:
 
     @property
     def refused(self) -> bool:
-        """Refused by the floor: the alert arrived."""
-        return self.reason == "refused by floor"
+        """Refused by the floor: alert 70 arrived, so that the peer was told why."""
+        return self.detail == "TLSV1_ALERT_PROTOCOL_VERSION"
 
 
 @dataclass
@@ -150,6 +153,10 @@ class Stage:
         if one.role == "relay":
             command += ["--relay", "--relay-port", str(one.relay_port)]
         self.crew.run(f"agent activate of {one.name}", command)
+        if one.role == "relay":
+            files = self.home_of(one) / "relay" / "files"
+            files.mkdir(parents=True, exist_ok=True)
+            (files / HANDED_OUT).write_text("handed out by a relay of the demonstration\n")
         self._run_agent(one)
 
     def _run_agent(self, one: Computer) -> None:
@@ -162,6 +169,14 @@ class Stage:
         for one in self.cast.old:
             self._run_agent(one)
         self.crew.ready(*(self.running[one.name] for one in self.cast.old))
+
+    def restart_computers(self) -> None:
+        """Every computer's agent stops and starts again; all are of this release by then."""
+        names = [one.name for one in self.cast.computers]
+        self.crew.stop(*(self.running[name] for name in names))
+        for one in self.cast.computers:
+            self._run_agent(one)
+        self.crew.ready(*(self.running[name] for name in names))
 
     def computers(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.client.get("/api/computers")["computers"]
@@ -181,11 +196,11 @@ class Stage:
 
         return self.crew.until(what, look, list(self.running.values())[:1])
 
-    def heard_since(self, since: float) -> dict[str, dict[str, Any]]:
-        """Waits until every computer brought a heartbeat after that time."""
+    def handshakes_since(self, since: float) -> dict[str, dict[str, Any]]:
+        """Waits until every computer completed a handshake with the manager after that time."""
         return self.until(
-            "every computer brings a heartbeat",
-            lambda view: all((one["lastAgentCommunication"] or 0) / 1000 > since for one in view.values()),
+            "every computer shakes hands with the manager",
+            lambda view: all((one["tls"]["observedAt"] or 0.0) > since for one in view.values()),
         )
 
     def send_policies(self, groups: Sequence[str]) -> None:
@@ -200,6 +215,16 @@ class Stage:
             lambda view: all(one["policyHeld"] and not one["policyPending"] for one in view.values()),
         )
 
+    def relays_observed(self, floor: str) -> dict[str, str]:
+        """Waits until the manager's own handshakes with the relays show that floor."""
+        names = {self.ids[one.name]: one.name for one in self.cast.relays}
+
+        def look() -> dict[str, str] | None:
+            seen = {names[one["ID"]]: str(one["observed"]) for one in self.client.get("/api/tls/relays")["relays"]}
+            return seen if set(seen.values()) == {floor} else None
+
+        return self.crew.until(f"the manager sees {floor} on the relays", look)
+
     # programs and relay clients, each a process of its own
 
     def ask_manager(self, one: Program) -> Asked:
@@ -212,7 +237,7 @@ class Stage:
         """A computer's way to its relay: its own certificate and address, and the newest version that it speaks."""
         home = self.home_of(one)
         identity = ["--certificate", str(home / "cert.pem"), "--certificate-key", str(home / "key.pem")]
-        url = f"https://{relay.address}:{relay.relay_port}/relay/v1/files/index"
+        url = f"https://{relay.address}:{relay.relay_port}{FILES}/{HANDED_OUT}"
         return self._ask(f"{one.name} at its relay", url, "--newest", newest, "--address", one.address, *identity)
 
     def _ask(self, name: str, url: str, *options: str) -> Asked:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
 
-from plimsoll.cli._demo.cast import GROUPS, MANAGER_ADDRESS, Computer
+from plimsoll.cli._demo.cast import GROUPS, MANAGER_ADDRESS, PROBER_ADDRESS, Computer
 from plimsoll.cli._demo.processes import DemoError
 from plimsoll.cli._demo.stage import Asked, Stage
 from plimsoll.cli._demo.telling import Teller
@@ -44,7 +47,10 @@ class Story:
         with tell.step("The floor is raised, and the policies are sent"):
             self._raise()
         with tell.step("Who talks to whom, with TLS 1.2 enforced; every port probed at each version"):
-            self._picture("TLS 1.2 enforced (R19, first picture)", ENFORCED)
+            raised = stage.now()
+            stage.restart_computers()
+            tell.talk("all computers were restarted: each shows a new handshake under the new floor")
+            self._picture("TLS 1.2 enforced (R19, first picture)", ENFORCED, raised)
             self._probe_all(ENFORCED)
         with tell.step("And back: early TLS is allowed again"):
             self._lower()
@@ -56,55 +62,55 @@ class Story:
         stage.prepare(GROUPS)
         shown = stage.dsm_c("ShowValue").out
         tell.talk(f"$ dsm_c -action settlsprotocol -MinimumTLSProtocol ShowValue -> {shown}")
-        tell.talk(f"4119 (GUI, REST) is port {stage.cast.gui_port}, 4120 (heartbeat) is {stage.cast.heartbeat_port}")
+        tell.talk(
+            f"4119 (GUI, REST) is port {stage.cast.gui_port} here, 4120 (heartbeat) is {stage.cast.heartbeat_port}"
+        )
+        # Only 4120: a probe of 4119 would be listed as an old program later.
+        floor = self._lowest(MANAGER_ADDRESS, stage.cast.heartbeat_port)
         tell.claim(
-            "dsm_c says what the manager's ports do",
-            f"ShowValue is {shown}, and both ports answer from {EARLY} on",
-            shown == EARLY.value and all(self._lowest(*address) is EARLY for address in self._manager_ports().values()),
+            f"dsm_c says {shown}, and the port does it",
+            _floors({"4120": floor}),
+            shown == EARLY.value and floor is EARLY,
         )
 
     # who talks to whom
 
-    def _picture(self, title: str, floor: Version) -> None:
-        """Heartbeats as the manager saw them, programs and relay clients as they were answered; one row each."""
+    def _picture(self, title: str, floor: Version, since: float = 0.0) -> None:
+        """Heartbeats as the manager saw them, programs and relay clients as they were answered; one row each.
+
+        A heartbeat counts by a handshake after `since`: a connection that is older proves nothing of a new floor.
+        """
         stage = self._stage
         with ThreadPoolExecutor(3) as pool:
             programs = pool.map(stage.ask_manager, stage.cast.programs)
             clients = [one for one in stage.cast.computers if one.role != "relay"]
             relays = pool.map(lambda one: stage.ask_relay(one, stage.relay_of(one), self._newest[one.name]), clients)
             asked_manager, asked_relay = list(programs), list(relays)
-        view = stage.heard_since(stage.now())
-        rows: list[tuple[str, str, int, str, str]] = []
+        view = stage.handshakes_since(since)
+        rows: list[tuple[object, ...]] = []
         for one in stage.cast.computers:
-            known = view[one.name]
-            who = f"{one.name} ({known['kind']} {known['agentVersion']})"
-            version = known["tls"]["negotiated"]
-            rows.append((who, "manager", stage.cast.heartbeat_port, version or "-", "its last heartbeat's handshake"))
-            self._claim_talks(who, "the manager", version or "", self._newest[one.name], floor)
+            tls = view[one.name]["tls"]
+            link = _Link(_who(one, view), "manager", stage.cast.heartbeat_port, self._newest[one.name])
+            rows.append(
+                self._row(link, tls["negotiated"] or "", f"heartbeat, handshake {_clock(tls['observedAt'])}", floor)
+            )
         for one, asked in zip(clients, asked_relay, strict=True):
             relay = stage.relay_of(one)
-            who = f"{one.name} ({one.role} {view[one.name]['agentVersion']})"
-            rows.append((who, relay.name, relay.relay_port, asked.version or "-", _said(asked)))
-            self._claim_talks(who, relay.name, asked.version, self._newest[one.name], floor, asked)
+            link = _Link(_who(one, view), relay.name, relay.relay_port, self._newest[one.name])
+            rows.append(self._row(link, asked.version, _said(asked), floor, asked.refused))
         for program, asked in zip(stage.cast.programs, asked_manager, strict=True):
-            who = f"{program.name} (API client)"
-            rows.append((who, "manager", stage.cast.gui_port, asked.version or "-", _said(asked)))
-            self._claim_talks(who, "the manager's API", asked.version, program.newest, floor, asked)
-        self._tell.table(title, ("From", "To", "Port", "Version", "Seen"), rows)
+            link = _Link(f"{program.name} (API client)", "manager", stage.cast.gui_port, program.newest)
+            rows.append(self._row(link, asked.version, _said(asked), floor, asked.refused))
+        self._tell.table(title, ("From", "To", "Port", "Version", "Seen", "Proved"), rows)
 
-    def _claim_talks(
-        self, who: str, to: str, version: str, newest: str, floor: Version, asked: Asked | None = None
-    ) -> None:
-        """What must be so at that floor: the newest version that both speak (R2), or a refusal that says why."""
-        speaks = Version.parse_floor(newest)
-        if speaks >= floor:
-            expected = min(speaks, Version.TLS1_3)
-            seen = version or (asked.detail if asked else "no handshake")
-            self._tell.claim(f"{who} talks to {to} with {expected}", f"settled on {seen}", version == expected.value)
-            return
-        refused = asked is not None and asked.refused
-        seen = f"alert {asked.detail}" if asked is not None and not asked.version else f"settled on {version}"
-        self._tell.claim(f"{who} is refused by {to}, and is told why", seen, refused)
+    def _row(self, link: _Link, version: str, seen: str, floor: Version, refused: bool = False) -> tuple[object, ...]:
+        """A row, with what must be so at that floor: the newest version that both speak (R2), or a refusal."""
+        if Version.parse_floor(link.newest) >= floor:
+            claim, proved = f"{link.from_} talks to {link.to} with {link.newest}", version == link.newest
+        else:
+            claim, proved = f"{link.from_} is refused by {link.to}, and is told why", refused and not version
+        mark = self._tell.claim(claim, f"{version or 'no version'}, {seen}", proved, in_table=True)
+        return (link.from_, link.to, link.port, version or "-", seen, mark)
 
     # the raise
 
@@ -186,6 +192,12 @@ class Story:
             _floors(held),
             all(floor is ENFORCED for floor in held.values()),
         )
+        observed = stage.relays_observed(ENFORCED.value)
+        tell.claim(
+            "the manager has read the relays' floors from handshakes of its own",
+            ", ".join(f"{name} {floor}" for name, floor in observed.items()),
+            set(observed.values()) == {ENFORCED.value},
+        )
 
     def _lower(self) -> None:
         stage, tell = self._stage, self._tell
@@ -219,37 +231,56 @@ class Story:
         """Those whose agent is real, and so listens on 4118: after the replacement, all."""
         return [one for one in computers if self._newest[one.name] != "TLSv1"]
 
+    def _probe(self, host: str, port: int) -> dict[Version, ProbeResult]:
+        return probe(host, port, FLOORS, 10.0, local_address=PROBER_ADDRESS)
+
     def _lowest(self, host: str, port: int) -> Version | None:
         """The lowest version that the port accepts, by handshake; None where it accepts none."""
-        results = probe(host, port, FLOORS, 10.0)
+        results = self._probe(host, port)
         return next((version for version in FLOORS if results[version].accepted), None)
 
     def _probe_all(self, floor: Version) -> None:
         """One handshake for each port and version: accepted from the floor on, refused with an alert below."""
         ports = self._ports()
         with ThreadPoolExecutor(3) as pool:
-            results = dict(
-                zip(ports, pool.map(lambda at: probe(at[0], at[1], FLOORS, 10.0), ports.values()), strict=True)
-            )
-        rows = []
+            results = dict(zip(ports, pool.map(lambda at: self._probe(*at), ports.values()), strict=True))
+        rows: list[tuple[object, ...]] = []
         for name, by_version in results.items():
             host, port = ports[name]
-            rows.append((name, f"{host}:{port}", *(_probed(by_version[version]) for version in FLOORS)))
             accepted = [version for version in FLOORS if by_version[version].accepted]
             refused = [version for version in FLOORS if by_version[version].alert is Alert.PROTOCOL_VERSION]
-            self._tell.claim(
+            mark = self._tell.claim(
                 f"{name} accepts {floor} and newer only",
                 f"accepted {_names(accepted)}; refused with alert 70 {_names(refused)}",
                 accepted == [v for v in FLOORS if v >= floor] and refused == [v for v in FLOORS if v < floor],
+                in_table=True,
             )
-        self._tell.table(
-            f"Every port probed at each version (floor {floor})", ("Port", "At", *(v.label for v in FLOORS)), rows
-        )
+            rows.append((name, f"{host}:{port}", *(_probed(by_version[version]) for version in FLOORS), mark))
+        columns = ("Port", "At", *(version.label for version in FLOORS), "Proved")
+        self._tell.table(f"Every port probed at each version, floor {floor}", columns, rows)
+
+
+@dataclass(frozen=True, slots=True)
+class _Link:
+    """One line of a picture; `newest` is the newest version that the caller speaks."""
+
+    from_: str
+    to: str
+    port: int
+    newest: str
+
+
+def _who(one: Computer, view: dict[str, dict[str, Any]]) -> str:
+    return f"{one.name} ({view[one.name]['kind']} {view[one.name]['agentVersion']})"
+
+
+def _clock(seconds: float | None) -> str:
+    return "never seen" if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("at %H:%M:%SZ")
 
 
 def _said(asked: Asked) -> str:
     if asked.refused:
-        return f"refused by the floor: alert {asked.detail}"
+        return "refused: alert 70, protocol version"
     if asked.reason:
         return f"{asked.reason}: {asked.detail}"
     return f"answered with {asked.status}"
@@ -265,5 +296,5 @@ def _names(versions: list[Version]) -> str:
 
 def _probed(result: ProbeResult) -> str:
     if result.accepted:
-        return result.suite
-    return f"refused, alert {result.alert}" if result.alert else result.reason
+        return "accepted"
+    return f"refused ({result.alert.value})" if result.alert else result.reason

@@ -31,7 +31,7 @@ class Teller:
         self._steps = steps
         self._step = 0
         self._started = time.monotonic()
-        self._live = not quiet and output.err.isatty()
+        self._live = not quiet and output.out.isatty()
         self.claims: list[Claim] = []
         self.tables: list[dict[str, Any]] = []
 
@@ -49,20 +49,28 @@ class Teller:
             return
         from rich.console import Console
 
-        console = Console(file=self._output.err)
-        with console.status(f"{title} …") as status:
-            self._status = status
-            yield
+        # Spinner and results share one console, so that neither is written into the other.
+        self._output.console = Console(file=self._output.out)
+        try:
+            with self._output.console.status(f"{title} …"):
+                yield
+        finally:
+            self._output.console = None
 
     def talk(self, text: str) -> None:
         """What is going on, for a person."""
         self._line(f"    {text}")
 
-    def claim(self, text: str, seen: str, proved: bool) -> None:
+    def claim(self, text: str, seen: str, proved: bool, *, in_table: bool = False) -> str:
+        """Keeps a claim and returns its mark. One that a table's row shows is told only where it was not proved."""
         self.claims.append(Claim(text, seen, proved))
-        self._line(f"  {PROVED if proved else NOT_PROVED} {text}: {seen}")
+        mark = PROVED if proved else NOT_PROVED
+        if not (in_table and proved):
+            self._line(f"  {mark} {text}: {seen}")
+        return mark
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+        """A table with a mark in the last column of each row."""
         names = [column.lower().replace(" ", "_") for column in columns]
         self.tables.append({"title": title, "rows": [dict(zip(names, row, strict=True)) for row in rows]})
         if self._quiet:
