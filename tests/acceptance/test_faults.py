@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import time
@@ -11,9 +12,13 @@ from typing import Any
 
 import pytest
 from tests.support.agents import activate
-from tests.support.manager import PLIMSOLL, Manager, peer
+from tests.support.manager import HOST, PLIMSOLL, Manager
 from tests.support.process import BIN, Service, eventually, run, service
 from tests.support.tools import s_client
+
+from plimsoll.messages.token import ActivationToken
+from plimsoll.testing.agents import Contexts, PeerSpec, SimulatedAgent, fetch_ca
+from plimsoll.testing.pipe import PeerError
 
 pytestmark = pytest.mark.xdist_group("faults")
 
@@ -141,14 +146,28 @@ def test_a_token_of_another_manager_is_not_sent(quick: Manager, spare: Manager, 
     assert "not sent" in text or "certificate" in text.lower()
 
 
-def test_a_revoked_agent_is_told_so_and_gets_nothing(quick: Manager, tmp_path: Path) -> None:
-    with peer(quick, tmp_path / "revoked", "12.0", address="127.33.0.1"):
-        quick.post(f"/api/computers/{quick.computers()['revoked']['ID']}/revoke", {})
-        seen = quick.computers()["revoked"]["lastAgentCommunication"]
-        time.sleep(2.5)
-        assert quick.computers()["revoked"]["lastAgentCommunication"] == seen
-        numbers = [event["number"] for event in quick.get("/api/events", limit=50)["events"]]
-        assert {770, 771} & set(numbers)
+async def revoked_between_two_heartbeats(manager: Manager, folder: Path) -> tuple[SimulatedAgent, PeerError]:
+    """A peer with a session to resume, whose certificate is revoked."""
+    ca, token = folder / "ca.pem", manager.new_token(1)
+    ca.write_bytes(await fetch_ca(HOST, manager.heartbeat_port, ActivationToken.parse(token)))
+    spec = PeerSpec("revoked", "12.0", address="127.33.0.1")
+    agent = SimulatedAgent(spec, folder / "revoked", (HOST, manager.heartbeat_port), Contexts(ca))
+    await agent.activate(token)
+    await agent.heartbeat()
+    known = await asyncio.to_thread(manager.computers)
+    await asyncio.to_thread(manager.post, f"/api/computers/{known['revoked']['ID']}/revoke", {"reason": "stolen"})
+    with pytest.raises(PeerError) as caught:
+        await agent.heartbeat()
+    return agent, caught.value
+
+
+def test_a_revoked_agent_is_told_so_also_on_a_resumed_session(quick: Manager, tmp_path: Path) -> None:
+    agent, error = asyncio.run(revoked_between_two_heartbeats(quick, tmp_path))
+    assert error.reason == "http 403"
+    assert "revoked" in error.detail
+    assert agent.log.resumed == 1
+    assert quick.computers()["revoked"]["state"] == "revoked"
+    assert any("revoked" in event["target"] + event["description"] for event in quick.get("/api/events")["events"])
 
 
 @pytest.mark.parametrize(("offset", "words"), [(3600, "ahead of"), (-7200, "behind")])
@@ -157,8 +176,8 @@ def test_a_wrong_clock_is_said_and_cuts_nobody_off(quick: Manager, tmp_path: Pat
     name = f"skewed{offset}"
     activate(quick, tmp_path / name, "--name", name, token=quick.new_token(1))
     program = f"import sys, time; real = time.time; time.time = lambda: real() + {offset}\n"
-    program += "from plimsoll.cli.main import run; sys.exit(run())"
-    command: list[str | Path] = [BIN / "python", "-c", program, "agent", "run", "--home", tmp_path / name]
+    program += "import runpy; runpy.run_module('plimsoll.agent', run_name='__main__', alter_sys=True)"
+    command: list[str | Path] = [BIN / "python", "-c", program, tmp_path / name]
     with service(command):
         event = eventually(lambda: event_of(quick, 5004, f"{words} the manager's"), "the clock is reported")
         assert f"{abs(offset)} s" in event["description"]

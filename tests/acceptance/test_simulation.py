@@ -16,7 +16,15 @@ pytestmark = pytest.mark.xdist_group("simulation")
 
 
 def simulate(manager: Manager, *more: str, agents: int, old: int, seconds: float) -> subprocess.CompletedProcess[str]:
-    command: list[str | Path] = [PLIMSOLL, "simulate", "--manager", manager.url, "--token", manager.new_token(agents + 10), "--json"]
+    command: list[str | Path] = [
+        PLIMSOLL,
+        "simulate",
+        "--manager",
+        manager.url,
+        "--token",
+        manager.new_token(agents + 10),
+        "--json",
+    ]
     command += ["--agents", str(agents), "--old", str(old), "--seconds", str(seconds), *more]
     return run(command, timeout=seconds + 120)
 

@@ -45,7 +45,14 @@ def new_home(folder: Path) -> tuple[Path, InitResult]:
 def old_home(name: str, folder: Path) -> Path:
     """A home of an earlier release: a committed dump of its store and its properties, with a CA made for the test."""
     home = folder / name
-    home.mkdir(mode=0o700)
+    shutil.copytree(_old_template(name), home)
+    return home
+
+
+@functools.cache
+def _old_template(name: str) -> Path:
+    home = Path(tempfile.mkdtemp(prefix=f"plimsoll-{name}-"))
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
     with contextlib.closing(sqlite3.connect(home / "plimsoll.db")) as connection:
         connection.executescript((FIXTURES / name / "schema.sql").read_text())
         connection.commit()

@@ -24,7 +24,7 @@ class Manager:
     def __init__(self, home: Path) -> None:
         self.home = home
         self.gui_port, self.heartbeat_port = free_ports(2)
-        command = [PLIMSOLL, "manager", "init", "--home", home, "--json"]
+        command: list[str | Path] = [PLIMSOLL, "manager", "init", "--home", home, "--json"]
         command += ["--gui-port", str(self.gui_port), "--heartbeat-port", str(self.heartbeat_port)]
         made = run(command)
         assert made.returncode == 0, made.stderr
@@ -175,7 +175,7 @@ def peer(
     more: Sequence[str] = (),
 ) -> Iterator[Service]:
     """A simulated peer of that release in a process of its own, after its first heartbeat."""
-    command = [BIN / "python", "-m", "plimsoll.testing.peer", "--home", home, "--manager", on.url]
+    command: list[str | Path] = [BIN / "python", "-m", "plimsoll.testing.peer", "--home", home, "--manager", on.url]
     command += [
         "--token",
         token or on.new_token(1),
