@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import socket
 import ssl
 from collections.abc import Iterator, Mapping
@@ -161,12 +160,27 @@ def local(home: Path) -> Client:
             "or set PLIMSOLL_URL for a manager on another computer",
             Code.UNREACHABLE,
         )
+    from plimsoll.net.local_socket import short_name
+
     path = home / "run" / "manager.sock"
     if _answers(path):
-        transport = httpx.HTTPTransport(uds=_short(path))
+        leave = contextlib.ExitStack()
+        transport = _SocketTransport(leave.enter_context(short_name(path)), leave)
         http = httpx.Client(transport=transport, base_url="http://localhost", timeout=TIMEOUT)
         return Client(http, f"the manager at {home}")
     return _stopped(home)
+
+
+class _SocketTransport(httpx.HTTPTransport):
+    """The local socket; what its name depends on is kept open as long."""
+
+    def __init__(self, name: str, leave: contextlib.ExitStack) -> None:
+        super().__init__(uds=name)
+        self._leave = leave
+
+    def close(self) -> None:
+        super().close()
+        self._leave.close()
 
 
 def _stopped(home: Path) -> Client:
@@ -183,21 +197,18 @@ def _stopped(home: Path) -> Client:
 
 def _answers(path: Path) -> bool:
     """Whether a manager listens there; a socket that a killed manager left behind does not count."""
+    from plimsoll.net.local_socket import short_name
+
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         try:
             probe.settimeout(5)
-            probe.connect(_short(path))
+            with short_name(path) as name:
+                probe.connect(name)
         except PermissionError as error:
             raise CommandError(f"{path} belongs to another user: {error.strerror}", Code.REFUSED) from error
         except OSError:
             return False
     return True
-
-
-def _short(path: Path) -> str:
-    """The socket's path, relative where that is shorter: a socket's name has room for about 100 bytes."""
-    full = str(path.absolute())
-    return min(full, os.path.relpath(full), key=len)
 
 
 def _remote(url: str, env: Mapping[str, str]) -> Client:

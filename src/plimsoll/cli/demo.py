@@ -47,8 +47,8 @@ def command(
                 output.json(teller.report())
             if keep:
                 _keep(output, stage)
-        except DemoError as error:
-            _failed(output, error)
+        except (DemoError, CommandError) as error:
+            _failed(output, crew.culprit() or error)
             return Code.FAILED
         finally:
             stage.close()

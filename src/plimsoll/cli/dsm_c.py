@@ -112,6 +112,9 @@ def main(
     except CommandError as error:
         used.say(error.message)
         return error.code
+    except OSError as error:
+        used.say(f"{error}")
+        return Code.FAILED
     except KeyboardInterrupt:
         return 130
 

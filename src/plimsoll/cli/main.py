@@ -72,6 +72,9 @@ def main(arguments: Sequence[str], session: Session | None = None) -> int:
         # The reader (head, less) has seen enough; a second attempt at exit would complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Code.OK
+    except OSError as error:
+        used.output.say(f"{error}")
+        return Code.FAILED
     except KeyboardInterrupt:
         return 130
     return result if isinstance(result, int) else Code.OK

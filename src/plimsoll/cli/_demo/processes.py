@@ -107,15 +107,23 @@ class Crew:
         except subprocess.TimeoutExpired:
             raise DemoError(f"{name} did not end within {PATIENCE:.0f} s") from None
         if done.returncode not in expect:
+            self.check()
             raise DemoError(f"{name} ended with exit code {done.returncode}", done.stderr.splitlines()[-_LOG_LINES:])
         return done
 
-    def check(self) -> None:
-        """Raises DemoError where a process ended that nobody stopped."""
+    def culprit(self) -> DemoError | None:
+        """The first process that ended though nobody stopped it, with its last lines."""
         for process in self._processes:
             code = process.ended
             if code is not None and not process.stopping:
-                raise DemoError(f"{process.name} ended by itself with exit code {code}", process.tail())
+                return DemoError(f"{process.name} ended by itself with exit code {code}", process.tail())
+        return None
+
+    def check(self) -> None:
+        """Raises DemoError where a process ended that nobody stopped."""
+        culprit = self.culprit()
+        if culprit is not None:
+            raise culprit
 
     def until(self, what: str, look: Callable[[], T | None], who: Sequence[Process] = ()) -> T:
         """The first true value of `look`; DemoError where there is none in time or a process fails meanwhile."""

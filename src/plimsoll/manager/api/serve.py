@@ -21,6 +21,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from plimsoll.net.gate import Connection
+from plimsoll.net.local_socket import short_name
 
 #: The most that a request line and its headers may take, and how long a client may take to send them.
 MAX_HEAD = 64 * 1024
@@ -144,7 +145,8 @@ class HttpDoor:
             # Bound under a mask so that there is no moment in which others could open it.
             previous = os.umask(0o177)
             try:
-                listener.bind(str(path))
+                with short_name(path) as name:
+                    listener.bind(name)
             finally:
                 os.umask(previous)
             listener.listen(64)
