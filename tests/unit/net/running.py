@@ -52,7 +52,7 @@ class RunningGate:
         self.served: list[Connection] = []
         self._host = host
         self._make: Callable[[], Gate] = lambda: Gate(
-            point, self.contexts, self.board, self.log, factory or self._protocol, **options
+            point, self.contexts, self.board, self.log, self._protocol if factory is None else factory, **options
         )
         self.gate: Gate
         self._thread = threading.Thread(target=self._run, daemon=True)
