@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import socket
 import ssl
+import termios
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
@@ -26,6 +28,8 @@ _READS_IN_A_ROW = 8
 #: What is given to OpenSSL in one call; longer data would keep the loop too long.
 _PIECE = 256 * 1024
 _HIGH_WATER = 64 * 1024
+#: A peer that takes nothing of what waits for it for this time, in seconds, is gone or means harm.
+STALL = 60.0
 
 _Bytes = bytes | bytearray | memoryview
 
@@ -64,7 +68,9 @@ class TlsTransport(asyncio.Transport):
         "_protocol",
         "_protocol_paused",
         "_reading",
+        "_sent",
         "_sock",
+        "_stall",
         "_writing",
     )
 
@@ -94,6 +100,8 @@ class TlsTransport(asyncio.Transport):
         self._protocol_paused = False
         self._buffer: deque[memoryview] = deque()
         self._buffered = 0
+        self._sent = 0  # counts bytes taken from the buffer, so that a stall shows
+        self._stall: asyncio.TimerHandle | None = None
         self._high, self._low = _HIGH_WATER, _HIGH_WATER // 4
         if watched:
             # Taking over a reader is cheaper than removing it and adding another.
@@ -231,6 +239,7 @@ class TlsTransport(asyncio.Transport):
                 self._lose(error)
                 return False
             self._buffered -= sent
+            self._sent += sent
             buffer.popleft()
             if sent < len(piece):
                 buffer.appendleft(piece[sent:])
@@ -263,6 +272,21 @@ class TlsTransport(asyncio.Transport):
         if self._buffer:
             self._want(read=self._reading, write=True)
             self._pause_protocol()
+            if self._stall is None:
+                self._stall = self._loop.call_later(STALL, self._look_for_progress, self._progress())
+
+    def _progress(self) -> tuple[int, bytes]:
+        """What changes when the peer takes something: our own count moves in steps too large for a slow line."""
+        return self._sent, fcntl.ioctl(self._fd, termios.TIOCOUTQ, bytes(4))
+
+    def _look_for_progress(self, before: tuple[int, bytes]) -> None:
+        self._stall = None
+        if self._buffer:
+            now = self._progress()
+            if now == before:
+                self.abort()
+            else:
+                self._stall = self._loop.call_later(STALL, self._look_for_progress, now)
 
     def _put(self, data: memoryview) -> None:
         self._buffered += len(data)
@@ -390,6 +414,9 @@ class TlsTransport(asyncio.Transport):
         self._handshaking = False
         self._buffer.clear()
         self._buffered = 0
+        if self._stall is not None:
+            self._stall.cancel()
+            self._stall = None
         self._release(notify=notify)
         protocol, self._protocol = self._protocol, None  # no cycle: what is done is freed at once
         if protocol is not None:

@@ -128,6 +128,21 @@ def test_an_abort_drops_the_buffer(running: RunningGate, made: Recorders) -> Non
     until(lambda: not running.gate.connections)
 
 
+def test_a_peer_that_takes_nothing_is_cut_off(
+    running: RunningGate, made: Recorders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("plimsoll.net.transport.STALL", 0.2)
+    with tls(running.port) as sock:
+        until(lambda: bool(made))
+        running.call(lambda: made[0].transport.write(bytes(20_000_000)))
+        for _ in range(5):
+            time.sleep(0.1)
+            for _ in range(60):
+                sock.recv(16_384)
+        assert made[0].lost == [], "it takes a little"
+        until(lambda: bool(made[0].lost))
+
+
 def test_a_paused_reader_leaves_the_data_in_the_socket(running: RunningGate, made: Recorders) -> None:
     with tls(running.port) as sock:
         until(lambda: bool(made))
