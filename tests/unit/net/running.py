@@ -67,7 +67,8 @@ class RunningGate:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.loop.call_soon_threadsafe(self._stop.set)
+        with contextlib.suppress(RuntimeError):  # a test may have stopped it itself
+            self.loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(10)
         assert not self._thread.is_alive()
 
