@@ -152,9 +152,9 @@ class Properties:
         rest = chars[split + 1 :]
         while rest and rest[0][0] in _BLANKS:
             rest.pop(0)
-        place = rest[0] if rest else chars[split]
+        _, line, column = rest[0] if rest else ("", chars[split][1], chars[split][2] + 1)
         value = self._unescape(rest).rstrip(_BLANKS)
-        return Entry(self._unescape(key_chars), value, first, last, place[1] + 1, place[2] + 1)
+        return Entry(self._unescape(key_chars), value, first, last, line + 1, column + 1)
 
     def _unescape(self, chars: _Chars) -> str:
         out: list[str] = []
@@ -177,7 +177,8 @@ class Properties:
             else:
                 out.append(_ESCAPES.get(escaped, escaped))
                 index += 2
-        return "".join(out)
+        # Java writes what lies beyond 16 bits as two escapes.
+        return "".join(out).encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def _separator(chars: _Chars) -> int | None:

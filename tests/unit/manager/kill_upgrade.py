@@ -1,4 +1,4 @@
-"""A process that kills upgrades of one old home at every step (or every n-th), runs each again, and compares the floors."""
+"""A process that kills upgrades of one old home at every n-th step, runs each again, and compares the floors."""
 
 from __future__ import annotations
 
