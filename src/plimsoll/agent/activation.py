@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 import tempfile
 import time
@@ -56,12 +57,12 @@ class Options:
     local_address: str = ""
     managers: Sequence[str] = ()
 
-    def state(self, installation: str = "", computer: str = "") -> AgentState:
-        """The home's content for these options."""
+    def state(self, installation: str = "", computer: str = "", told: Sequence[str] = ()) -> AgentState:
+        """The home's content for these options. `told` are managers' addresses for one who gave none himself."""
         return AgentState(
             installation=installation,
             computer=computer,
-            managers=list(self.managers),
+            managers=list(self.managers or told),
             kind=Kind.RELAY if self.relay else self.kind,
             hostname=self.name or "",
             display_name=self.display_name,
@@ -184,6 +185,16 @@ def _store(home: Home, state: AgentState, key: str, activation: Activation) -> N
     home.save_state(state)
 
 
+def _usable(addresses: Sequence[str]) -> list[str]:
+    """Those that this release can call: one in a later form must not keep the agent from starting."""
+    usable = []
+    for address in addresses:
+        with contextlib.suppress(ManagerAddressError):
+            parse_manager(address)
+            usable.append(address)
+    return usable
+
+
 def _activated(home: Home, state: AgentState, activation: Activation) -> Activated:
     return Activated(state.computer, state.installation, home.path, state.kind, activation.policy.name)
 
@@ -215,7 +226,7 @@ async def _wait_for_visit(
         code,
         manager_fingerprint,
         inventory,
-        lambda activation: chosen.state(activation.installation, activation.computer),
+        lambda activation: chosen.state(activation.installation, activation.computer, _usable(activation.managers)),
         keep,
     )
     identity = ServerIdentity(str(paths[0]), str(paths[1]))

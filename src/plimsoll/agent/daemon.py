@@ -44,6 +44,9 @@ _log = logging.getLogger("plimsoll.agent")
 #: A connection is kept until the next heartbeat only if that comes soon; else a manager would hold one for each agent.
 KEEP_ALIVE_BELOW = 30.0
 
+#: How often an agent that became manager-initiated tries to say so, before it only waits to be visited.
+FAREWELLS = 5
+
 #: An agent that waits for visits still looks after its certificate this often, in seconds.
 UNVISITED_CHECK = 600.0
 
@@ -73,6 +76,7 @@ class Daemon:
         self._supervisor = Supervisor()
         self._wake = asyncio.Event()
         self._orders: list[str] = []
+        self._farewells = 0
         self._facts: dict[str, Any] = {}
         self._seen = RunState(pid=os.getpid(), started=time.time())
         home.recover()
@@ -83,6 +87,8 @@ class Daemon:
         _take_over(home, self._state)
         self._session = Session(_Journal(home, self._ports), home.load_spool(), home.load_policy(), rng)
         self._renewer = Renewer(home, self._managers, rng)
+        if self._session.pending[0]:
+            self._farewells = FAREWELLS  # killed before it could acknowledge
 
     async def run(self) -> None:
         """Opens the ports, heartbeats, and stops cleanly on SIGTERM or SIGINT."""
@@ -124,6 +130,7 @@ class Daemon:
         """The manager's answer to the heartbeat that it took."""
         now = time.time()
         self._seen.last_attempt = now
+        self._farewells = 0
         self._succeeded(self._session.replied(reply, now, now), "visit", "")
         self._wake.set()
 
@@ -166,7 +173,14 @@ class Daemon:
 
     @property
     def _calls(self) -> bool:
-        return self._session.heartbeats and self._managers.known
+        """Whether the next heartbeat is ours to begin.
+
+        An agent that a call of its own made manager-initiated calls until that is acknowledged and its port is known:
+        else its manager would not know whom to visit. The same where it cannot listen.
+        """
+        if not self._managers.known:
+            return False
+        return self._session.heartbeats or self._farewells > 0 or "4118" not in self._ports.listening
 
     async def _sleep(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -187,6 +201,7 @@ class Daemon:
             # A full disk: nothing was acknowledged, so the manager will say everything again.
             self._failed(Failure("disk", f"cannot write to {self._home.path} ({error}): nothing was acknowledged"))
             return
+        self._farewells = FAREWELLS if self._session.pending[0] else 0
         self._succeeded(effects, f"{link.host}:{link.port}", str(link.version or ""))
         if self._session.delay > KEEP_ALIVE_BELOW:
             link.close()
@@ -214,6 +229,7 @@ class Daemon:
 
     def _failed(self, failure: Failure) -> None:
         seen = self._seen
+        self._farewells -= 1
         if failure.reason == OUR_CERTIFICATE_EXPIRED:
             self._renewer.rejected_as_expired()
         try:
@@ -271,7 +287,7 @@ class Daemon:
         ports = "".join(f" {name}={port}" for name, port in self._ports.listening.items())
         report = self._ports.report()
         floor = f" floor={report.floor}" if report is not None else ""
-        how = self._seen.reason or ("ok" if self._calls else "waits for visits")
+        how = self._seen.reason or ("ok" if self._seen.last_success else "waits for visits")
         return f"ready computer={self._state.computer} kind={self._state.kind.value} heartbeat={how}{ports}{floor}"
 
 

@@ -76,6 +76,11 @@ class Call:
         return NEGOTIATED.get(self._tls.version() or "")
 
     @property
+    def local_address(self) -> str:
+        """The address of this host that the peer sees."""
+        return str(self._tls.getsockname()[0])
+
+    @property
     def certificate(self) -> bytes:
         """The peer's certificate in DER."""
         return self._tls.getpeercert(True) or b""

@@ -14,6 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import msgspec
+
 from plimsoll.manager.calls import Call, CallError
 from plimsoll.manager.ports import BadInput, Conflict, Forbidden, Permission, Principal, ServiceError, require
 from plimsoll.manager.registry import Known, Registry
@@ -61,12 +63,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """What the manager shows when it calls: its certificate, its CA, its installation."""
+    """What the manager shows when it calls: its certificate, its CA, its installation.
+
+    `address` makes ``dsm://host:port`` for agents of the host that a call came from, where no public name is set.
+    """
 
     identity: Callable[[], ServerIdentity]
     ca_path: str
     ca_pem: str
     installation: str
+    address: Callable[[str], str]
 
 
 class Outbound:
@@ -152,7 +158,9 @@ class Outbound:
             if code and not proves_visit(offer.proof, code, bootstrap, authority, "agent"):
                 raise Forbidden(f"{address} does not know the one-time code; it was not activated")
             activation = self._services.activation.activate_visited(principal, offer, address, port)
-            call.tell("POST", VISIT_FINISH, activation)
+            # The policy may want the agent to call from now on, and it has nobody's address but what it is told here.
+            managers = [self._caller.address(call.local_address)]
+            call.tell("POST", VISIT_FINISH, msgspec.structs.replace(activation, managers=managers))
             return activation.computer
 
     # Due work
@@ -239,7 +247,6 @@ class Outbound:
 
     async def _look_at(self, known: Known) -> None:
         observation = await self._in_thread(self._observe, known)
-        known.report = observation.report or known.report
         try:
             await self._in_thread(self._services.computers.observe_relay, observation)
         except ServiceError as error:

@@ -67,7 +67,13 @@ class Running:
             self.services, self._registry, home.installation, talked=self._refusals.talked, clock=clock
         )
         self._monitor = Monitor(self.services, self._registry, self._sightings, clock)
-        caller = Caller(self._own_identity, str(home.ca_certificate), home.ca.certificate_pem, home.installation)
+        caller = Caller(
+            self._own_identity,
+            str(home.ca_certificate),
+            home.ca.certificate_pem,
+            home.installation,
+            self._address_for_agents,
+        )
         self._outbound = Outbound(self.services, self._registry, self._door, self._board, caller, clock)
         self._door.acked = self._outbound.relay_soon
         self._backend = Backend(self.services, home.installation, live=self)
@@ -151,6 +157,11 @@ class Running:
 
     def _identities(self, point: Point) -> list[ServerIdentity]:
         return [ServerIdentity(cert, key) for cert, key in self.services.certificates.identities(point.value)]
+
+    def _address_for_agents(self, local: str) -> str:
+        """Where an agent finds 4120: by the public name, else at the address of ours that it was called from."""
+        host = self.home.config.public_name or local
+        return f"dsm://{f'[{host}]' if ':' in host else host}:{self._gates[Point.HEARTBEAT].port}/"
 
     def _own_identity(self) -> ServerIdentity:
         return self._identities(Point.HEARTBEAT)[0]

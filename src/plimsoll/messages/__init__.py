@@ -106,7 +106,11 @@ class ActivationRequest(Message):
 
 
 class Activation(Message):
-    """The answer: an identity. `computer` is the id that also stands in the certificate's URI SAN."""
+    """The answer: an identity. `computer` is the id that also stands in the certificate's URI SAN.
+
+    `managers` are addresses (``dsm://host:port``) to call. A visited agent knows none by itself; one that called keeps
+    the address that it called.
+    """
 
     capability: int
     computer: str
@@ -115,6 +119,7 @@ class Activation(Message):
     ca: str
     policy: Policy
     manager_time: float
+    managers: list[str] = []
 
 
 class FloorOrigin(enum.Enum):

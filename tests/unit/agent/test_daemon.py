@@ -18,7 +18,7 @@ from plimsoll.agent.home import Home
 from plimsoll.agent.main import status
 from plimsoll.agent.session import CLOCK, HEARTBEAT_FAILED, NO_CONTACT, STARTED, STOPPED
 from plimsoll.agent.threads import in_thread
-from plimsoll.messages import Command, Direction, FloorOrigin, Kind, Policy
+from plimsoll.messages import Ack, Command, Direction, FloorOrigin, Kind, Policy
 from plimsoll.messages.token import ActivationToken
 from plimsoll.net.errors import PortTaken
 from plimsoll.net.probe import probe
@@ -184,6 +184,31 @@ def test_the_policys_direction_opens_and_closes_4118_and_its_floor_is_live(tmp_p
             await until(lambda: listening() is None)
             with pytest.raises(ConnectionRefusedError):
                 await asyncio.open_connection("127.0.0.1", port)
+
+    play(tmp_path, scenario)
+
+
+def test_an_agent_that_becomes_manager_initiated_says_so_before_it_falls_silent(tmp_path: Path) -> None:
+    async def scenario(fake: FakeManager) -> None:
+        port = free_port()
+        home = await fake.activate(listen_port=port, listen_address="127.0.0.1")
+        policy = Policy(name="p", generation=2, direction=Direction.MANAGER_INITIATED)
+        fake.commands.append(Command(id="c1", kind="apply-policy", policy=policy))
+        async with running(home):
+            await until(lambda: not fake.commands)
+            inventory = fake.heartbeats[-1].inventory
+            assert inventory is not None
+            assert inventory.listen_port == port
+            told = len(fake.heartbeats)
+            await asyncio.sleep(10 * fake.next_seconds)
+            assert len(fake.heartbeats) <= told + 1
+        spool = home.load_spool()
+        spool.acks.append(Ack(command="c2", ok=True))
+        home.save_spool(spool)
+        async with running(home) as said:
+            assert "heartbeat=ok" in said[0], "a kill before the acknowledgement does not lose it"
+        async with running(home) as said:
+            assert "heartbeat=waits for visits" in said[0]
 
     play(tmp_path, scenario)
 
