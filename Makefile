@@ -52,10 +52,10 @@ lint: venv
 	$(BIN)/mypy
 
 test: deps venv lint
-	$(BIN)/pytest -n 2 --dist loadgroup -m "not deep"
+	$(BIN)/pytest -n 2 --dist loadfile -m "not deep"
 
 test-deep: deps venv lint
-	PLIMSOLL_DEEP=1 $(BIN)/pytest -n 2 --dist loadgroup
+	PLIMSOLL_DEEP=1 $(BIN)/pytest -n 2 --dist loadfile
 
 bench: deps venv
 	@$(BIN)/python -m bench

@@ -12,8 +12,6 @@ from tests.support.manager import Manager, peer
 from tests.support.process import free_ports
 from tests.support.tools import s_client_early
 
-pytestmark = pytest.mark.xdist_group("boundaries")
-
 #: Name, kind, release and what it speaks if that is not its release's.
 PEERS = [
     ("old-9-6", "agent", "9.6", None),

@@ -21,8 +21,6 @@ from plimsoll.messages.token import ActivationToken
 from plimsoll.testing.agents import Contexts, PeerSpec, SimulatedAgent, fetch_ca
 from plimsoll.testing.pipe import PeerError
 
-pytestmark = pytest.mark.xdist_group("crashes")
-
 
 @pytest.fixture
 def crashed(tmp_path: Path) -> Iterator[Manager]:

@@ -20,8 +20,6 @@ from plimsoll.messages.token import ActivationToken
 from plimsoll.testing.agents import Contexts, PeerSpec, SimulatedAgent, fetch_ca
 from plimsoll.testing.pipe import PeerError
 
-pytestmark = pytest.mark.xdist_group("faults")
-
 
 @pytest.fixture(scope="module")
 def quick(running: Manager) -> Manager:

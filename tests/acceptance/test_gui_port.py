@@ -11,8 +11,6 @@ from tests.support.manager import Manager, peer
 from tests.support.process import Service, eventually
 from tests.support.tools import s_client, s_client_early
 
-pytestmark = pytest.mark.xdist_group("gui-port")
-
 EDITED = """\
 # Kept by the administrators of this site. Ask before you change it!
 ! last reviewed in spring

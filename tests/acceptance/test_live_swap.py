@@ -20,8 +20,6 @@ from plimsoll.testing.http import HttpPipe
 from plimsoll.testing.pipe import PeerError, TlsPipe
 from plimsoll.tls.versions import Version
 
-pytestmark = pytest.mark.xdist_group("live-swap")
-
 PING = "/rest/status/manager/ping"
 EXPORT = "/api/events/export"
 STREAM = "/api/events/stream"

@@ -13,8 +13,6 @@ from tests.support.tools import FORBIDDEN, nmap_versions, s_client, s_client_ear
 
 from plimsoll.tls.versions import Version, from_floor
 
-pytestmark = pytest.mark.xdist_group("ports")
-
 FLOORS = ["TLSv1", "TLSv1.2", "TLSv1.3"]
 
 

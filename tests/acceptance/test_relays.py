@@ -12,8 +12,6 @@ from tests.support.manager import Manager, peer
 from tests.support.process import eventually, free_ports
 from tests.support.tools import s_client, s_client_early
 
-pytestmark = pytest.mark.xdist_group("relays")
-
 
 def relay(manager: Manager, name: str) -> dict[str, Any]:
     """What the manager says of a relay's floor."""

@@ -19,8 +19,6 @@ from plimsoll.testing.http import HttpPipe
 from plimsoll.testing.pipe import REFUSED, PeerError, TlsPipe
 from plimsoll.tls.versions import Version
 
-pytestmark = pytest.mark.xdist_group("replacement")
-
 
 def who(lines: list[dict[str, Any]]) -> set[str]:
     return {line["who"] for line in lines}

@@ -12,8 +12,6 @@ from tests.support.manager import PLIMSOLL, Manager
 from tests.support.process import free_ports, parse_json, run
 from tests.support.store import store_of
 
-pytestmark = pytest.mark.xdist_group("simulation")
-
 
 def simulate(manager: Manager, *more: str, agents: int, old: int, seconds: float) -> subprocess.CompletedProcess[str]:
     command: list[str | Path] = [
