@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 from cryptography import x509
+from tests.support.process import free_ports
 from tests.unit.agent.fake_manager import FakeManager, manager, running, until
 
 from plimsoll import RELEASE
@@ -36,9 +36,7 @@ def play(folder: Path, scenario: Scenario) -> None:
 
 
 def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+    return free_ports(1)[0]
 
 
 async def accepts(port: int, version: Version) -> bool:
