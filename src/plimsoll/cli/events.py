@@ -43,13 +43,20 @@ def list_events(
 
 
 @app.command("tail")
-def tail(context: typer.Context, home: Home = None, as_json: Json = False) -> None:
+def tail(
+    context: typer.Context,
+    after: Annotated[int | None, typer.Option(min=0, help="Begin after this event ID; else with what happens now.")] = (
+        None
+    ),
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
     """Events as they happen, until Ctrl-C."""
     from plimsoll.cli._client import body_of
 
     used = session(context)
     with used.client(home) as client:
-        for line in client.lines("/api/events/stream"):
+        for line in client.lines("/api/events/stream", after=after):
             if not line.startswith("data:"):
                 continue
             event = body_of(line.removeprefix("data:").strip())
