@@ -63,8 +63,8 @@ T = TypeVar("T")
 class DoorLimits:
     """How much the door takes: requests a second and at once, and slow ones (activation, renewal) waiting."""
 
-    rate: float = 500.0
-    burst: float = 3000.0
+    rate: float = 2000.0
+    burst: float = 10_000.0
     slow: int = 256
     slow_workers: int = 4
     store_wait: float = 15.0

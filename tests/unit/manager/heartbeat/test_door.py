@@ -214,7 +214,7 @@ def test_a_herd_is_told_when_to_come_back() -> None:
 
 def test_who_comes_back_is_told_once(bench: Bench) -> None:
     known = bench.registry.by_id["a"]
-    known.last_seen, known.online, known.problem = 10.0, False, "TLS"
+    known.away, known.problem = True, "TLS"
     bench.beat("a")
     bench.beat("a")
     assert bench.services.events.numbers == [731]
