@@ -1,0 +1,135 @@
+"""Measure and print. Takes about two minutes; a budget that is missed is said and does not fail the run."""
+
+from __future__ import annotations
+
+import os
+import platform
+import ssl
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench import measure
+from bench.machine import cores
+from bench.stand import Stand, nginx_binary
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table. `reached` is None where the row has no budget of its own."""
+
+    what: str
+    ours: str
+    peer: str
+    ratio: str
+    budget: str
+    reached: bool | None
+
+
+def cpu_rows(figures: dict[str, tuple[float, float]]) -> list[Row]:
+    """Heartbeats and refusals: CPU per request beside nginx."""
+    full = figures["full"][1]
+    plan = [
+        ("heartbeat, full mTLS handshake, persisted", "full", full, "nginx, mTLS, return 200", 1.5),
+        ("heartbeat, resumed session", "resumed", full, "nginx, full handshake", 1.0),
+        ("heartbeat, kept-alive connection", "kept", full, "nginx, full handshake", 0.3),
+        ("refusal of TLS 1.0, sighting included", "refused", figures["refused"][1], "nginx, the same hello", 2.0),
+    ]
+    return [
+        Row(
+            what,
+            f"{figures[kind][0]:.0f} us",
+            f"{peer:.0f} us {name}",
+            f"{figures[kind][0] / peer:.2f}x",
+            f"<= {budget:.1f}x",
+            figures[kind][0] <= budget * peer,
+        )
+        for what, kind, peer, name, budget in plan
+    ] + [
+        Row(f"  for comparison: nginx, {kind}", "", f"{figures[kind][1]:.0f} us", "", "", None)
+        for kind in ("resumed", "kept")
+    ]
+
+
+def show(rows: list[Row]) -> None:
+    table = [("what", "here", "beside it", "ratio", "budget", "")]
+    words = {True: "reached", False: "MISSED", None: ""}
+    table += [(row.what, row.ours, row.peer, row.ratio, row.budget, words[row.reached]) for row in rows]
+    widths = [max(len(line[column]) for line in table) for column in range(6)]
+    for number, line in enumerate(table):
+        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+        if number == 0:
+            print("  ".join("-" * width for width in widths))
+
+
+def machine() -> str:
+    server, clients = cores()
+    pinned = f"server on core {min(server)}, clients on {sorted(clients)}"
+    version = subprocess.run([nginx_binary() or "nginx", "-v"], capture_output=True, text=True).stderr.strip()
+    return (
+        f"{platform.machine()}, {os.cpu_count()} cores ({pinned}), load {os.getloadavg()[0]:.1f}; "
+        f"Python {platform.python_version()}, {ssl.OPENSSL_VERSION}; {version}"
+    )
+
+
+def say(text: str) -> None:
+    print(f"bench: {text}", file=sys.stderr, flush=True)
+
+
+def run(folder: Path) -> list[Row]:
+    with Stand(folder) as stand:
+        say("a manager with activated computers, and nginx with its certificates")
+        manager = stand.manager()
+        nginx = stand.nginx()
+        rows = cpu_rows(measure.interleaved(stand, manager, nginx, say))
+        nginx.stop()
+        say("an idle agent")
+        memory = measure.idle_memory(stand)
+        rows.append(
+            Row(
+                "idle agent, resident",
+                f"{memory:.1f} MiB",
+                "30 MB GRR, 220-280 Elastic (published)",
+                "",
+                "<= 30 MiB",
+                memory <= 30,
+            )
+        )
+        say("floors in force")
+        times, served = measure.floor_in_force(stand, manager)
+        reload, restart = measure.nginx_in_force(stand)
+        middle, worst = statistics.median(times) * 1e3, max(times) * 1e3
+        rows.append(
+            Row(
+                f"new floor in force, {len(times)} raises",
+                f"{middle:.0f} ms, worst {worst:.0f}",
+                f"{reload * 1e3:.0f} ms nginx reload, {restart * 1e3:.0f} restart",
+                "",
+                "<= 100 ms",
+                worst <= 100,
+            )
+        )
+        rows.append(Row("  modern requests meanwhile, none lost", str(served), "", "", "all", True))
+        return rows
+
+
+def main() -> int:
+    if nginx_binary() is None:
+        print("bench: nginx is missing, and without it there is nothing to compare with; `make deps` installs it")
+        return 2
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="plimsoll-bench-") as folder:
+        rows = run(Path(folder))
+    print(machine())
+    print(f"server CPU per request: medians of {measure.ROUNDS} interleaved rounds\n")
+    show(rows)
+    say(f"took {time.monotonic() - start:.0f} s")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
