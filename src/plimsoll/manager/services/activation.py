@@ -170,7 +170,7 @@ class ActivationService:
             raise Forbidden("the activation token is used up; nothing was activated. Get a new one from the manager")
         if record.kind is not None and record.kind != request.inventory.kind.value:
             kind = request.inventory.kind.value
-            raise Forbidden(f"the activation token is for a {record.kind}, not for a {kind}; nothing was activated")
+            raise Forbidden(f"the activation token is for the kind {record.kind}, not {kind}; nothing was activated")
         token_table.use_token(unit.connection, record.id)
 
     def _admit(

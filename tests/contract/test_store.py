@@ -1,0 +1,233 @@
+"""What every backend of the store must do."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+from tests.contract.backends import BACKENDS, migrated
+
+from plimsoll.manager.ports import NotFound, Unavailable
+from plimsoll.manager.store import Connection, Store, computers, events, facts, floors, migrate, policies, sightings
+from plimsoll.manager.store.computers import ComputerRecord
+from plimsoll.manager.store.sightings import SightingRecord
+from plimsoll.manager.store.tables import metadata
+from plimsoll.tls.versions import Version
+
+
+@pytest.fixture(params=sorted(BACKENDS))
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    with migrated(BACKENDS[request.param], tmp_path) as opened:
+        yield opened
+
+
+def computer(name: str, policy: int) -> ComputerRecord:
+    return ComputerRecord(name, "agent", name, "12.0.0", "Linux", "10.0.0.1", policy, f"fp-{name}")
+
+
+def test_the_migrations_lead_to_the_tables(store: Store) -> None:
+    assert store.revision == migrate.HEAD
+    assert store.read(lambda c: migrate.differences(c, metadata)) == []
+
+
+def test_a_write_is_whole_or_not_at_all(store: Store) -> None:
+    def work(connection: Connection) -> None:
+        facts.put(connection, "a", "1")
+        raise NotFound("half way")
+
+    with pytest.raises(NotFound):
+        store.write(work)
+    assert store.read(lambda c: facts.get(c, "a")) is None
+
+
+def test_writers_take_turns(store: Store) -> None:
+    def add() -> None:
+        for _ in range(20):
+            store.write(lambda c: facts.put(c, "n", str(facts.counter(c, "n") + 1)))
+
+    threads = [threading.Thread(target=add) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert store.read(lambda c: facts.counter(c, "n")) == 80
+
+
+def test_a_group_commit_keeps_the_good_ones(store: Store) -> None:
+    def bad(connection: Connection) -> None:
+        facts.put(connection, "bad", "1")
+        raise ZeroDivisionError
+
+    def put(name: str) -> None:
+        waiting.append(store.enqueue(lambda c: facts.put(c, name, "1")))
+
+    waiting: list = []
+    put("first")
+    failing = store.enqueue(bad)
+    for number in range(300):
+        put(f"n{number}")
+    for future in waiting:
+        assert future.result(10) is None
+    assert isinstance(failing.exception(10), ZeroDivisionError)
+    assert store.read(lambda c: facts.get(c, "bad")) is None
+    assert store.read(lambda c: facts.get(c, "n299")) == "1"
+
+
+def test_what_was_acknowledged_is_there_after_reopening(store: Store, tmp_path: Path) -> None:
+    store.enqueue(lambda c: facts.put(c, "kept", "1")).result(10)
+    other = BACKENDS["sqlite"](tmp_path)
+    try:
+        assert other.read(lambda c: facts.get(c, "kept")) == "1"
+    finally:
+        other.close()
+
+
+def test_closing_commits_what_waits_and_takes_no_more(store: Store, tmp_path: Path) -> None:
+    waiting = [store.enqueue(partial(facts.put, name=f"w{n}", value="1")) for n in range(50)]
+    store.close()
+    assert all(future.done() and future.exception() is None for future in waiting)
+    with pytest.raises(Unavailable, match="stopping"):
+        store.enqueue(lambda c: None)
+
+
+def test_a_full_disk_is_said_and_the_store_recovers(store: Store) -> None:
+    pages = store.read(lambda c: c.exec_driver_sql("pragma page_count").scalar_one())
+    limit = {"pages": pages + 2}
+    from sqlalchemy import event  # a full disk can only be played inside the engine
+
+    def shrink(dbapi: sqlite3.Connection, *_: object) -> None:
+        dbapi.execute(f"pragma max_page_count={limit['pages']}")
+
+    event.listen(store.engine, "checkout", shrink)
+    big = "x" * 200_000
+    with pytest.raises(Unavailable, match="disk is full") as caught:
+        store.write(lambda c: facts.put(c, "big", big))
+    assert caught.value.retry_after > 0
+    waiting = [store.enqueue(lambda c: facts.put(c, "small", "1")), store.enqueue(lambda c: facts.put(c, "big", big))]
+    for future in waiting:
+        assert isinstance(future.exception(10), Unavailable)
+    assert store.read(lambda c: facts.get(c, "big")) is None
+    limit["pages"] = 1_000_000
+    store.enqueue(lambda c: facts.put(c, "big", big)).result(10)
+    store.write(lambda c: facts.put(c, "small", "1"))
+    assert store.read(lambda c: facts.get(c, "big")) == big
+
+
+def test_a_store_that_another_process_holds_is_busy_for_a_while(store: Store) -> None:
+    other = sqlite3.connect(store.path)
+    other.execute("begin immediate")
+    try:
+        with pytest.raises(Unavailable, match="busy"):
+            store.write(lambda c: facts.put(c, "a", "1"))
+        assert isinstance(store.enqueue(lambda c: facts.put(c, "a", "1")).exception(10), Unavailable)
+        assert store.read(lambda c: facts.get(c, "a")) is None
+    finally:
+        other.rollback()
+        other.close()
+    store.write(lambda c: facts.put(c, "a", "1"))
+
+
+def test_a_migration_that_fails_leaves_the_former_schema(tmp_path: Path) -> None:
+    store = BACKENDS["sqlite"](tmp_path)
+    try:
+        store.migrate(migrate.FIRST)
+        store.write(lambda c: c.exec_driver_sql("create table rules (x integer)"))
+        with pytest.raises(Unavailable):
+            store.migrate()
+        assert store.revision == migrate.FIRST
+        store.write(lambda c: c.exec_driver_sql("drop table rules"))
+        store.migrate()
+        assert store.revision == migrate.HEAD
+    finally:
+        store.close()
+
+
+def test_counters_rise_with_the_clock_and_without_it(store: Store) -> None:
+    seen = [store.write(partial(facts.advance, name="g", now=now)) for now in (1000.9, 1000.0, 5.0, 2000.0)]
+    assert seen == [1000, 1001, 1002, 2000]
+
+
+def test_presence_of_many_in_one_statement(store: Store) -> None:
+    def work(connection: Connection) -> None:
+        policy = policies.add_policy(connection, name="Base", generation=1)
+        for number in range(1200):
+            computers.add(connection, computer(f"c{number:04}", policy))
+        rows = [{"computer": f"c{n:04}", "last_seen": float(n), "offered": Version.TLS1_3} for n in range(1200)]
+        computers.change_many(connection, rows)
+        computers.set_online(connection, [f"c{n:04}" for n in range(1100)], True)
+
+    store.write(work)
+    found = store.read(computers.find)
+    assert len(found) == 1200
+    assert found[7].last_seen == 7.0
+    assert found[7].offered is Version.TLS1_3
+    assert sum(one.online for one in found) == 1100
+    some = store.read(lambda c: computers.find(c, ids=[f"c{n:04}" for n in range(0, 1200, 2)]))
+    assert [one.id for one in some] == [f"c{n:04}" for n in range(0, 1200, 2)]
+    assert [one.id for one in store.read(lambda c: computers.find(c, after="c0003", limit=2))] == ["c0004", "c0005"]
+
+
+def test_a_computer_comes_back_as_it_was_stored(store: Store) -> None:
+    def work(connection: Connection) -> ComputerRecord | None:
+        policy = policies.add_policy(connection, name="Base", generation=1)
+        computers.add(connection, computer("a", policy))
+        columns = {"guards": ["x"], "relay_floor_kept": Version.TLS1_0, "policy_given": {"name": "Base"}}
+        computers.change(connection, "a", **columns)
+        return computers.get(connection, "a")
+
+    found = store.write(work)
+    assert found is not None
+    assert (found.guards, found.relay_floor_kept, found.policy_given) == (["x"], Version.TLS1_0, {"name": "Base"})
+    assert store.read(lambda c: computers.by_fingerprint(c, "fp-a")) == found
+    assert store.read(lambda c: computers.by_fingerprint(c, "other")) is None
+
+
+def test_commands_and_rules_go_with_their_computer_and_events_stay(store: Store) -> None:
+    def work(connection: Connection) -> None:
+        policy = policies.add_policy(connection, name="Base", generation=1)
+        computers.add(connection, computer("a", policy))
+        computers.add_commands(connection, [computers.CommandRecord("k", "a", "apply-policy", {}, 1.0)])
+        rule = floors.RuleRecord(0, "heartbeat", Version.TLS1_0, None, "a", 9.0, "old", "user:x", 1.0)
+        floors.add_rule(connection, rule)
+        events.add(connection, time=1.0, number=704, level="info", description="d", computer="a")
+        assert floors.addresses_of_ruled(connection) == (("10.0.0.1", "a"),)
+        computers.remove(connection, "a")
+
+    store.write(work)
+    assert store.read(computers.waiting) == ()
+    assert store.read(floors.all_rules) == ()
+    assert len(store.read(lambda c: events.find(c, after=0, limit=9))) == 1
+
+
+def test_events_newest_page_and_what_came_later(store: Store) -> None:
+    def work(connection: Connection) -> None:
+        for number in range(10):
+            events.add(connection, time=1.0, number=number, level="info", description="d")
+
+    store.write(work)
+    assert [e.number for e in store.read(lambda c: events.find(c, after=None, limit=3))] == [7, 8, 9]
+    assert [e.number for e in store.read(lambda c: events.find(c, after=2, limit=3))] == [2, 3, 4]
+
+
+def sighting(last: float, count: int = 1, who: str = "", offered: Version = Version.TLS1_0) -> SightingRecord:
+    return SightingRecord(
+        "gui", "10.0.0.5", "j", "admitted", "TLSv1", who, offered, ["TLSv1"], "", count, last - 5, last, ""
+    )
+
+
+def test_sightings_that_are_alike_share_an_hour(store: Store) -> None:
+    store.write(lambda c: sightings.add(c, [sighting(100.0, 2), sighting(7300.0)]))
+    store.write(lambda c: sightings.add(c, [sighting(50.0, 3), sighting(200.0, who="apikey:2")]))
+    found = store.read(lambda c: sightings.newest(c, 10))
+    assert [(one.who, one.count, one.first, one.last) for one in found] == [
+        ("", 1, 7295.0, 7300.0),
+        ("apikey:2", 1, 195.0, 200.0),
+        ("", 5, 45.0, 100.0),
+    ]
+    programs = store.read(lambda c: sightings.programs(c, "gui", 150.0))
+    assert [(row.who, row.last) for row in programs] == [("", 7300.0), ("apikey:2", 200.0)]
+    assert store.write(lambda c: sightings.forget(c, 150.0)) == 1
