@@ -45,6 +45,10 @@ def ports(manager: Manager) -> list[int]:
     return [manager.gui_port, manager.heartbeat_port]
 
 
+def port_of(manager: Manager, point: str) -> int:
+    return manager.gui_port if point == "gui" else manager.heartbeat_port
+
+
 @contextlib.asynccontextmanager
 async def opened(manager: Manager, port: int, version: Version) -> AsyncIterator[HttpPipe]:
     """A connection with exactly that version."""
@@ -143,23 +147,57 @@ def test_no_compliant_request_fails_while_the_floor_moves_for_long(busy: Manager
     check_swap(load, heard, downloaded, requests=4000)
 
 
-def test_an_open_early_connection_gets_its_answer_and_is_closed(busy: Manager) -> None:
+@pytest.mark.parametrize(
+    ("point", "path", "status"), [("gui", "/api/tls/floors", 401), ("heartbeat", "/agent/v1/heartbeat", 403)]
+)
+def test_an_open_early_connection_gets_its_answer_and_is_closed(
+    busy: Manager, point: str, path: str, status: int
+) -> None:
+    """The request brings neither key nor certificate, so it is turned down; what counts is that the answer comes."""
+
     async def main() -> None:
         await set_minimum(busy, "TLSv1")
-        async with opened(busy, busy.gui_port, Version.TLS1_0) as http:
-            assert (await http.request("GET", PING)).status == 200
+        async with opened(busy, port_of(busy, point), Version.TLS1_0) as http:
+            assert (await http.request("GET", PING)).status in {200, 404}
             body = json.dumps({"point": "all"}).encode()
-            head = f"POST /api/tls/floors HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
+            head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
             await http.pipe.write(head.encode() + body[:5])
             await asyncio.sleep(0.3)
             await set_minimum(busy, "TLSv1.2")
             await asyncio.sleep(0.3)
             await http.pipe.write(body[5:])
-            # It has no key, so the answer is a refusal; what counts is that it comes, whole.
-            answer = await http.head()
-            assert answer.status == 401
+            assert (await http.head()).status == status
             rest = await read_to_end(http, CLOSED_WITHIN)
             assert json.loads(rest[rest.index(b"{") : rest.rindex(b"}") + 1])["message"]
+
+    asyncio.run(main())
+
+
+def test_an_early_event_stream_is_closed(busy: Manager) -> None:
+    async def main() -> None:
+        await set_minimum(busy, "TLSv1")
+        async with opened(busy, busy.gui_port, Version.TLS1_0) as http:
+            await http.send("GET", STREAM, headers={"api-secret-key": busy.api_key})
+            assert (await http.head()).status == 200
+            await set_minimum(busy, "TLSv1.2")
+            await read_to_end(http, CLOSED_WITHIN)
+
+    asyncio.run(main())
+
+
+@pytest.mark.deep
+def test_an_early_download_may_end_within_its_minute(busy: Manager) -> None:
+    async def main() -> None:
+        await set_minimum(busy, "TLSv1")
+        async with opened(busy, busy.gui_port, Version.TLS1_0) as http:
+            await http.send("GET", EXPORT, headers={"api-secret-key": busy.api_key})
+            assert (await http.head()).status == 200
+            stopping = asyncio.Event()
+            reader = asyncio.create_task(sip(http, stopping))
+            await set_minimum(busy, "TLSv1.2")
+            await asyncio.sleep(20)
+            stopping.set()
+            assert (await reader).count(b': "event ') == EVENTS
 
     asyncio.run(main())
 
@@ -168,7 +206,7 @@ def test_an_open_early_connection_gets_its_answer_and_is_closed(busy: Manager) -
 def test_an_idle_early_connection_is_closed(busy: Manager, point: str) -> None:
     async def main() -> None:
         await set_minimum(busy, "TLSv1")
-        port = busy.gui_port if point == "gui" else busy.heartbeat_port
+        port = port_of(busy, point)
         async with opened(busy, port, Version.TLS1_0) as old, opened(busy, port, Version.TLS1_2) as new:
             await set_minimum(busy, "TLSv1.2")
             assert await read_to_end(old, CLOSED_WITHIN) == b""
@@ -181,7 +219,7 @@ def test_an_idle_early_connection_is_closed(busy: Manager, point: str) -> None:
 def test_a_handshake_paused_across_the_raise_is_refused(busy: Manager, point: str) -> None:
     async def main() -> None:
         await set_minimum(busy, "TLSv1")
-        port = busy.gui_port if point == "gui" else busy.heartbeat_port
+        port = port_of(busy, point)
         context = client_context(str(busy.ca), oldest=Version.TLS1_0, newest=Version.TLS1_0)
         pipe = await TlsPipe.connect("127.0.0.1", port, context)
         try:
@@ -200,7 +238,7 @@ def test_a_handshake_paused_across_the_raise_is_refused(busy: Manager, point: st
 @pytest.mark.parametrize("point", ["gui", "heartbeat"])
 def test_a_hello_that_is_half_sent_across_the_raise_is_refused(busy: Manager, point: str) -> None:
     busy.set_minimum("TLSv1")
-    port = busy.gui_port if point == "gui" else busy.heartbeat_port
+    port = port_of(busy, point)
     hello = raw.hello_bytes(Version.TLS1_0)
     with socket.create_connection(("127.0.0.1", port)) as sock:
         sock.sendall(hello[:20])
