@@ -19,16 +19,24 @@ from plimsoll.agent.channel import ChannelError, exchange
 from plimsoll.agent.errors import AgentError
 from plimsoll.agent.home import AgentState, Home, HomeError, PathLike
 from plimsoll.agent.identity import IdentityError, check
+from plimsoll.agent.listener import AgentListener
 from plimsoll.agent.managers import ManagerAddressError, parse_manager
+from plimsoll.agent.visit import Visited, WaitingAgent
 from plimsoll.messages import (
     ACTIVATE,
     CAPABILITY,
     Activation,
     ActivationRequest,
+    Inventory,
     Kind,
 )
 from plimsoll.messages.token import ActivationToken, TokenError
+from plimsoll.messages.visit import VisitCodeError, new_visit_code, normalise_visit_code
 from plimsoll.net.client import Link
+from plimsoll.net.contexts import ServerIdentity
+from plimsoll.net.errors import NetError
+from plimsoll.relay.state import RelayFloorKeeper
+from plimsoll.tls.versions import Version
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +64,10 @@ class Options:
     listen_address: str = "0.0.0.0"
     local_address: str = ""
     managers: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        if self.relay and self.kind is Kind.APPLIANCE:
+            raise AgentError("a machine is a relay or an appliance, not both; nothing was changed")
 
     def state(self, installation: str = "", computer: str = "", told: Sequence[str] = ()) -> AgentState:
         """The home's content for these options. `told` are managers' addresses for one who gave none himself."""
@@ -129,12 +141,8 @@ def activate_by_manager(
     chosen = Options(listen_port=listen_port, **options)
     place = _blank_home(home)
     if code is None and not manager_fingerprint:
-        from plimsoll.messages.visit import new_visit_code
-
         code = new_visit_code()
         announce(f"one-time code: {code}")
-    from plimsoll.messages.visit import VisitCodeError, normalise_visit_code
-    from plimsoll.net.errors import NetError
 
     try:
         if code is not None:
@@ -147,6 +155,8 @@ def activate_by_manager(
         raise AgentError(str(error)) from None
     except TimeoutError:
         raise AgentError(f"no manager activated this computer within {timeout:.0f} s; nothing was kept") from None
+    except OSError as error:
+        raise AgentError(f"cannot write to {place.path} ({error}); this computer was not activated") from None
 
 
 def _blank_home(home: PathLike) -> Home:
@@ -178,8 +188,6 @@ def _store(home: Home, state: AgentState, key: str, activation: Activation) -> N
     home.save_identity(key, activation.certificate, activation.ca)
     home.save_policy(activation.policy)
     if state.kind is Kind.RELAY:
-        from plimsoll.relay.state import RelayFloorKeeper
-
         # The policy of an activation was not sent: a new relay holds its release's default until one is (R14, R17).
         RelayFloorKeeper.open(home, activated_with=RELEASE, now=time.time())
     home.save_state(state)
@@ -207,30 +215,14 @@ async def _wait_for_visit(
     announce: Callable[[str], None],
     timeout: float | None,
 ) -> Activated:
-    from plimsoll.agent.listener import AgentListener
-    from plimsoll.agent.visit import Visited, WaitingAgent
-    from plimsoll.net.contexts import ServerIdentity
-    from plimsoll.tls.versions import Version
 
+    cert, key = home.path / "bootstrap.pem", home.path / "bootstrap.key"
     made = keys.ask("bootstrap")
-    home.write("bootstrap.pem", made["certificate"].encode())
-    home.write("bootstrap.key", made["key"].encode())
-
-    def keep(visited: Visited) -> None:
-        _store(home, visited.state, visited.key, visited.activation)
-
-    paths = home.path / "bootstrap.pem", home.path / "bootstrap.key"
-    inventory = inventories.inventory_of(chosen.state(), inventories.gather(*paths), listening=True)
-    waiting = WaitingAgent(
-        ssl.PEM_cert_to_DER_cert(made["certificate"]),
-        code,
-        manager_fingerprint,
-        inventory,
-        lambda activation: chosen.state(activation.installation, activation.computer, _usable(activation.managers)),
-        keep,
-    )
-    identity = ServerIdentity(str(paths[0]), str(paths[1]))
-    listener = AgentListener(identity, None, Version.TLS1_2, waiting)
+    home.write(cert.name, made["certificate"].encode())
+    home.write(key.name, made["key"].encode())
+    inventory = inventories.inventory_of(chosen.state(), inventories.gather(cert, key), listening=True)
+    waiting = _waiting_agent(home, chosen, made["certificate"], code, manager_fingerprint, inventory)
+    listener = AgentListener(ServerIdentity(str(cert), str(key)), None, Version.TLS1_2, waiting)
     try:
         await listener.start(chosen.listen_address, chosen.state().listen_port)
         announce(f"ready waits for its manager on port {listener.port}")
@@ -238,6 +230,24 @@ async def _wait_for_visit(
             visited = await waiting.done
     finally:
         await listener.stop()
-        for path in paths:
+        for path in (cert, key):
             path.unlink(missing_ok=True)
     return _activated(home, visited.state, visited.activation)
+
+
+def _waiting_agent(
+    home: Home,
+    chosen: Options,
+    bootstrap: str,
+    code: str | None,
+    manager_fingerprint: str | None,
+    inventory: Inventory,
+) -> WaitingAgent:
+    def blank(activation: Activation) -> AgentState:
+        return chosen.state(activation.installation, activation.computer, _usable(activation.managers))
+
+    def keep(visited: Visited) -> None:
+        _store(home, visited.state, visited.key, visited.activation)
+
+    der = ssl.PEM_cert_to_DER_cert(bootstrap)
+    return WaitingAgent(der, code, manager_fingerprint, inventory, blank, keep)
