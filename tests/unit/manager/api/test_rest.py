@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
@@ -11,6 +12,7 @@ import pytest
 from tests.unit.manager.api.client import Client, GateConnection
 from tests.unit.manager.api.conftest import Made
 
+from plimsoll.manager.api import bounds
 from plimsoll.manager.app import in_process
 from plimsoll.manager.home import HomeError, init_home
 from plimsoll.manager.services.events import NewEvent
@@ -149,12 +151,24 @@ def test_a_body_beyond_the_bound_is_refused_declared_or_not(made: Made) -> None:
     big = b"x" * (1 << 20) + b"x"
     assert client.request("POST", "/api/tls/floors", content=big).status_code == 413
 
-    async def pieces() -> object:
+    async def pieces() -> AsyncIterator[bytes]:
         for _ in range(20):
             yield b"x" * 65536
 
     answer = client.request("POST", "/api/tls/floors", content=pieces(), headers={"content-type": "application/json"})
     assert answer.status_code == 413
+
+
+def test_a_body_that_does_not_come_is_not_waited_for(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounds, "BODY_SECONDS", 0.1)
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield b"{"
+        await asyncio.sleep(5)
+
+    answer = made.local().request("POST", "/api/tls/floors", content=slow())
+    assert answer.status_code == 408
+    assert "did not arrive" in answer.json()["message"]
 
 
 def test_tokens_policies_groups_and_users_come_back_as_they_were_made(made: Made) -> None:

@@ -1,0 +1,96 @@
+"""Who fell silent, and batches that survive a store that is down."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import cast
+
+import pytest
+from tests.unit.manager.fakes import FakeConnection, FakeEvents, entry, identity
+
+from plimsoll.manager.monitor import Monitor
+from plimsoll.manager.ports import Unavailable
+from plimsoll.manager.registry import Registry, patience
+from plimsoll.manager.services import Services
+from plimsoll.net.sightings import SightingLog
+
+
+class FakeJudgement:
+    def __init__(self) -> None:
+        self.absorbed = 0
+        self.down = False
+
+    def absorb(self) -> None:
+        if self.down:
+            raise Unavailable("the disk is full")
+        self.absorbed += 1
+
+
+class FakeComputers:
+    def __init__(self) -> None:
+        self.offline: list[str] = []
+        self.down = False
+
+    def set_online(self, computers: list[str], online: bool) -> None:
+        if self.down:
+            raise Unavailable("the disk is full")
+        assert not online
+        self.offline += computers
+
+
+class Bench:
+    def __init__(self) -> None:
+        self.now = 1_000.0
+        self.registry = Registry()
+        self.registry.load([entry("a"), entry("b")])
+        self.events, self.judgement, self.computers = FakeEvents(), FakeJudgement(), FakeComputers()
+        self.monitor = Monitor(cast(Services, self), self.registry, SightingLog(), lambda: self.now)
+        for name in ("a", "b"):
+            known = self.registry.by_id[name]
+            self.registry.seen(known, self.now, FakeConnection(identity(name)).real())
+            known.online = True
+
+    def look(self) -> None:
+        asyncio.run(self.monitor.look_for_silence())
+
+    def flush(self) -> None:
+        asyncio.run(self.monitor.flush())
+
+
+@pytest.mark.rule("G4")
+def test_the_silent_go_offline_once_with_the_reason_where_it_is_known() -> None:
+    bench = Bench()
+    bench.look()
+    assert not bench.computers.offline
+    bench.registry.by_id["b"].problem = "TLS: it offers TLSv1.0 at most"
+    bench.now += patience(bench.registry.by_id["a"]) + 1
+    bench.look()
+    bench.look()
+    assert sorted(bench.computers.offline) == ["a", "b"]
+    assert bench.events.numbers == [730, 730]
+    assert [("TLS" in event.description) for event in bench.events.told] == [False, True]
+
+
+def test_a_store_that_is_down_leaves_them_to_be_looked_at_again() -> None:
+    bench = Bench()
+    bench.now += 1e6
+    bench.computers.down = True
+    bench.look()
+    assert not bench.events.told
+    bench.computers.down = False
+    bench.look()
+    assert len(bench.events.told) == 2
+
+
+def test_only_what_is_new_is_flushed_and_a_failure_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    bench = Bench()
+    bench.flush()
+    assert bench.judgement.absorbed == 1
+    bench.judgement.down = True
+    bench.flush()
+    bench.flush()
+    assert len(caplog.records) == 1
+    list(bench.registry.take_presence())
+    bench.judgement.down = False
+    bench.flush()
+    assert bench.judgement.absorbed == 1
