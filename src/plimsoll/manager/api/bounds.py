@@ -1,7 +1,8 @@
-"""What every request on 4119 passes first: a bound on its body, and headers that every answer carries."""
+"""What every request on 4119 passes first: bounds on its body, in bytes and seconds, and headers for every answer."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 
@@ -21,8 +22,12 @@ _HEADERS = [
 ]
 
 
-class TooLarge(Exception):  # noqa: N818 - names a condition
-    """The body grew beyond the bound while it was read."""
+#: Seconds that a body may take to arrive.
+BODY_SECONDS = 30.0
+
+
+class _BrokenOff(Exception):  # noqa: N818 - names a condition
+    """The body grew beyond a bound while it was read."""
 
 
 class Bounds:
@@ -37,18 +42,28 @@ class Bounds:
             await self._app(scope, receive, send)
             return
         if self._declared(scope) > self._max_body:
-            await self._refuse(send)
+            await self._refuse(send, 413)
             return
         read = 0
-        refused = False
+        whole = False
+        refused = 0
+        ends = asyncio.get_running_loop().time() + BODY_SECONDS
 
         async def bounded() -> Message:
-            nonlocal read, refused
-            message = await receive()
+            nonlocal read, whole, refused
+            if whole:
+                return await receive()  # waits for the peer to leave, for as long as an answer takes
+            try:
+                async with asyncio.timeout_at(ends):
+                    message = await receive()
+            except TimeoutError:
+                refused = 408
+                raise _BrokenOff from None
             read += len(message.get("body", b""))
+            whole = not message.get("more_body", False)
             if read > self._max_body:
-                refused = True
-                raise TooLarge
+                refused = 413
+                raise _BrokenOff
             return message
 
         async def with_headers(message: Message) -> None:
@@ -58,10 +73,10 @@ class Bounds:
                 message = {**message, "headers": [*message.get("headers", ()), *_HEADERS]}
             await send(message)
 
-        with contextlib.suppress(TooLarge):
+        with contextlib.suppress(_BrokenOff):
             await self._app(scope, bounded, with_headers)
         if refused:
-            await self._refuse(send)
+            await self._refuse(send, refused)
 
     def _declared(self, scope: Scope) -> int:
         for name, value in scope["headers"]:
@@ -69,14 +84,13 @@ class Bounds:
                 return int(value)
         return 0
 
-    async def _refuse(self, send: Send) -> None:
-        body = json.dumps(
-            {"message": f"the request's body is larger than {self._max_body} bytes; nothing of it was used"}
-        ).encode()
+    async def _refuse(self, send: Send, status: int) -> None:
+        why = f"is larger than {self._max_body} bytes" if status == 413 else f"did not arrive in {BODY_SECONDS:.0f} s"
+        body = json.dumps({"message": f"the request's body {why}; nothing of it was used"}).encode()
         headers = [
             (b"content-type", b"application/json"),
             (b"content-length", str(len(body)).encode()),
             (b"connection", b"close"),
         ]
-        await send({"type": "http.response.start", "status": 413, "headers": headers})
+        await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
