@@ -107,7 +107,7 @@ def test_events_tail_shows_what_happens(running: Manager, tmp_path: Path) -> Non
 @pytest.mark.rule("R13")
 def test_the_two_commands_on_a_running_and_on_a_stopped_home(tmp_path: Path) -> None:
     made = Manager(tmp_path / "home")
-    show = [DSM_C, "-action", "settlsprotocol", "-MinimumTLSProtocol", "ShowValue"]
+    show: list[str | Path] = [DSM_C, "-action", "settlsprotocol", "-MinimumTLSProtocol", "ShowValue"]
     assert run([*show, "-home", made.home]).stdout == "TLSv1.2\n"
     assert (made.dsm_c("TLSv1").stdout, made.dsm_c("ShowValue").stdout) == ("TLSv1\n", "TLSv1\n")
     assert made.cli("floor", "set", "TLSv1.3", "--point", "gui").returncode == 0
@@ -127,7 +127,9 @@ def test_the_two_commands_on_a_running_and_on_a_stopped_home(tmp_path: Path) -> 
 
 
 def test_a_home_that_is_not_there_is_named(tmp_path: Path) -> None:
-    for command in ([PLIMSOLL, "floor", "show"], [DSM_C, "-action", "settlsprotocol", "-MinimumTLSProtocol", "TLSv1"]):
+    show: list[str | Path] = [PLIMSOLL, "floor", "show"]
+    lower: list[str | Path] = [DSM_C, "-action", "settlsprotocol", "-MinimumTLSProtocol", "TLSv1"]
+    for command in (show, lower):
         result = run(command, env={"PLIMSOLL_HOME": str(tmp_path / "none")})
         assert result.returncode == Code.UNREACHABLE
         assert str(tmp_path / "none") in result.stderr
@@ -146,7 +148,18 @@ def test_simulate_brings_a_fleet_and_names_who_is_refused(running: Manager) -> N
 
 def test_an_agent_tells_its_state(running: Manager, tmp_path: Path) -> None:
     home = tmp_path / "agent"
-    command = [PLIMSOLL, "agent", "activate", "--home", home, "--manager", running.url, "--name", "told", "--json"]
+    command: list[str | Path] = [
+        PLIMSOLL,
+        "agent",
+        "activate",
+        "--home",
+        home,
+        "--manager",
+        running.url,
+        "--name",
+        "told",
+        "--json",
+    ]
     activated = run([*command, "--token", running.new_token(1)])
     assert activated.returncode == 0, activated.stderr
     stopped = json.loads(run([PLIMSOLL, "agent", "status", "--home", home, "--json"]).stdout)

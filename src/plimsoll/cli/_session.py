@@ -59,4 +59,10 @@ def session(context: typer.Context) -> Session:
 
 def group(text: str) -> typer.Typer:
     """A group of subcommands with our ways: plain help, no tracebacks dressed up."""
-    return typer.Typer(help=text, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
+    return typer.Typer(
+        help=text,
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        add_completion=False,
+    )
