@@ -16,6 +16,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, ProgrammingError
@@ -57,6 +58,10 @@ def _configure(engine: Engine, busy_timeout: float) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
 
 
+def _to_json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
 def _unavailable(error: Exception) -> Unavailable:
     cause = str(getattr(error, "orig", None) or error)
     if "full" in cause:
@@ -88,7 +93,14 @@ class Store:
     @classmethod
     def open(cls, path: Path, *, busy_timeout: float = 5.0) -> Store:
         """Opens or makes the file. Its schema is made and brought up by `migrate`."""
-        engine = sa.create_engine(f"sqlite+pysqlite:///{path}", pool_size=5, max_overflow=10, pool_timeout=10)
+        engine = sa.create_engine(
+            f"sqlite+pysqlite:///{path}",
+            pool_size=5,
+            max_overflow=10,
+            pool_timeout=10,
+            json_serializer=_to_json,
+            json_deserializer=msgspec.json.decode,
+        )
         _configure(engine, busy_timeout)
         return cls(engine, path)
 
