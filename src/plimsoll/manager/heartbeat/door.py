@@ -101,7 +101,7 @@ class HeartbeatDoor:
         self._slow = 0
         self._executor = ThreadPoolExecutor(self._limits.slow_workers, thread_name_prefix="plimsoll-activation")
         self._strangers: dict[str, _Stranger] = {}
-        #: Told of a computer whose acks were just stored.
+        #: Told of a computer that acknowledged something, or reports another floor.
         self.acked: Callable[[Known], None] = lambda known: None
         self._heartbeats = msgspec.json.Decoder(Heartbeat)
         self._activations = msgspec.json.Decoder(ActivationRequest)
