@@ -175,7 +175,9 @@ class ComputersService:
             if sent:
                 names = ", ".join(computer.display for computer in active[:5]) + (", …" if sent > 5 else "")
                 text = f"{principal.name} sent the policy to {sent} computers: {names}"
-                unit.event(NewEvent(event_numbers.POLICY_SENT, "info", text, target=target))
+                # The audit trail keeps every id; an event names its target for people.
+                whom = relay_group or ("all" if everyone else active[0].display if sent == 1 else f"{sent} computers")
+                unit.event(NewEvent(event_numbers.POLICY_SENT, "info", text, target=whom))
             return sent
 
         return self._core.write(work)
