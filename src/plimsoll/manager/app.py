@@ -64,6 +64,8 @@ def in_process(directory: Path) -> Iterator[App]:
     home = open_home(directory)
     try:
         services = Services(home.store, home)
+        # As at any start: finishes a change that a crash interrupted, and takes an edit of the file.
+        services.floors.start()
         yield create_app(Backend(services, home.installation, local=socket_principal(os.getuid(), "cli")))
     finally:
         home.close()
