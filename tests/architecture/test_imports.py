@@ -41,6 +41,13 @@ WEB_PLACES = ("plimsoll.manager.api", "plimsoll.manager.web", "plimsoll.manager.
 STORE = ("plimsoll.manager.store",)
 #: Runs as a child process of its own; the agent's only module that may import cryptography, inside its functions.
 KEY_HELPER = "plimsoll.agent.keys"
+#: A scan that only sweeps, or asks for versions and suites, never loads it.
+CRYPTOGRAPHERS = (
+    KEY_HELPER,
+    "plimsoll.scan.certificates",
+    "plimsoll.scan.keys13",
+    "plimsoll.scan.shares",
+)
 #: What stands beside `rest` in `api` is the frame that the doors of 4119 share: who asks, bounds, errors, assembly.
 DOORS = (
     "plimsoll.manager.api.rest",
@@ -79,7 +86,7 @@ def test_a_folder_uses_only_its_libraries(folder: str) -> None:
         if folder_of(one.importer) == folder
         and not (one.ours or one.standard)
         and one.root not in MAY_USE[folder]
-        and not (one.importer == KEY_HELPER and one.lazy and one.root == "cryptography")
+        and not (one.importer in CRYPTOGRAPHERS and one.lazy and one.root == "cryptography")
     ]
     assert not wrong, told(wrong)
 
