@@ -66,7 +66,8 @@ UNSETTLED: Final = frozenset({Kind.RESET, Kind.EOF, Kind.TIMEOUT, Kind.REFUSED_C
 class Conversation(Protocol):
     """A longer exchange, without sockets: dialled, fed what arrives, and done when it says so.
 
-    `feed` may raise HelloError, which becomes an Answer of kind FOREIGN. An end of file while not `done` becomes EOF.
+    `feed` may raise HelloError, which becomes an Answer of kind FOREIGN. At an end of file, a reset or a time-out
+    `ended` is called first; where it leaves `done` False, that end is the answer (EOF, RESET, TIMEOUT).
     A new one is needed for each Ask; since the session may ask again, `Ask.peer` is a function that makes it.
     """
 
@@ -81,6 +82,10 @@ class Conversation(Protocol):
 
     def feed(self, data: bytes) -> bytes:
         """Take what arrived, give what to send."""
+        ...
+
+    def ended(self) -> None:
+        """Nothing more will come: `done` becomes True where the exchange may end so."""
         ...
 
 
