@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from plimsoll.fleet import capabilities
@@ -87,8 +87,31 @@ _TABLE: dict[Case, tuple[str, str, str]] = {
 }
 
 
-def advise(fleet: Fleet) -> Advice:
-    """The advice for a fleet, with the parts that decided it: the older ones, else the oldest of each kind."""
+def advise(fleet: Fleet, floor: Version | None = None) -> Advice:
+    """The advice for a fleet, with the parts that decided it: the older ones, else the oldest of each kind.
+
+    `floor` is the lowest floor in force at any point, where there is one: the guide's words suppose a new
+    installation's floor untouched at TLS 1.2, and an upgraded one's not raised yet; where that is not so, the case
+    stays and the words say what is.
+    """
+    advice = _advise(fleet)
+    if floor is None or advice.case is Case.UPGRADE_WITH_OLDER:
+        return advice
+    lowered = floor < Version.TLS1_2
+    if advice.case is Case.NEW_ALL_MODERN and lowered:
+        title = f"New installation, all parts at 10.0 or newer, but the floor was lowered to {floor}"
+        return replace(advice, title=title, recommended="enforce TLS 1.2 again", alternative="")
+    if advice.case is Case.NEW_WITH_OLDER and lowered:
+        title = f"New installation with older parts: they connect, because the floor was lowered to {floor}"
+        recommended = "upgrade every older part to 10.0 or newer, then enforce TLS 1.2 again"
+        return replace(advice, title=title, recommended=recommended, alternative="leave early TLS allowed meanwhile")
+    if advice.case is Case.UPGRADE_ALL_MODERN and not lowered:
+        title = f"Upgrade, all parts at 10.0 or newer: {floor} is enforced"
+        return replace(advice, title=title, recommended=f"nothing to do: {floor} is enforced", alternative="")
+    return advice
+
+
+def _advise(fleet: Fleet) -> Advice:
     asked = sorted((part for part in fleet.parts if part.kind in _ASKED), key=_order)
     older = _because(asked, _why_older)
     new = fleet.installation == "new"

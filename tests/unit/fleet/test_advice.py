@@ -6,7 +6,7 @@ import pytest
 
 from plimsoll.fleet.advice import Case, advise, advise_for
 from plimsoll.fleet.component import UnknownComponentVersionError
-from plimsoll.fleet.parts import Fleet, Part, RelayFloor
+from plimsoll.fleet.parts import Fleet, Installation, Part, RelayFloor
 from plimsoll.tls.versions import Version
 
 
@@ -106,6 +106,29 @@ def test_what_cannot_enforce_yet_is_upgraded_before_enforcing() -> None:
     assert advice.recommended == "upgrade what cannot enforce it yet, then enforce TLS 1.2"
     assert [part.who for part in advice.deciding] == ["r1"]
     assert "10.0 Update 8" in advice.deciding[0].why
+
+
+@pytest.mark.rule("R8")
+@pytest.mark.parametrize(
+    ("installation", "version", "floor", "case", "title", "recommended"),
+    [
+        ("new", "12.0", Version.TLS1_0, Case.NEW_ALL_MODERN, "lowered to TLSv1", "enforce TLS 1.2 again"),
+        ("new", "12.0", Version.TLS1_2, Case.NEW_ALL_MODERN, "nothing to do", "nothing to do"),
+        ("new", "9.6", Version.TLS1_0, Case.NEW_WITH_OLDER, "they connect", "then enforce TLS 1.2 again"),
+        ("new", "9.6", Version.TLS1_2, Case.NEW_WITH_OLDER, "cannot connect", "stays enforced"),
+        ("upgrade", "12.0", Version.TLS1_3, Case.UPGRADE_ALL_MODERN, "TLSv1.3 is enforced", "nothing to do"),
+        ("upgrade", "12.0", Version.TLS1_0, Case.UPGRADE_ALL_MODERN, "can be enforced", "enforce TLS 1.2"),
+        ("upgrade", "9.6", Version.TLS1_0, Case.UPGRADE_WITH_OLDER, "nothing urgent", "plan the upgrade"),
+    ],
+)
+def test_the_words_fit_the_floor_in_force(
+    installation: Installation, version: str, floor: Version, case: Case, title: str, recommended: str
+) -> None:
+    parts = [Part(id="a", kind="agent", name="a", version=version)]
+    advice = advise(Fleet.of(parts, installation=installation), floor)
+    assert advice.case is case
+    assert title in advice.title
+    assert recommended in advice.recommended
 
 
 def test_bad_descriptions_are_refused() -> None:

@@ -11,7 +11,7 @@ from plimsoll.fleet.advice import Advice, advise
 from plimsoll.fleet.parts import Database, Fleet, Part, Program, RelayFloor
 from plimsoll.fleet.picture import Link, links
 from plimsoll.fleet.preflight import Preflight, judge
-from plimsoll.manager.ports import BadInput, Permission, Principal, internal, permits
+from plimsoll.manager.ports import BadInput, Permission, Principal, ServiceError, internal, permits
 from plimsoll.manager.services import floor_state, policy_rules
 from plimsoll.manager.services.core import Core
 from plimsoll.manager.services.floors import parse_floor, parse_points
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 #: A program that was not seen for that long, in seconds, is no longer counted as one.
 PROGRAM_DAYS = 30 * 86400.0
+
+#: Sightings that wait for a store that failed; more are not kept.
+_UNSTORED = 50_000
 
 #: What is read of every computer for a judgement, in this order.
 _COLUMNS = (
@@ -100,6 +103,7 @@ class JudgementService:
     def __init__(self, core: Core, computers: ComputersService) -> None:
         self._core = core
         self._computers = computers
+        self._unstored: list[SightingRecord] = []
 
     @permits(Permission.FLOORS_READ)
     def preflight(self, principal: Principal, to: str, point: str | Collection[str] = "all") -> Preflight:
@@ -112,7 +116,8 @@ class JudgementService:
 
     @permits(Permission.FLOORS_READ)
     def advice(self, principal: Principal) -> Advice:
-        return advise(self.fleet())
+        floors = self._core.store.read(floor_state.read).floors()
+        return advise(self.fleet(), min(floors.values(), key=lambda floor: floor.rank))
 
     @permits(Permission.FLOORS_READ)
     def picture(self, principal: Principal) -> tuple[Link, ...]:
@@ -147,7 +152,15 @@ class JudgementService:
         presence = tuple(self._core.observed.presence())
         if presence:
             self._computers.apply_presence(presence)
-        self.store_sightings(self._core.observed.sightings())
+        waiting, self._unstored = self._unstored, []
+        # Those of earlier calls that the store refused come first; what is beyond the bound is lost, the newest first.
+        batch = [*waiting, *map(_record, self._core.observed.sightings())][:_UNSTORED]
+        if batch:
+            try:
+                self._core.store.write(lambda c: sightings.add(c, batch))
+            except ServiceError:
+                self._unstored += batch
+                raise
 
     @internal
     def store_sightings(self, seen: Iterable[Sighting]) -> None:

@@ -8,7 +8,7 @@ import pytest
 from tests.support.homes import ROOT, Desk, desk
 
 from plimsoll.fleet.advice import Case
-from plimsoll.manager.ports import BadInput, Presence
+from plimsoll.manager.ports import BadInput, Presence, Unavailable
 from plimsoll.manager.services import Services
 from plimsoll.manager.services.computers import RelayObservation
 from plimsoll.manager.services.policies import PolicyValues
@@ -55,6 +55,23 @@ def at(tmp_path: Path, seen: Seen) -> Iterator[Desk]:
         opened.services = Services(opened.home.store, opened.home, opened.published.append, seen)
         opened.services.floors.set(ROOT, "TLSv1")
         yield opened
+
+
+def test_sightings_that_the_store_refused_are_kept_for_the_next_time(
+    at: Desk, seen: Seen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(work: object) -> object:
+        raise Unavailable("the disk is full")
+
+    seen.sighted = [sighting(Version.TLS1_0)]
+    with monkeypatch.context() as patched:
+        patched.setattr(at.services.judgement._core.store, "write", full)
+        with pytest.raises(Unavailable):
+            at.services.judgement.absorb()
+    seen.sighted = [sighting(Version.TLS1_1)]
+    at.services.judgement.absorb()
+    stored = at.services.judgement.sightings(ROOT, 10)
+    assert {(row.offered, row.count) for row in stored} == {(Version.TLS1_0, 3), (Version.TLS1_1, 3)}
 
 
 @pytest.mark.rule("R12")
