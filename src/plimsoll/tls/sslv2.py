@@ -9,7 +9,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from plimsoll.tls.alerts import Alert
 from plimsoll.tls.buffer import BoundsError, Reader, Writer
+from plimsoll.tls.flight import FlightReader
 from plimsoll.tls.records import HelloError, Reason
 from plimsoll.tls.suites import SSL2_KINDS
 from plimsoll.tls.versions import Version
@@ -79,3 +81,34 @@ def _parse(body: bytes) -> Ssl2ServerHello:
     except BoundsError as error:
         raise HelloError(Reason.MALFORMED, f"the SSL 2 SERVER-HELLO breaks its own lengths: {error}") from None
     return Ssl2ServerHello(kinds, certificate, connection_id)
+
+
+class Ssl2Reader:
+    """Reads the answer to an SSL 2 hello: a SERVER-HELLO, or what a TLS server says to such a hello."""
+
+    __slots__ = ("_data", "_tls", "alert", "hello")
+
+    def __init__(self) -> None:
+        self.hello: Ssl2ServerHello | None = None
+        self.alert: Alert | int | None = None
+        self._data = b""
+        self._tls: FlightReader | None = None
+
+    def feed(self, data: bytes) -> bool:
+        """Take what arrived; True once the answer is whole. Raises HelloError."""
+        if self._tls is None:
+            self._data += data
+            if len(self._data) < 3:
+                return False
+            if self._data[0] not in range(20, 24) or self._data[1] != 3:
+                found = peek_ssl2_hello(self._data)
+                if isinstance(found, int):
+                    return False
+                self.hello = found
+                return True
+            self._tls, data = FlightReader(), self._data
+        done = self._tls.feed(data)
+        self.alert = self._tls.alert
+        if self._tls.hello is not None:
+            raise HelloError(Reason.UNEXPECTED, "a ServerHello of TLS as the answer to an SSL 2 hello")
+        return done
