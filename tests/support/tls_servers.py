@@ -15,8 +15,10 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from plimsoll.tls.versions import FLOORS, Version
@@ -117,10 +119,11 @@ class Files:
 
 
 @contextlib.contextmanager
-def serving(setups: list[Setup], files: Files) -> Iterator[dict[Setup, tuple[str, int]]]:
+def serving(setups: list[Setup], files: Files, *, everywhere: bool = False) -> Iterator[dict[Setup, tuple[str, int]]]:
     """Run servers for all setups; the answer names each one's address. All are stopped at the end.
 
-    PostgreSQL has its own port, on addresses of its own: by the port nmap knows what to say before TLS.
+    `everywhere` lets nginx answer on all of 127.0.0.0/8. PostgreSQL has its own port, on addresses of its own: by the
+    port nmap knows what to say before TLS.
     """
     numbers = iter(free_ports(len(setups)))
     own = itertools.count(61)
@@ -128,8 +131,8 @@ def serving(setups: list[Setup], files: Files) -> Iterator[dict[Setup, tuple[str
         setup: (f"127.0.0.{next(own)}", 5432) if setup.make == "postgresql" else ("127.0.0.1", next(numbers))
         for setup in setups
     }
-    starters = {
-        "nginx": _nginx,
+    starters: dict[str, Callable[[Places, Files], AbstractContextManager[None]]] = {
+        "nginx": partial(_nginx, host="0.0.0.0" if everywhere else "127.0.0.1"),
         "haproxy": _haproxy,
         "openssl": _s_server,
         "gnutls": _gnutls,
@@ -175,7 +178,7 @@ def _running(command: list[str | Path], folder: Path, **options: object) -> Iter
 
 
 @contextlib.contextmanager
-def _nginx(setups: Places, files: Files) -> Iterator[None]:
+def _nginx(setups: Places, files: Files, host: str) -> Iterator[None]:
     servers = []
     for setup, (_, port) in setups.items():
         pairs = "".join(
@@ -183,7 +186,7 @@ def _nginx(setups: Places, files: Files) -> Iterator[None]:
         )
         protocols = " ".join(f"TLSv1{_SUFFIX[version]}" for version in setup.versions)
         servers.append(
-            f"server {{ listen 127.0.0.1:{port} ssl; {pairs} ssl_protocols {protocols};"
+            f"server {{ listen {host}:{port} ssl; {pairs} ssl_protocols {protocols};"
             f" ssl_ciphers {':'.join(setup.suites)}:@SECLEVEL=0; ssl_dhparam {files.folder}/dh.pem;"
             f" ssl_ecdh_curve {':'.join(setup.curves)};"
             f" ssl_prefer_server_ciphers {'on' if setup.server_order else 'off'}; return 200; }}"
