@@ -360,6 +360,10 @@ class _Line:
     def _cut_off(self, kind: Kind, detail: str) -> Answer:
         """What is known where the answer broke off: a hello that came whole stays an answer."""
         reader = self._reader
+        if self._peer is not None:
+            self._peer.ended()
+            if self._peer.done:
+                return Answer(Kind.TALKED, talk=self._peer)
         if isinstance(reader, FlightReader) and reader.hello is not None:
             return Answer(Kind.SERVER_HELLO, reader.hello, flight=reader.flight, detail=f"then {kind.value}")
         if reader is not None and reader.alert is not None:
@@ -379,8 +383,6 @@ class _Line:
     def _closed(self) -> None:
         if self._state == "opening":
             self._end(Answer(Kind.EOF, detail="before the opening was through"))
-        elif self._peer is not None and self._peer.done:
-            self._end(Answer(Kind.TALKED, talk=self._peer))
         else:
             self._end(self._cut_off(Kind.EOF, f"after {self._got} bytes" if self._got else ""))
 

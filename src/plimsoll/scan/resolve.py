@@ -42,7 +42,7 @@ def _scoped(host: str, port: int) -> Address | None:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
     except OSError:
         return None
-    return (found[0][0], found[0][4]) if found else None
+    return (found[0][0], found[0][4]) if found else None  # type: ignore[return-value]  # an AF_INET6 address
 
 
 def look_up(host: str, port: int) -> tuple[list[Address], str]:
