@@ -175,7 +175,8 @@ class Hellos:
     def chunks(self, version: Version, suites: Sequence[int], *, named: bool = True) -> list[Sequence[int]]:
         """The suites cut so that each hello stays small."""
         empty = len(self.early(version, (), named=named))
-        room = max(8, min(CHUNK, (SMALL - empty) // 2))
+        most = CHUNK - 1 if version is Version.SSL3 else CHUNK  # beside the suite that stands for an extension there
+        room = max(8, min(most, (SMALL - empty) // 2))
         return [suites[at : at + room] for at in range(0, len(suites), room)]
 
     def _early_tail(

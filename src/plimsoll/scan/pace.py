@@ -10,12 +10,14 @@ PAUSES: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
 #: Never slower than this between two connections.
 _SLOWEST: Final = 2.0
 _WINDOW: Final = 1.0
+#: Answers without trouble before the rate grows again.
+_RECOVERY: Final = 6
 
 
 class Pace:
     """The rate and the time-outs of one endpoint. Times are the caller's clock."""
 
-    __slots__ = ("_answered", "_sent", "_slowest", "gap", "not_before", "timeout", "width")
+    __slots__ = ("_answered", "_clean", "_fastest", "_slowest", "gap", "not_before", "timeout", "width")
 
     def __init__(self, width: int, rate: float, timeout: float) -> None:
         self.width = width
@@ -24,7 +26,8 @@ class Pace:
         self.not_before = 0.0
         self._slowest = -1.0
         self._answered: deque[float] = deque(maxlen=128)
-        self._sent = 0.0
+        self._fastest = self.gap or 0.002
+        self._clean = 0
 
     def sent(self, now: float) -> None:
         """A connection was started."""
@@ -34,6 +37,8 @@ class Pace:
     def answered(self, now: float, elapsed: float) -> None:
         """A connection was answered, after that time."""
         self._answered.append(now)
+        if self.width == 1 and self.gap:
+            self._recover()
         if elapsed > self._slowest:
             self._slowest = elapsed
 
@@ -41,12 +46,25 @@ class Pace:
         """Nothing goes out for so long."""
         self.not_before = max(self.not_before, now + seconds)
 
-    def slow_down(self, since: float) -> None:
-        """Half the rate that held until then, one connection at a time."""
+    def slow_down(self, since: float, *, lost: bool = False) -> None:
+        """One connection at a time, at half the rate that held until then; `lost` says that one question only was lost.
+
+        What failed at a steady rate is not tried again: recovery ends below it.
+        """
         self.width = 1
         rate = sum(1 for moment in self._answered if since - _WINDOW < moment <= since) / _WINDOW
-        gap = 2.0 / rate if rate else 2.0 * self.gap
-        self.gap = min(_SLOWEST, max(gap, 1.5 * self.gap, 0.01))
+        if self.gap and rate and not lost:
+            self._fastest = max(self._fastest, 1.25 * self.gap)
+        measured = (1.0 if lost else 2.0) / rate if rate else 0.1
+        self.gap = min(_SLOWEST, max(measured, (1.2 if lost else 1.5) * self.gap))
+        self._clean = 0
+
+    def _recover(self) -> None:
+        """A little faster after some answers without trouble."""
+        self._clean += 1
+        if self._clean >= _RECOVERY and self.gap > self._fastest:
+            self._clean = 0
+            self.gap = max(self._fastest, self.gap * 0.7)
 
     @property
     def first_byte(self) -> float:

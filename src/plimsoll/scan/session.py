@@ -268,7 +268,7 @@ class Session:
         if answer.kind in SPOKEN:
             self._transients += 1
             if self._transients > 1:
-                self.pace.slow_down(suspect.sent)
+                self.pace.slow_down(suspect.sent, lost=True)
             self._settled(answer)
             return
         suspect.answer = answer

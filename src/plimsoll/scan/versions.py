@@ -135,6 +135,8 @@ def _climb(known: Known, finding: Finding, named: bool) -> Script[Start | None]:
                 attempted.outcome = Outcome.REFUSED
                 _say(attempted, rung, answers, named)
                 return None
+            if answer.kind is Kind.TIMEOUT:
+                break  # each silence costs seconds, and one is enough to know that this rung proves nothing
         _say(attempted, rung, answers, named)
         refused.append(all(_is_refusal(answer) for answer in answers))
     # The first rung may have been too big for something on the way; what followed covers it. The groups of TLS 1.3 are
