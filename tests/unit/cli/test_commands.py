@@ -191,7 +191,7 @@ def test_version_as_json() -> None:
 def test_start_up_loads_nothing_heavy() -> None:
     heavy = "httpx rich fastapi sqlalchemy cryptography uvicorn asyncio"
     code = (
-        "import sys; from plimsoll.cli import main, dsm_c; main.build(); "
+        "import sys; from plimsoll.cli import tree, dsm_c; tree.build(); "
         f"print(*[m for m in {heavy.split()!r} if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
