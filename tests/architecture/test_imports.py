@@ -29,7 +29,7 @@ MAY_USE: dict[str, set[str]] = {
     "fleet": set(),
     "messages": {"msgspec"},
     "net": set(),
-    "scan": set(),
+    "scan": {"msgspec"},
     "relay": {"msgspec"},
     "agent": {"msgspec"},
     "testing": {"msgspec", "cryptography"},

@@ -13,6 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from plimsoll.scan.asking import Answer
@@ -175,10 +176,9 @@ class _Scan:
             return
         opening = None
         if endpoint.target.opening:
-            from plimsoll.tls import starttls
+            from plimsoll.tls.starttls import open_with
 
-            name = endpoint.target.opening
-            opening = lambda: vars(starttls)["open_with"](name)  # noqa: E731
+            opening = partial(open_with, endpoint.target.opening, endpoint.target.server_name)
         session = endpoint.session(addresses)
         place = _Place(endpoint, session, addresses, opening)
         place.host, place.network = _groups(addresses[0])

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from importlib import import_module
+from typing import Final, Protocol
 
 
 class OpeningError(Exception):
@@ -32,3 +33,31 @@ class Opening(Protocol):
     def unwrap(self, data: bytes) -> bytes:
         """The peer's wire bytes as TLS bytes, as far as they are complete."""
         ...
+
+
+#: Class by name of the opening; the file is named like the opening.
+_CLASSES: Final = {
+    "smtp": "Smtp",
+    "lmtp": "Lmtp",
+    "imap": "Imap",
+    "pop3": "Pop3",
+    "ftp": "Ftp",
+    "ldap": "Ldap",
+    "xmpp": "Xmpp",
+    "nntp": "Nntp",
+    "sieve": "Sieve",
+    "postgres": "Postgres",
+    "mysql": "MySql",
+    "mssql": "MsSql",
+    "rdp": "Rdp",
+}
+OPENINGS: Final = tuple(_CLASSES)
+
+
+def open_with(name: str, server_name: str = "") -> Opening:
+    """A new machine for that opening. `server_name` is what XMPP asks for. Raises ValueError for an unknown name."""
+    if name not in _CLASSES:
+        raise ValueError(f"the opening {name!r} is not known; known are {', '.join(OPENINGS)}")
+    made = getattr(import_module(f"plimsoll.tls.starttls.{name}"), _CLASSES[name])
+    machine: Opening = made(server_name) if name == "xmpp" else made()
+    return machine

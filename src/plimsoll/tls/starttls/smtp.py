@@ -1,0 +1,22 @@
+"""SMTP (RFC 3207): greeting, EHLO, STARTTLS."""
+
+from __future__ import annotations
+
+from plimsoll.tls.starttls import OpeningError
+from plimsoll.tls.starttls.lines import LineOpening, Talk, expect, reply
+
+
+class Smtp(LineOpening):
+    """A mail client or relay."""
+
+    hello = b"EHLO scan.invalid\r\n"
+
+    def talk(self) -> Talk:
+        code, lines = yield from reply()
+        expect(code, "220", lines, "the server does not greet")
+        code, lines = yield from reply(self.hello)
+        expect(code, "250", lines, f"the server refuses {self.hello[:4].decode()}")
+        if not any(line[4:].strip().upper() == "STARTTLS" for line in lines):
+            raise OpeningError("the server does not offer STARTTLS")
+        code, lines = yield from reply(b"STARTTLS\r\n")
+        expect(code, "220", lines, "the server refuses STARTTLS")
