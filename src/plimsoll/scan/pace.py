@@ -10,14 +10,16 @@ PAUSES: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
 #: Never slower than this between two connections.
 _SLOWEST: Final = 2.0
 _WINDOW: Final = 1.0
-#: Answers without trouble before the rate grows again.
-_RECOVERY: Final = 6
+#: Answers without trouble before the rate grows again: until a steady rate has failed, and from then on.
+_RECOVERY: Final = (3, 6)
+#: The longest gap after the first trouble: what held before may have been too little to measure.
+_FIRST: Final = 0.4
 
 
 class Pace:
     """The rate and the time-outs of one endpoint. Times are the caller's clock."""
 
-    __slots__ = ("_answered", "_clean", "_fastest", "_slowest", "gap", "not_before", "timeout", "width")
+    __slots__ = ("_answered", "_clean", "_fastest", "_slowest", "_steady", "gap", "not_before", "timeout", "width")
 
     def __init__(self, width: int, rate: float, timeout: float) -> None:
         self.width = width
@@ -28,6 +30,7 @@ class Pace:
         self._answered: deque[float] = deque(maxlen=128)
         self._fastest = self.gap or 0.002
         self._clean = 0
+        self._steady = False
 
     def sent(self, now: float) -> None:
         """A connection was started."""
@@ -55,16 +58,17 @@ class Pace:
         rate = sum(1 for moment in self._answered if since - _WINDOW < moment <= since) / _WINDOW
         if self.gap and rate and not lost:
             self._fastest = max(self._fastest, 1.25 * self.gap)
-        measured = (1.0 if lost else 2.0) / rate if rate else 0.1
+            self._steady = True
+        measured = min(_FIRST, (1.0 if lost else 2.0) / rate) if rate else _FIRST
         self.gap = min(_SLOWEST, max(measured, (1.2 if lost else 1.5) * self.gap))
         self._clean = 0
 
     def _recover(self) -> None:
         """A little faster after some answers without trouble."""
         self._clean += 1
-        if self._clean >= _RECOVERY and self.gap > self._fastest:
+        if self._clean >= _RECOVERY[self._steady] and self.gap > self._fastest:
             self._clean = 0
-            self.gap = max(self._fastest, self.gap * 0.7)
+            self.gap = max(self._fastest, self.gap * (0.8 if self._steady else 0.5))
 
     @property
     def first_byte(self) -> float:
