@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from plimsoll.scan import knowledge
 from plimsoll.scan.asking import Ask, Kind, Script
-from plimsoll.scan.hellos import Hellos, suites_early
+from plimsoll.scan.hellos import hellos_for, name_for_sni, suites_early
 from plimsoll.scan.knowledge import CHUNKS, Finding, Known
 from plimsoll.scan.options import DEFAULT_RATE, FULL, Options
 from plimsoll.scan.pace import Pace
@@ -36,7 +36,7 @@ class Endpoint:
         self._held: bool | None = None
         self._rounds = 1
         self._extras: dict[str, Any] = {}
-        self.known = Known(target, Hellos(target.server_name), options.mode == FULL, options.order)
+        self.known = Known(target, hellos_for(name_for_sni(target.server_name)), options.mode == FULL, options.order)
 
     def session(self, addresses: list[Address]) -> Session:
         """The session that asks it, at those addresses."""

@@ -123,13 +123,23 @@ _SESSION: Final = os.urandom(32)
 _SHARE: Final = b"\x00\x1d\x00\x20" + os.urandom(31) + b"\x09"
 
 
-class Hellos:
-    """Hellos for one server name. Tails are kept, so that a chain of hellos costs little more than its suites."""
+@lru_cache(maxsize=64)
+def hellos_for(server_name: str) -> Hellos:
+    """The hellos for that name; endpoints that share it (or have none) share them."""
+    return Hellos(server_name)
 
-    __slots__ = ("_tails", "server_name")
+
+class Hellos:
+    """Hellos for one server name. Tails are kept, so that a chain of hellos costs little more than its suites.
+
+    `kept` is for whole hellos that every endpoint is asked first, by whatever key their maker likes.
+    """
+
+    __slots__ = ("_tails", "kept", "server_name")
 
     def __init__(self, server_name: str = "") -> None:
         self.server_name = server_name
+        self.kept: dict[tuple[object, ...], bytes] = {}
         self._tails: dict[tuple[object, ...], bytes] = {}
 
     def early(
@@ -147,7 +157,7 @@ class Hellos:
         `rich` asks for the features that a ServerHello admits to (extended master secret, encrypt-then-MAC, a ticket, a
         staple) and names every group and scheme; otherwise there is only what the suites need.
         """
-        key = (version, named, rich, groups, compressors)
+        key = (version.wire, named, rich, groups, compressors)
         tail = self._tails.get(key)
         if tail is None:
             tail = self._tails[key] = self._early_tail(version, named, rich, groups, compressors)
@@ -166,7 +176,7 @@ class Hellos:
     ) -> bytes:
         """A TLS 1.3 hello: without `share` its key_share is empty, so that the server names its group and no more."""
         more = tuple(extensions)
-        key = (Version.TLS1_3, named, groups, share, more)
+        key = (0x0304, named, groups, share, more)
         tail = self._tails.get(key)
         if tail is None:
             tail = self._tails[key] = self._tail_13(named, groups, share, more)

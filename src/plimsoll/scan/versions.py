@@ -97,7 +97,8 @@ def _without_name(known: Known, finding: Finding) -> Script[None]:
         finding.evidence.append(f"{answer} to a hello without a server name")
 
 
-def _rungs(known: Known, version: Version, named: bool) -> Iterator[Rung]:
+def _rungs(known: Known, version: Version, named: bool, refused: list[bool]) -> Iterator[Rung]:
+    """The ladder, made while it is climbed: `refused` tells for each rung so far whether it ended in refusals."""
     if version is Version.TLS1_3:
         for form in (RETRY, RETRY_FEW, SHARE):
             yield Rung(form, [suites_13()])
@@ -106,7 +107,9 @@ def _rungs(known: Known, version: Version, named: bool) -> Iterator[Rung]:
     if not known.small:
         yield Rung(WHOLE, [everything])
     early = everything if version is Version.TLS1_2 else suites_before_12()
-    yield Rung(CHUNKS, known.hellos.chunks(version, early, named=named))
+    if known.full or refused != [True]:
+        # A sweep takes the refusal of all suites and of the classic ones for enough.
+        yield Rung(CHUNKS, known.hellos.chunks(version, early, named=named))
     yield Rung(FEW, [CLASSIC])
 
 
@@ -115,14 +118,11 @@ def _climb(known: Known, finding: Finding, named: bool) -> Script[Start | None]:
     attempted = finding.attempts[named] = Attempted(Outcome.INCONCLUSIVE)
     finding.named = named
     refused: list[bool] = []
-    for rung in _rungs(known, finding.version, named):
-        if rung.form is CHUNKS and not known.full and refused == [True]:
-            continue  # a sweep takes the refusal of all suites and of the classic ones for enough
+    for rung in _rungs(known, finding.version, named, refused):
         answers: list[Answer] = []
         for at, offer in enumerate(rung.offers):
             want = Want.FIRST if finding.version is Version.TLS1_3 else Want.FLIGHT
-            hello = known.hello(finding.version, rung.form, tuple(offer), named)
-            answer = yield Ask(hello, want, label=f"{finding.version.label}, {rung.form.label}")
+            answer = yield Ask(_hello(known, finding.version, rung.form, at, offer, named), want, label=rung.form.label)
             if finding.has_chosen(answer):
                 if rung.form is CHUNKS and refused == [False]:
                     known.small = True
@@ -145,6 +145,16 @@ def _climb(known: Known, finding: Finding, named: bool) -> Script[Start | None]:
     if all(needed):
         attempted.outcome = Outcome.REFUSED
     return None
+
+
+def _hello(known: Known, version: Version, form: Form, at: int, offer: Sequence[int], named: bool) -> bytes:
+    """The same hello opens the scan of every endpoint, so it is kept."""
+    key = (version.wire, form.label, at, len(offer), named)
+    kept = known.hellos.kept
+    hello = kept.get(key)
+    if hello is None:
+        hello = kept[key] = known.hello(version, form, tuple(offer), named)
+    return hello
 
 
 def _is_final(answer: Answer, version: Version) -> bool:

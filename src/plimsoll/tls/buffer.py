@@ -6,6 +6,7 @@ next. Both ends raise `BoundsError` and nothing else.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
@@ -91,8 +92,15 @@ class Writer:
 
     def numbers(self, values: Iterable[int], width: int) -> Writer:
         """Append each number with that width."""
-        for value in values:
-            self.number(value, width)
+        if width != 2:
+            for value in values:
+                self.number(value, width)
+            return self
+        listed = tuple(values)
+        try:
+            self._parts += struct.pack(f">{len(listed)}H", *listed)
+        except struct.error:
+            raise BoundsError("a value that does not fit into 2 bytes") from None
         return self
 
     def raw(self, data: bytes) -> Writer:
