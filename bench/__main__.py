@@ -10,10 +10,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import measure
+from bench import measure, scan
 from bench.machine import cores
 from bench.stand import Stand, nginx_binary
 
@@ -117,19 +118,61 @@ def run(folder: Path) -> list[Row]:
         return rows
 
 
-def main() -> int:
+def scan_rows(folder: Path) -> list[Row]:
+    """`plimsoll scan` beside nmap and sslscan."""
+    one, fleets, swept, memory = scan.measure(folder, say)
+    rows = []
+    for found in one:
+        ratio = found.ours.wall / found.nmap.wall
+        peers = f"{found.nmap.wall * 1e3:.0f} ms nmap, {found.sslscan.wall * 1e3:.0f} sslscan"
+        rows.append(
+            Row(
+                f"one endpoint, {found.kind}", f"{found.ours.wall * 1e3:.0f} ms", peers, f"{ratio:.2f}x", "<= 0.4x",
+                ratio <= 0.4,
+            )
+        )  # fmt: skip
+        connections = f"{found.nmap.connections} nmap, {found.sslscan.connections} sslscan"
+        fewer = found.ours.connections <= found.nmap.connections
+        rows.append(Row("  connections", str(found.ours.connections), connections, "", "<= nmap's", fewer))
+        if found.kind == "all suites":
+            level = found.ours.wall / found.sslscan.wall
+            rows.append(Row("  beside sslscan", "", "", f"{level:.2f}x", "<= 1.0x", level <= 1.0))
+    for each in fleets:
+        theirs = f"{each.nmap:.0f} nmap, {each.sslscan:.0f} sslscan"
+        ratios = f"{each.ours / each.nmap:.1f}x, {each.ours / each.sslscan:.1f}x"
+        reached = each.ours >= 8 * each.nmap and each.ours >= 3 * each.sslscan
+        what = f"{scan.FLEET} endpoints, {each.kind}, a second"
+        rows.append(Row(what, f"{each.ours:.0f}", theirs, ratios, ">= 8x, 3x", reached))
+    rows.append(Row("sweep, endpoints a second", f"{swept[0]:.0f}", "", "", ">= 1500", swept[0] >= 1500))
+    rows.append(Row("  per second of client CPU", f"{swept[1]:.0f}", "", "", "", None))
+    growth = memory[1] / memory[0]
+    what = f"peak memory, {scan.FEW:,} and {scan.MANY:,} targets"
+    rows.append(Row(what, f"{memory[0]:.0f}, {memory[1]:.0f} MiB", "", f"{growth:.2f}x", "flat", growth <= 1.15))
+    return rows
+
+
+def main(parts: Sequence[str]) -> int:
+    """Measure the named parts ("manager", "scan"), or both."""
     if nginx_binary() is None:
         print("bench: nginx is missing, and without it there is nothing to compare with; `make deps` installs it")
         return 2
     start = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="plimsoll-bench-") as folder:
-        rows = run(Path(folder))
     print(machine())
-    print(f"server CPU per request: medians of {measure.ROUNDS} interleaved rounds\n")
-    show(rows)
+    if not parts or "manager" in parts:
+        with tempfile.TemporaryDirectory(prefix="plimsoll-bench-") as folder:
+            rows = run(Path(folder))
+        print(f"server CPU per request: medians of {measure.ROUNDS} interleaved rounds\n")
+        show(rows)
+    if not parts or "scan" in parts:
+        with tempfile.TemporaryDirectory(prefix="plimsoll-bench-") as folder:
+            rows = scan_rows(Path(folder))
+        print(
+            f"\nscan, whole processes: medians of {scan.ROUNDS} interleaved rounds ({scan.FLEET_ROUNDS} for fleets)\n"
+        )
+        show(rows)
     say(f"took {time.monotonic() - start:.0f} s")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

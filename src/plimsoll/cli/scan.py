@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
@@ -224,6 +223,8 @@ def _lines_of(path: str) -> Callable[[], Iterable[str]]:
 
 def _spooled(stack: ExitStack) -> Callable[[], Iterable[str]]:
     """Standard input, kept so that it can be read twice: in memory while it is short."""
+    import tempfile
+
     spool = stack.enter_context(tempfile.SpooledTemporaryFile(1 << 20, mode="w+", encoding="utf-8"))  # noqa: SIM115
     for line in sys.stdin:
         spool.write(line)
