@@ -90,7 +90,7 @@ def test_all_agree_with_what_nmap_reads(tmp_path: Path) -> None:
         assert size == "-" or int(size) == ours.bits, (ours, size)
         assert ours.block_bits == 0 or block in ("-", str(ours.block_bits)), (ours, block)
         assert anonymous == str(ours.anonymous).lower() or "draft" in ours.name, ours
-        # Anonymous exchanges have no secret to lose, so nmap counts none; and it has lost its row of DHE_DSS_EXPORT1024.
+        # nmap counts no anonymous exchange, having no secret to lose, and has lost its row of DHE_DSS_EXPORT1024.
         exempt = ours.anonymous or ours.kex == "ECCPWD" or ours.export == 1024
         assert exempt or pfs == str(ours.forward_secret).lower(), (ours, pfs)
 
