@@ -36,7 +36,9 @@ class Endpoint:
         self._held: bool | None = None
         self._rounds = 1
         self._extras: dict[str, Any] = {}
-        self.known = Known(target, hellos_for(name_for_sni(target.server_name)), options.mode == FULL, options.order)
+        self.known = Known(
+            target, hellos_for(name_for_sni(target.server_name)), options.mode == FULL, options.order, options.groups
+        )
 
     def session(self, addresses: list[Address]) -> Session:
         """The session that asks it, at those addresses."""

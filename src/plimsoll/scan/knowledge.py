@@ -121,6 +121,7 @@ class Known:
     hellos: Hellos
     full: bool = True
     order: bool = True
+    groups: bool = True
     small: bool = False
     findings: dict[Version, Finding] = field(default_factory=dict)
 

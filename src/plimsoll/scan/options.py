@@ -21,7 +21,8 @@ class Options:
     one endpoint, `per_host` to one address, `per_network` to one /24 (or /64), `overall` all of them. `rate` is
     connections a second to one endpoint: None means DEFAULT_RATE, and unlimited on loopback; 0 means unlimited.
     `timeout` is for a connect and for a first byte, `whole` for an answer, `patience` for an endpoint. `order` asks for
-    the server's order of suites and for whose order counts; `features` for all beside versions, suites and groups.
+    the server's order of suites and for whose order counts, `groups` for all key-exchange groups, `features` for all
+    beside versions, suites and groups.
     """
 
     mode: str = FULL
@@ -35,5 +36,6 @@ class Options:
     whole: float = 15.0
     patience: float = 110.0
     order: bool = True
+    groups: bool = True
     features: bool = True
     local_address: str = ""

@@ -18,6 +18,8 @@ Address = tuple[int, tuple[str, int] | tuple[str, int, int, int]]
 Resolved = Callable[[list[Address], str], None]
 
 THREADS: Final = 8
+#: Seconds for a name.
+TIMEOUT: float = 10.0
 
 
 def literal(host: str, port: int) -> Address | None:
@@ -74,9 +76,9 @@ class Resolver:
     the system's resolver are left behind (they are daemons), and no more than `THREADS` of them ever start.
     """
 
-    def __init__(self, wake: Callable[[], None], timeout: float = 10.0) -> None:
+    def __init__(self, wake: Callable[[], None]) -> None:
         self._wake = wake
-        self._timeout = timeout
+        self._timeout = TIMEOUT
         self._questions: queue.SimpleQueue[_Question | None] = queue.SimpleQueue()
         self._answers: queue.SimpleQueue[tuple[_Question, list[Address], str]] = queue.SimpleQueue()
         self._open: list[_Question] = []

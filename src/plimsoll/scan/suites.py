@@ -67,7 +67,8 @@ def enumerate_suites(
     if known.order:
         yield from _preference(known, finding)
     yield from _compressors(known, finding, compression)
-    yield from groups_script.enumerate_groups(known, finding)
+    if known.groups:
+        yield from groups_script.enumerate_groups(known, finding)
 
 
 def _all(finding: Finding) -> tuple[int, ...]:
