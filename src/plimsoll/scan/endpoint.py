@@ -123,7 +123,7 @@ class Endpoint:
         address = self._addresses[session.address][1][0] if self._addresses else ""
         control = Control(self._held, self._rounds, tuple(session.notes))
         values: dict[str, Any] = {}
-        if self._extras:
+        if known.accepted:
             from plimsoll.scan import further
 
             values = further.values(known, self._extras)
