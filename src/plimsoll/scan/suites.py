@@ -142,9 +142,10 @@ def _preference(known: Known, finding: Finding) -> Script[None]:
         return
     asked = plain if finding.form is WHOLE or len(plain) <= _FEW else plain[:_FEW]
     first = yield from _choice(known, finding, [*reversed(asked), *chacha])
-    if first == asked[0]:
+    if first is not None and (first == asked[0] or first in chacha):
+        behind = len(asked) - 1 if first == asked[0] else len(asked)
         finding.preference = Preference.SERVER
-        finding.evidence.append(f"chooses {suite_name(first)} from its place behind {len(asked) - 1} others")
+        finding.evidence.append(f"chooses {suite_name(first)} from its place behind {behind} others")
         yield from _chacha_first(known, finding, plain, chacha)
     elif first == asked[-1]:
         yield from _second_order(known, finding, asked, chacha)
