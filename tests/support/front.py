@@ -134,9 +134,11 @@ class Front:
             ready.set()
             await end.wait()
             server.close()
-            for door in list(self._doors):
-                door.transport.abort()
-            await asyncio.sleep(0)
+            for _ in range(3):  # what was accepted just now becomes a door in the next turns of the loop
+                await asyncio.sleep(0.005)
+                for door in list(self._doors):
+                    door.transport.abort()
+            await asyncio.sleep(0.005)
 
         thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
         thread.start()
