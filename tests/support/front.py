@@ -133,12 +133,15 @@ class Front:
             self.port = server.sockets[0].getsockname()[1]
             ready.set()
             await end.wait()
-            server.close()
-            for _ in range(3):  # what was accepted just now becomes a door in the next turns of the loop
-                await asyncio.sleep(0.005)
+            # A connection that is being accepted while its server closes would be lost by asyncio, and leak.
+            loop.remove_reader(server.sockets[0].fileno())
+            quiet = 0
+            while quiet < 5:
+                quiet = 0 if self._doors or len(asyncio.all_tasks()) > 1 else quiet + 1
                 for door in list(self._doors):
                     door.transport.abort()
-            await asyncio.sleep(0.005)
+                await asyncio.sleep(0.002)
+            server.close()
 
         thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
         thread.start()
