@@ -7,6 +7,7 @@ root, becomes the user that its package made.
 from __future__ import annotations
 
 import contextlib
+import grp
 import itertools
 import os
 import pwd
@@ -73,7 +74,7 @@ class Setup:
 def draw(make: str, number: random.Random, *, weak: bool = True) -> Setup:
     """A configuration that such a server can hold and answer with."""
     oldest = number.randrange(4)
-    newest = number.randrange(oldest, 4)
+    newest = 3 if make == "dovecot" else number.randrange(oldest, 4)  # Dovecot has no setting for the newest
     versions = FLOORS[oldest : newest + 1]
     keys = number.choice((("rsa",), ("ec",), ("rsa", "ec")))
     pool: list[str] = []
@@ -137,6 +138,7 @@ def serving(setups: list[Setup], files: Files, *, everywhere: bool = False) -> I
         "openssl": _s_server,
         "gnutls": _gnutls,
         "postgresql": _postgresql,
+        "dovecot": _dovecot,
     }
     with contextlib.ExitStack() as stack:
         for make, start in starters.items():
@@ -281,6 +283,77 @@ def _postgresql(setups: Places, files: Files) -> Iterator[None]:
         for number, (setup, (host, _)) in enumerate(setups.items()):
             folder = files.folder / f"postgresql{number}"
             stack.enter_context(_one_postgresql(setup, host, folder, files))
+        yield
+
+
+_DOVECOT = """\
+base_dir = {folder}/run
+state_dir = {folder}/run
+log_path = {folder}/dovecot.log
+protocols = imap
+default_internal_user = {user}
+default_login_user = {user}
+default_internal_group = {group}
+mail_location = maildir:{folder}/mail
+ssl = required
+ssl_cert = <{certificate}
+ssl_key = <{key}
+{second}
+ssl_min_protocol = TLSv1{oldest}
+ssl_cipher_list = {suites}
+ssl_curve_list = {curves}
+ssl_prefer_server_ciphers = {order}
+ssl_dh = <{parameters}
+passdb {{
+  driver = static
+  args = nopassword=y
+}}
+service imap-login {{
+  chroot =
+  service_count = 0
+  client_limit = 500
+  inet_listener imap {{
+    port = 0
+  }}
+  inet_listener imaps {{
+    address = 127.0.0.1
+    port = {port}
+    ssl = yes
+  }}
+}}
+service stats {{
+  client_limit = 1000
+}}
+"""
+
+
+@contextlib.contextmanager
+def _dovecot(setups: Places, files: Files) -> Iterator[None]:
+    user = pwd.getpwuid(os.getuid()) if os.getuid() else pwd.getpwnam("dovecot")
+    with contextlib.ExitStack() as stack:
+        for number, (setup, (_, port)) in enumerate(setups.items()):
+            folder = files.folder / f"dovecot{number}"
+            folder.mkdir()
+            first, *second = setup.keys
+            text = _DOVECOT.format(
+                folder=folder,
+                parameters=files.folder / "dh.pem",
+                user=user.pw_name,
+                group=grp.getgrgid(user.pw_gid).gr_name,
+                certificate=files.names[first][0],
+                key=files.names[first][1],
+                second="\n".join(
+                    f"ssl_alt_cert = <{files.names[key][0]}\nssl_alt_key = <{files.names[key][1]}" for key in second
+                ),
+                oldest=_SUFFIX[setup.oldest],
+                suites=":".join((*setup.suites, "@SECLEVEL=0")),
+                curves=":".join(setup.curves),
+                order="yes" if setup.server_order else "no",
+                port=port,
+            )
+            (folder / "dovecot.conf").write_text(text)
+            binary = shutil.which("dovecot") or "/usr/sbin/dovecot"
+            stack.enter_context(_running([binary, "-F", "-c", folder / "dovecot.conf"], folder))
         yield
 
 

@@ -37,13 +37,13 @@ CLASSIC: Final = (
 
 #: Every group of TLS 1.2 and below, newer and likelier first (RFC 8422, RFC 7027, RFC 7919, RFC 4492).
 GROUPS_EARLY: Final = (
-    29, 23, 24, 25, 30, 26, 27, 28, 22, 256, 257, 258, 259, 260,
+    23, 24, 25, 29, 30, 26, 27, 28, 22, 256, 257, 258, 259, 260,
     9, 10, 11, 12, 13, 14, 6, 7, 8, 20, 21, 18, 19, 1, 2, 3, 4, 5, 15, 16, 17,
 )  # fmt: skip
-GROUPS_SMALL: Final = (29, 23, 24, 25, 30, 256)
+GROUPS_SMALL: Final = (23, 24, 25, 29, 30, 256)
 #: Every group of TLS 1.3, post-quantum hybrids first, so that a server's answer shows them at once.
-GROUPS_13: Final = (4588, 4587, 4589, 25497, 514, 513, 512, 29, 23, 24, 25, 30, 31, 32, 33, 256, 257, 258, 259, 260)
-GROUPS_13_SMALL: Final = (29, 23, 24)
+GROUPS_13: Final = (4588, 4587, 4589, 25497, 514, 513, 512, 23, 24, 25, 29, 30, 31, 32, 33, 256, 257, 258, 259, 260)
+GROUPS_13_SMALL: Final = (23, 24, 29)
 
 SCHEMES_SMALL: Final = (
     0x0403, 0x0804, 0x0401, 0x0503, 0x0805, 0x0501, 0x0603, 0x0806, 0x0601, 0x0807, 0x0201, 0x0203, 0x0202,
