@@ -258,8 +258,11 @@ class _Scan:
             if self._flying >= self._overall:
                 return
             place = self._waiting.popleft()
-            place.waiting = False
-            self._pump(place)
+            if self._full(place):
+                self._waiting.append(place)
+            else:
+                place.waiting = False
+                self._pump(place)
 
     def _set_alarm(self, place: _Place) -> None:
         """Wake the session when its pause is over, or at its deadline."""
