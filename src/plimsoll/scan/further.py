@@ -13,7 +13,7 @@ from plimsoll.scan.asking import Script
 from plimsoll.scan.knowledge import Known, fingerprint
 from plimsoll.scan.options import Options
 from plimsoll.scan.report import CertificateReport
-from plimsoll.tls.spki import public_key
+from plimsoll.tls.spki import public_key, signature_name
 
 
 def scripts(known: Known, options: Options) -> Iterator[tuple[str, Script[Any]]]:
@@ -32,5 +32,5 @@ def _plain(known: Known) -> Iterator[CertificateReport]:
         key = public_key(chain[0])
         yield CertificateReport(
             fingerprint(chain[0]), chain, key=key.kind, key_bits=key.bits, curve=key.curve,
-            seen_with=tuple(sorted(versions)),
+            signature=signature_name(chain[0]), seen_with=tuple(sorted(versions)),
         )  # fmt: skip

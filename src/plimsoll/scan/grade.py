@@ -134,7 +134,7 @@ def _exchange(
         kind = "ec"  # the certificate's key is the exchange's, whoever signed it
     if kind and version is not Version.TLS1_3:
         certificate = certificates.get(suite.certificate)
-        if certificate is None:
+        if certificate is None or not certificate.signature:
             # Its signature may be worth nothing, so that no letter could be trusted.
             known = False
             told = _told(version, suite.exchange) if suite.exchange is not None else ""

@@ -1,4 +1,4 @@
-"""Kind and size of a certificate's public key, read by hand: enough to name a suite's key exchange.
+"""Kind and size of a certificate's public key, and what signed it, read by hand: enough to name and grade a suite.
 
 A scan sees thousands of certificates and wants only this of most of them; a whole parser costs a thousand times more.
 """
@@ -23,6 +23,19 @@ _RSA: Final = ("2a864886f70d010101", "2a864886f70d01010a")
 _EC: Final = "2a8648ce3d0201"
 _DSA: Final = "2a8648ce380401"
 _OTHER: Final = {"2b6570": ("ed25519", 256), "2b6571": ("ed448", 448)}
+#: OpenSSL's names of what certificates are signed with.
+_SIGNATURES: Final = {
+    "2a864886f70d010102": "md2WithRSAEncryption", "2a864886f70d010103": "md4WithRSAEncryption",
+    "2a864886f70d010104": "md5WithRSAEncryption", "2a864886f70d010105": "sha1WithRSAEncryption",
+    "2b0e03021d": "sha1WithRSAEncryption", "2a864886f70d01010e": "sha224WithRSAEncryption",
+    "2a864886f70d01010b": "sha256WithRSAEncryption", "2a864886f70d01010c": "sha384WithRSAEncryption",
+    "2a864886f70d01010d": "sha512WithRSAEncryption", "2a864886f70d01010a": "rsassaPss",
+    "2a8648ce3d0401": "ecdsa-with-SHA1", "2a8648ce3d040301": "ecdsa-with-SHA224",
+    "2a8648ce3d040302": "ecdsa-with-SHA256", "2a8648ce3d040303": "ecdsa-with-SHA384",
+    "2a8648ce3d040304": "ecdsa-with-SHA512", "2a8648ce380403": "dsaWithSHA1", "2b0e03021b": "dsaWithSHA1",
+    "608648016503040301": "dsaWithSHA224", "608648016503040302": "dsaWithSHA256", "2b6570": "ED25519",
+    "2b6571": "ED448",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +54,19 @@ def public_key(certificate: bytes) -> PublicKey:
         return _read(certificate)
     except (IndexError, ValueError):
         return PublicKey()
+
+
+@lru_cache(maxsize=256)
+def signature_name(certificate: bytes) -> str:
+    """What a DER certificate is signed with, its object identifier in hexadecimal if unknown, "" if unreadable."""
+    try:
+        body, _ = _enter(certificate, 0, _SEQUENCE)
+        algorithm, _ = _enter(certificate, _skip(certificate, body), _SEQUENCE)
+        start, end = _enter(certificate, algorithm, 0x06)
+    except (IndexError, ValueError):
+        return ""
+    oid = certificate[start:end].hex()
+    return _SIGNATURES.get(oid, oid)
 
 
 def _read(der: bytes) -> PublicKey:

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plimsoll.tls.primes import prime_name
-from plimsoll.tls.spki import PublicKey, public_key
+from plimsoll.tls.spki import PublicKey, public_key, signature_name
 
 
 def certificate(key: CertificateIssuerPrivateKeyTypes) -> bytes:
@@ -46,12 +46,37 @@ def test_keys_of_every_kind(key: CertificateIssuerPrivateKeyTypes, found: Public
     assert public_key(certificate(key)) == found
 
 
+@pytest.mark.parametrize(
+    ("kind", "options", "name"),
+    [
+        ("rsa:2048", ["-sha1"], "sha1WithRSAEncryption"),
+        ("rsa:2048", ["-md5"], "md5WithRSAEncryption"),
+        ("rsa:2048", ["-sha384"], "sha384WithRSAEncryption"),
+        ("rsa:2048", ["-sigopt", "rsa_padding_mode:pss"], "rsassaPss"),
+        ("ec", ["-pkeyopt", "ec_paramgen_curve:P-256", "-sha1"], "ecdsa-with-SHA1"),
+        ("ec", ["-pkeyopt", "ec_paramgen_curve:P-256", "-sha512"], "ecdsa-with-SHA512"),
+        ("ed25519", [], "ED25519"),
+    ],
+)
+def test_signatures_have_openssls_names(kind: str, options: list[str], name: str) -> None:
+    command = ["openssl", "req", "-x509", "-newkey", kind, *options, "-nodes", "-subj", "/CN=x", "-keyout", "/dev/null"]
+    done = subprocess.run([*command, "-outform", "DER"], capture_output=True, check=True)
+    assert signature_name(done.stdout) == name
+    shown = subprocess.run(
+        ["openssl", "x509", "-inform", "DER", "-noout", "-text"], input=done.stdout, capture_output=True, check=True
+    )
+    assert f"Signature Algorithm: {name}".encode() in shown.stdout
+
+
 GOOD = certificate(ec.generate_private_key(ec.SECP256R1()))
 
 
 @given(st.binary(max_size=100), st.integers(0, len(GOOD)), st.integers(0, 255))
 def test_what_is_no_certificate_has_no_key(data: bytes, cut: int, byte: int) -> None:
     public_key(data)
+    assert signature_name(data) == ""
+    assert signature_name(GOOD[:cut]) in ("", "ecdsa-with-SHA256")
+    signature_name(GOOD[:cut] + bytes((byte,)) + GOOD[cut + 1 :])
     public_key(GOOD[:cut])
     public_key(GOOD[:cut] + bytes((byte,)) + GOOD[cut + 1 :])
 
