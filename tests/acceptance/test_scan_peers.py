@@ -20,6 +20,7 @@ from tests.support.nmap_xml import Graded, Seen
 from tests.support.tls_servers import Files, Setup, draw, serving
 
 from plimsoll.scan.engine import scan_many
+from plimsoll.scan.grade import grade, least_strength
 from plimsoll.scan.options import Options
 from plimsoll.scan.report import EndpointReport, KeyExchange, Outcome, Preference, State, Target, VersionReport
 from plimsoll.tls.versions import Version
@@ -130,6 +131,24 @@ def test_the_same_key_exchange_as_nmap(asked: Bench) -> None:
                 exchange = exchanges.get(name)
                 if exchange is None or not same_exchange(exchange, told):
                     wrong.append(f"{setup} {version} {name}: {exchange} and {told!r}")
+    assert wrong == []
+
+
+@pytest.mark.rule("R18")
+def test_the_same_letters_warnings_and_least_strength_as_nmap(asked: Bench) -> None:
+    wrong = []
+    for setup, report in asked.ours.items():
+        ours = grade(report)
+        theirs = asked.nmap[setup]
+        if theirs.least and least_strength(ours.values()) != theirs.least:
+            wrong.append(f"{setup}: {least_strength(ours.values())} and {theirs.least}")
+        for version, graded in ours.items():
+            told = theirs.versions[version.label]
+            letters = {one.suite.name: (one.exchange, one.letter) for one in graded.suites}
+            if letters != dict(zip(names(told), [row[1:] for row in told.suites], strict=True)):
+                wrong.append(f"{setup} {version}: {letters} and {told.suites}")
+            if list(graded.warnings) != told.warnings:
+                wrong.append(f"{setup} {version}: {graded.warnings} and {told.warnings}")
     assert wrong == []
 
 
