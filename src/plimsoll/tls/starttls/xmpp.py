@@ -7,6 +7,8 @@ import re
 from plimsoll.tls.starttls import OpeningError
 from plimsoll.tls.starttls.packets import PacketOpening
 
+#: Features are short; what is longer is looked through too often.
+_MOST = 16_384
 _NAMESPACE = b"urn:ietf:params:xml:ns:xmpp-tls"
 _STREAM = (
     b"<?xml version='1.0'?><stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' "
@@ -27,6 +29,10 @@ class Xmpp(PacketOpening):
         self._asked = False
 
     def look(self) -> bytes:
+        if len(self._buffer) > _MOST:
+            raise OpeningError(f"more than {_MOST} bytes came before TLS")
+        if not self._buffer.endswith(b">"):
+            return b"" if self._buffer.lstrip().startswith(b"<"[: len(self._buffer)]) else self._foreign()
         if _ERROR.search(self._buffer):
             raise OpeningError("the server ends the stream with an error")
         if self._asked:
@@ -37,11 +43,12 @@ class Xmpp(PacketOpening):
             return b""
         found = _FEATURES.search(self._buffer)
         if found is None:
-            if self._buffer and not self._buffer.lstrip().startswith(b"<"[: len(self._buffer)]):
-                raise OpeningError("the server's answer is not XMPP's")
             return b""
         if _NAMESPACE not in found[0]:
             raise OpeningError("the server does not offer starttls")
         self.take(found.end())
         self._asked = True
         return b"<starttls xmlns='" + _NAMESPACE + b"'/>"
+
+    def _foreign(self) -> bytes:
+        raise OpeningError("the server's answer is not XMPP's")
