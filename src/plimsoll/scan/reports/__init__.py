@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
 
 from plimsoll.scan.report import EndpointReport
+
+if TYPE_CHECKING:
+    from plimsoll.scan.profiles import ProfileVerdict
+    from plimsoll.scan.reports.diff import Difference
+
+#: What the required profiles say of a report.
+Verdicts = Callable[[EndpointReport], "tuple[ProfileVerdict, ...]"]
+#: What changed at a report's endpoint since an earlier scan.
+Differences = Callable[[EndpointReport], "Difference"]
 
 
 class Writer(Protocol):
@@ -15,3 +25,8 @@ class Writer(Protocol):
     def add(self, report: EndpointReport) -> None: ...
 
     def end(self) -> None: ...
+
+
+def no_verdicts(_report: EndpointReport) -> tuple[ProfileVerdict, ...]:
+    """Where no profile is required."""
+    return ()
