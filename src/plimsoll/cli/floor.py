@@ -97,6 +97,41 @@ def _changed(output: Output, data: dict[str, Any]) -> None:
         output.say(f"{pending} {waits} to be sent: 'plimsoll send-policy --all', or --relay-group, or --computer")
 
 
+@app.command("verify")
+def verify(
+    context: typer.Context,
+    timeout: Annotated[float, typer.Option(min=0.1, max=600, help="Seconds for a connect and a first byte.")] = 5.0,
+    source: Annotated[str, typer.Option("--source", help="The local address to probe from.")] = "",
+    home: Home = None,
+    as_json: Json = False,
+) -> int:
+    """Probe every point of the fleet from outside; exit code 0 all proved, 3 violated, 4 not proved."""
+    from plimsoll.cli._fleet.points import of_fleet
+    from plimsoll.cli._fleet.verify import WORDS, prove
+    from plimsoll.scan.profiles import exit_code
+
+    used = session(context)
+    points = of_fleet(used.client(home), home or used.home, used.env)
+    proofs = prove(points, timeout=timeout, local_address=source)
+    if as_json:
+        used.output.json({"points": [proof.as_json() for proof in proofs]})
+    else:
+        rows = [
+            (
+                proof.point.point.value,
+                proof.point.name,
+                proof.point.place if proof.point.address else None,
+                proof.point.asked,
+                proof.proved,
+                WORDS[proof.verdict],
+                f"{proof.evidence}; {proof.point.note}" if proof.point.note else proof.evidence,
+            )
+            for proof in proofs
+        ]
+        used.output.table(("POINT", "WHO", "AT", "ASKED", "PROVED", "VERDICT", "EVIDENCE"), rows)
+    return exit_code(proof.verdict for proof in proofs)
+
+
 @app.command("history")
 def history(
     context: typer.Context,

@@ -6,6 +6,8 @@ from typing import Any
 
 import typer
 
+from plimsoll.cli._session import session
+
 NAME = "scan"
 SETTINGS: dict[str, Any] = {
     "add_help_option": False,
@@ -17,4 +19,4 @@ def command(context: typer.Context) -> int:
     """What TLS endpoints really accept, proved by handshake; needs no manager."""
     from plimsoll.cli import scan
 
-    return scan.main(context.args)
+    return scan.main(context.args, session(context))

@@ -1,0 +1,1 @@
+"""Looking at a live fleet from outside: where its points are, and what their ports really do."""
