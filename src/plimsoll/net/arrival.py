@@ -11,11 +11,14 @@ import socket
 from plimsoll.net.connection import Connection
 from plimsoll.net.deadlines import Deadlines
 from plimsoll.net.keeper import Keeper, refusal_for
+from plimsoll.net.linger import drain
 from plimsoll.net.proxy import ProxyHeaderError, peek_proxy_header
+from plimsoll.net.refusals import Refusal
 from plimsoll.net.sightings import Outcome
 from plimsoll.tls.alerts import alert_record
 from plimsoll.tls.floors import Point
 from plimsoll.tls.hello import ClientHello, HelloError, Reason, peek_client_hello
+from plimsoll.tls.versions import Version
 
 #: The bytes that a hello needs before the first look is worth it: both its headers and its version. Every hello, every
 #: request of plain HTTP and every PROXY header is longer.
@@ -46,11 +49,11 @@ class Arrival:
         "_pending",
         "_proxied",
         "_proxy",
-        "_waiting",
         "_wanted",
         "address",
         "port",
         "sock",
+        "waiting",
     )
 
     def __init__(
@@ -62,7 +65,8 @@ class Arrival:
         self._proxied = False
         self._wanted = FIRST_LOOK
         self._looks = 0
-        self._waiting = False
+        #: The loop has a reader for it.
+        self.waiting = False
         self.sock = sock
         self.address, self.port = peer
 
@@ -78,7 +82,7 @@ class Arrival:
             return
         if not data:
             self.drop()
-        elif self._waiting and len(data) < self._wanted:
+        elif self.waiting and len(data) < self._wanted:
             self._woken_early()
         elif self._proxy:
             self._read_proxy_header(data)
@@ -98,6 +102,10 @@ class Arrival:
     # -- deciding
 
     def _read_hello(self, data: bytes) -> None:
+        known = self._keeper.refusals.find(data)
+        if known is not None and self._below_floor(known.newest):
+            self._refuse(known)
+            return
         try:
             found = peek_client_hello(data, self._keeper.limits.hello_bytes)
         except HelloError as error:
@@ -106,21 +114,27 @@ class Arrival:
         if isinstance(found, int):
             self._wait_for(found)
         else:
-            self._decide(found)
+            self._decide(found, data)
 
-    def _decide(self, hello: ClientHello) -> None:
+    def _below_floor(self, newest: Version | None) -> bool:
         keeper = self._keeper
-        newest = hello.newest
-        now = keeper.now()
-        floor = keeper.board.snapshot.admits_from(keeper.point, self.address, now)
-        if newest is None or newest.rank < floor.rank:
-            keeper.log.record(keeper.point, self.address, hello, Outcome.REFUSED, now)
-            self._end(refusal_for(hello))
+        floor = keeper.board.snapshot.admits_from(keeper.point, self.address, keeper.now())
+        return newest is None or newest.rank < floor.rank
+
+    def _refuse(self, refusal: Refusal) -> None:
+        keeper = self._keeper
+        keeper.log.record(keeper.point, self.address, refusal.hello, Outcome.REFUSED, keeper.now(), kind=refusal.kind)
+        self._end(refusal.answer)
+
+    def _decide(self, hello: ClientHello, data: bytes) -> None:
+        keeper = self._keeper
+        if self._below_floor(hello.newest):
+            self._refuse(keeper.refusals.keep(data, hello, refusal_for(hello)))
             return
         self._pending.discard(self)
         # OpenSSL reads a record's header first: with the old mark it would wait for bytes that need not come.
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
-        Connection(keeper, hello, self.address, self.port).begin(self.sock, self._proxied, self._waiting)
+        Connection(keeper, hello, self.address, self.port).begin(self.sock, self._proxied, self.waiting)
 
     def _turn_away(self, error: HelloError) -> None:
         if error.reason is Reason.SSL2_ONLY:
@@ -141,7 +155,7 @@ class Arrival:
         sock = self.sock
         try:
             # What was only peeked at is taken now: unread bytes would turn the close into a reset.
-            sock.recv(self._keeper.limits.hello_bytes)
+            drain(sock)
         except BlockingIOError:
             pass
         except OSError:
@@ -163,8 +177,8 @@ class Arrival:
     # -- waiting
 
     def _wait(self) -> None:
-        if not self._waiting:
-            self._waiting = True
+        if not self.waiting:
+            self.waiting = True
             self._keeper.loop.add_reader(self.sock.fileno(), self.look)
 
     def _wait_for(self, wanted: int) -> None:
@@ -195,8 +209,8 @@ class Arrival:
         self._pending.discard(self)
 
     def _stop_waiting(self) -> None:
-        if self._waiting:
-            self._waiting = False
+        if self.waiting:
+            self.waiting = False
             self._keeper.loop.remove_reader(self.sock.fileno())
 
     # -- a load balancer's header

@@ -160,12 +160,17 @@ class Gate:
             sock.setblocking(False)
             address = peer[0].removeprefix(_MAPPED)
             arrival = Arrival(keeper, self._pending, sock, (address, peer[1]), self._trusts(address))
-            if len(self._pending) >= self.limits.pending_hellos:
-                oldest = self._pending.pop_oldest()
-                if oldest is not None:
-                    oldest.expire()
-            self._pending.add(arrival)
+            # Nearly every hello is there already: then nothing is kept of the peer.
             arrival.look()
+            if arrival.waiting:
+                self._keep_waiting(arrival)
+
+    def _keep_waiting(self, arrival: Arrival) -> None:
+        if len(self._pending) >= self.limits.pending_hellos:
+            oldest = self._pending.pop_oldest()
+            if oldest is not None:
+                oldest.expire()
+        self._pending.add(arrival)
 
     def _accept_failed(self, error: OSError, keeper: Keeper, listener: socket.socket) -> None:
         if error.errno not in _SHORT:

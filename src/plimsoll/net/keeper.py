@@ -12,6 +12,7 @@ from plimsoll.net.contexts import ServerContexts
 from plimsoll.net.deadlines import Deadlines
 from plimsoll.net.identity import Identity
 from plimsoll.net.linger import Linger
+from plimsoll.net.refusals import Refusals
 from plimsoll.net.sightings import Outcome, SightingLog
 from plimsoll.tls.alerts import Alert, alert_record
 from plimsoll.tls.floors import FloorSnapshot, Point
@@ -81,6 +82,7 @@ class Keeper:
         self.emptied: asyncio.Event | None = None
         self.handshakes: Deadlines[Connection] = Deadlines(self.loop, limits.handshake_seconds, self._late)
         self.linger = Linger(self.loop, limits.shutdown_seconds, limits.lingering)
+        self.refusals = Refusals()
         self._clock = clock
         self._latest = 0.0
         self._leaving: dict[Connection, float] = {}

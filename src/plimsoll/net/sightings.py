@@ -53,7 +53,14 @@ class Sighting:
     detail: str = ""
 
 
+#: What tells clients apart whose addresses do not: the fingerprint's key and the name asked for.
+Kind = tuple[FingerprintKey | None, str | None]
 Key = tuple[Point, str, FingerprintKey | None, str | None, Outcome, Version | None, str | None, str]
+
+
+def kind_of(hello: ClientHello | None) -> Kind:
+    """What a hello is counted by. Working it out costs more than counting: who keeps hellos keeps it with them."""
+    return (None, None) if hello is None else (hello.fingerprint_key, hello.server_name)
 
 
 class _Tally:
@@ -92,12 +99,11 @@ class SightingLog:
         negotiated: Version | None = None,
         who: str | None = None,
         detail: str = "",
+        kind: Kind | None = None,
     ) -> Key:
-        """Count one attempt. The answer is for `attribute`."""
-        if hello is None:
-            key: Key = (point, address, None, None, outcome, negotiated, who, detail)
-        else:
-            key = (point, address, hello.fingerprint_key, hello.server_name, outcome, negotiated, who, detail)
+        """Count one attempt. The answer is for `attribute`. `kind` is `kind_of(hello)` where that is known already."""
+        fingerprint, sni = kind_of(hello) if kind is None else kind
+        key: Key = (point, address, fingerprint, sni, outcome, negotiated, who, detail)
         self._count(key, hello, now)
         return key
 

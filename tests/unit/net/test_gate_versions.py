@@ -42,6 +42,21 @@ def test_a_floor_admits_itself_and_newer_and_nothing_else(gate: Start, floor: Ve
     assert outcomes.count(Outcome.REFUSED) == sum(version < floor for version in FLOORS)
 
 
+def test_a_client_that_tries_again_is_refused_and_counted_each_time(gate: Start) -> None:
+    """Its hello is known after the first time; nothing that is seen of it may differ."""
+    running = gate(floor=Version.TLS1_2)
+    old = client(Version.TLS1_0)
+    once = alert_then_end(running.port, hello_bytes(old)[0])
+    (first,) = running.sightings()
+    for _ in range(3):
+        assert alert_then_end(running.port, hello_bytes(old)[0]) is once is Alert.PROTOCOL_VERSION
+    (again,) = running.sightings()
+    assert (first.count, again.count) == (1, 3)
+    assert (again.ja4, again.offered, again.versions, again.address, again.outcome) == (
+        first.ja4, Version.TLS1_0, (Version.TLS1_0,), first.address, Outcome.REFUSED,
+    )  # fmt: skip
+
+
 @pytest.mark.rule("R2")
 def test_two_that_connect_settle_on_the_newest_version_that_both_support(gate: Start) -> None:
     running = gate(floor=Version.TLS1_0)
