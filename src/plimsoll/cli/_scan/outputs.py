@@ -47,7 +47,9 @@ class Result:
         if given.prometheus is not None:
             from plimsoll.scan.reports.prometheus import PrometheusWriter
 
-            self._writers.append(PrometheusWriter(Path(given.prometheus), judge))
+            metrics = PrometheusWriter(Path(given.prometheus), judge)
+            stack.callback(metrics.close)
+            self._writers.append(metrics)
 
     def begin(self) -> None:
         for writer in self._writers:

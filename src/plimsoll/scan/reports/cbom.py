@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from cyclonedx.model.crypto import AlgorithmProperties, CryptoProperties
 
 _MODES: Final = ("CBC", "CCM", "CFB", "CTR", "ECB", "GCM", "OFB")
+#: Ciphers of several sizes.
+_SIZED: Final = ("AES", "CAMELLIA", "ARIA", "AEGIS")
 _KEY_ALGORITHMS: Final = {"rsa": "RSA", "ec": "ECDSA", "dsa": "DSA", "ed25519": "Ed25519", "ed448": "Ed448"}
 
 
@@ -145,7 +147,7 @@ class CbomWriter:
         if made.cipher:
             found.append(self._cipher(made))
         if made.mac and made.mac != "NULL" and not made.aead:
-            name = f"HMAC-{made.mac}"
+            name = "HMAC-SHA1" if made.mac == "SHA" else f"HMAC-{made.mac}"
             found.append(self._algorithm(name, AlgorithmProperties(primitive=CryptoPrimitive.MAC)))
         if made.kex in ("RSA", "RSA_PSK"):
             found.append(self._algorithm("RSA-PKCS1", AlgorithmProperties(primitive=CryptoPrimitive.PKE)))
@@ -158,7 +160,8 @@ class CbomWriter:
         from cyclonedx.model.crypto import AlgorithmProperties, CryptoMode, CryptoPrimitive
 
         mode = made.mode if made.mode in _MODES else ""
-        name = "-".join(filter(None, (made.cipher.replace("_", "-"), mode if mode not in made.cipher else "")))
+        size = str(made.bits) if made.cipher in _SIZED else ""
+        name = "-".join(filter(None, (made.cipher, size, made.mode.replace("_", "-"))))
         primitive = CryptoPrimitive.STREAM_CIPHER
         if made.aead:
             primitive = CryptoPrimitive.AE

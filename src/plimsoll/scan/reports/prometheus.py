@@ -68,7 +68,6 @@ class PrometheusWriter:
                     file.write(f"# HELP {name} {METRICS[name]}\n# TYPE {name} gauge\n")
                     part.seek(0)
                     file.writelines(part)
-                    part.close()
                 file.write(f"# HELP {_RUN} When this scan ended, in seconds since the epoch.\n# TYPE {_RUN} gauge\n")
                 file.write(f"{_RUN} {time.time():.3f}\n")
             beside.chmod(0o644)
@@ -77,6 +76,13 @@ class PrometheusWriter:
             with contextlib.suppress(OSError):
                 beside.unlink()
             raise
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Let go of what was gathered."""
+        for part in self._parts.values():
+            part.close()
 
     def _sample(self, name: str, labels: str, value: float) -> None:
         self._parts[name].write(f"{name}{{{labels}}} {value}\n")
