@@ -1,6 +1,6 @@
 """What is said before TLS begins, protocol by protocol: one machine a file, without sockets.
 
-`open_with(name)` makes the machine; `Opening` is what all of them can do.
+`open_with(name)` makes the machine; `Opening` is what all of them can do. A machine that failed stays failed.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Opening(Protocol):
         ...
 
 
-#: Class by name of the opening; the file is named like the opening.
+#: Class by name of the opening; the file is named like the opening, up to its hyphen.
 _CLASSES: Final = {
     "smtp": "Smtp",
     "lmtp": "Lmtp",
@@ -44,6 +44,7 @@ _CLASSES: Final = {
     "ftp": "Ftp",
     "ldap": "Ldap",
     "xmpp": "Xmpp",
+    "xmpp-server": "XmppServer",
     "nntp": "Nntp",
     "sieve": "Sieve",
     "postgres": "Postgres",
@@ -53,11 +54,32 @@ _CLASSES: Final = {
 }
 OPENINGS: Final = tuple(_CLASSES)
 
+#: What is said first on a port of IANA's registry that is not for TLS at once.
+DEFAULT_OPENINGS: Final = {
+    21: "ftp",
+    24: "lmtp",
+    25: "smtp",
+    110: "pop3",
+    119: "nntp",
+    143: "imap",
+    389: "ldap",
+    587: "smtp",
+    1433: "mssql",
+    3268: "ldap",
+    3306: "mysql",
+    3389: "rdp",
+    4190: "sieve",
+    5222: "xmpp",
+    5269: "xmpp-server",
+    5432: "postgres",
+}
+
 
 def open_with(name: str, server_name: str = "") -> Opening:
     """A new machine for that opening. `server_name` is what XMPP asks for. Raises ValueError for an unknown name."""
     if name not in _CLASSES:
         raise ValueError(f"the opening {name!r} is not known; known are {', '.join(OPENINGS)}")
-    made = getattr(import_module(f"plimsoll.tls.starttls.{name}"), _CLASSES[name])
-    machine: Opening = made(server_name) if name == "xmpp" else made()
+    file = name.partition("-")[0]
+    made = getattr(import_module(f"plimsoll.tls.starttls.{file}"), _CLASSES[name])
+    machine: Opening = made(server_name) if file == "xmpp" else made()
     return machine

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from plimsoll.tls.starttls import OpeningError
-from plimsoll.tls.starttls.lines import LineOpening, Talk, said
+from plimsoll.tls.starttls.lines import LineOpening, Talk
+from plimsoll.tls.starttls.said import said
 
 
 class Imap(LineOpening):
@@ -15,8 +16,8 @@ class Imap(LineOpening):
             raise OpeningError(f"the server does not greet: {said(line)}")
         line = yield b"a1 STARTTLS\r\n"
         while not line.startswith("a1 "):
-            if not line.startswith("* "):
-                raise OpeningError(f"the server said {said(line)}, which is no IMAP")
+            if not line.startswith("* ") or line.upper().startswith("* BYE"):
+                raise OpeningError(f"the server does not answer STARTTLS: {said(line)}")
             line = yield b""
         if not line.upper().startswith("A1 OK"):
             raise OpeningError(f"the server refuses STARTTLS: {said(line)}")

@@ -6,6 +6,7 @@ from collections.abc import Generator
 from typing import Final
 
 from plimsoll.tls.starttls import OpeningError
+from plimsoll.tls.starttls.said import said
 
 #: RFC 5321 §4.5.3.1.5 allows 512 octets a reply line; FTP and ManageSieve greet at more length.
 MOST: Final = 16_384
@@ -21,6 +22,7 @@ class LineOpening:
         self.ready = False
         self._buffer = b""
         self._lines = 0
+        self._failed: OpeningError | None = None
         self._talk = self.talk()
 
     def talk(self) -> Talk:
@@ -31,6 +33,15 @@ class LineOpening:
         return next(self._talk)
 
     def feed(self, data: bytes) -> bytes:
+        try:
+            return self._feed(data)
+        except OpeningError as error:
+            self.ready, self._failed = False, error
+            raise
+
+    def _feed(self, data: bytes) -> bytes:
+        if self._failed is not None:
+            raise OpeningError(str(self._failed))
         self._buffer += data
         out = b""
         while not self.ready:
@@ -49,7 +60,7 @@ class LineOpening:
             raise OpeningError(f"a line of more than {MOST} bytes came before TLS")
         if self.ready and self._buffer:
             # RFC 3207 §5, errata 3 and CVE-2021-38371: what comes before the handshake must not count as inside it.
-            raise OpeningError("the server went on in clear text after it had agreed to begin TLS")
+            raise OpeningError(f"the server went on in clear text after it agreed to begin TLS: {said(self._buffer)}")
         return out
 
     def wrap(self, data: bytes) -> bytes:
@@ -69,12 +80,6 @@ def reply(send: bytes = b"") -> Generator[bytes, str, tuple[str, list[str]]]:
         line = yield b""
         lines.append(line)
     return code, lines
-
-
-def said(line: str) -> str:
-    """What the peer said, fit to be shown."""
-    text = "".join(mark if mark.isprintable() else "?" for mark in line.strip())
-    return repr(text if len(text) <= 120 else f"{text[:117]}...")
 
 
 def expect(code: str, wanted: str, lines: list[str], what: str) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from plimsoll.tls.starttls import OpeningError
-from plimsoll.tls.starttls.lines import LineOpening, Talk, expect, said
+from plimsoll.tls.starttls.lines import LineOpening, Talk, expect
+from plimsoll.tls.starttls.said import said
 
 
 class Nntp(LineOpening):

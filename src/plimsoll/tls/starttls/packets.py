@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from plimsoll.tls.starttls import OpeningError
+from plimsoll.tls.starttls.said import said
 
-MOST: Final = 65_536
+#: More than any of these protocols says before TLS.
+MOST: Final = 16_384
 
 
 class PacketOpening:
@@ -17,17 +19,28 @@ class PacketOpening:
     def __init__(self) -> None:
         self.ready = False
         self._buffer = b""
+        self._failed: OpeningError | None = None
 
     def start(self) -> bytes:
         return self.first
 
     def feed(self, data: bytes) -> bytes:
+        try:
+            return self._feed(data)
+        except OpeningError as error:
+            self.ready, self._failed = False, error
+            raise
+
+    def _feed(self, data: bytes) -> bytes:
+        if self._failed is not None:
+            raise OpeningError(str(self._failed))
         self._buffer += data
         if len(self._buffer) > MOST:
             raise OpeningError(f"more than {MOST} bytes came before TLS")
-        out = self.look()
+        out = b"" if self.ready else self.look()
         if self.ready and self._buffer:
-            raise OpeningError("the server went on in clear text after it had agreed to begin TLS")
+            # As with lines: what comes before the handshake must not count as inside it (CVE-2021-23222).
+            raise OpeningError(f"the server went on in clear text after it agreed to begin TLS: {said(self._buffer)}")
         return out
 
     def look(self) -> bytes:
@@ -38,6 +51,10 @@ class PacketOpening:
         """The first bytes of the buffer, which has them."""
         taken, self._buffer = self._buffer[:length], self._buffer[length:]
         return taken
+
+    def foreign(self, protocol: str) -> OpeningError:
+        """To raise where the peer speaks another protocol."""
+        return OpeningError(f"the server's answer is not {protocol}'s: {said(self._buffer[:200])}")
 
     def wrap(self, data: bytes) -> bytes:
         return data

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from plimsoll.tls.starttls import OpeningError
-from plimsoll.tls.starttls.lines import LineOpening, Talk, said
+from plimsoll.tls.starttls.lines import LineOpening, Talk
+from plimsoll.tls.starttls.said import said
 
 
 class Pop3(LineOpening):

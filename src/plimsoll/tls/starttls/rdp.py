@@ -31,12 +31,12 @@ class Rdp(PacketOpening):
             return b""
         version, _, length = struct.unpack_from(">BBH", self._buffer)
         if version != 3 or not 11 <= length <= 512:
-            raise OpeningError("the server's answer is not that of Remote Desktop")
+            raise self.foreign("Remote Desktop")
         if len(self._buffer) < length:
             return b""
         packet = self.take(length)
         if packet[5] & 0xF0 != 0xD0:
-            raise OpeningError("the server does not confirm the connection")
+            raise OpeningError(f"the server answers the connection request with TPDU {packet[5]:#04x}, no confirmation")
         if length < 19:
             raise OpeningError("the server knows only Remote Desktop's own encryption, no TLS")
         kind, _, _, value = struct.unpack_from("<BBHI", packet, 11)
