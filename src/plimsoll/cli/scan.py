@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from plimsoll.cli._session import Session
     from plimsoll.scan.options import Options
     from plimsoll.scan.report import EndpointReport
+
+
+#: How many new values make a look for garbage worth while.
+_GARBAGE = 20_000
 
 
 def main(arguments: Sequence[str], session: Session | None = None) -> int:
@@ -58,6 +63,7 @@ def _run(given: argparse.Namespace, stack: ExitStack, session: Session | None) -
     from plimsoll.cli._scan.outputs import Result
     from plimsoll.scan.engine import scan_many
 
+    options = _options(given)
     journal = inputs.journal(given, stack)
     targets = inputs.targets(given, stack, journal, session)
     result = Result(given, stack, targets.total, judge, comparison, journal)
@@ -76,9 +82,13 @@ def _run(given: argparse.Namespace, stack: ExitStack, session: Session | None) -
             result.out.flush()
             journal.add(report.target)
 
+    # The modules are not looked through again, and a scan makes many short-lived values between looks worth while.
+    gc.freeze()
+    gc.set_threshold(_GARBAGE, 20, 20)
+    gc.enable()
     try:
         result.begin()
-        scan_many(targets, _options(given), done, progress, total=targets.total)
+        scan_many(targets, options, done, progress, total=targets.total)
         if progress is not None:
             progress.clear()
         result.end()
@@ -125,6 +135,14 @@ def _retell(
 def _options(given: argparse.Namespace) -> Options:
     from plimsoll.scan.options import FULL, SWEEP, Options
 
+    trust = None
+    if given.ca is not None:
+        from plimsoll.scan.certificates import TrustError, TrustStore
+
+        try:
+            trust = TrustStore.of_file(Path(given.ca))
+        except TrustError as error:
+            raise StopError(f"{error}; nothing was scanned", USAGE) from error
     return Options(
         mode=SWEEP if given.mode == "sweep" else FULL,
         concurrency=given.at_once,
@@ -137,4 +155,5 @@ def _options(given: argparse.Namespace) -> Options:
         features=given.mode == "full",
         groups=given.mode == "full",
         local_address=given.source,
+        trust=trust,
     )

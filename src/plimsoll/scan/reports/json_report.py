@@ -290,6 +290,8 @@ def schema() -> dict[str, Any]:
     """The JSON Schema (2020-12) of the document, made from the types that are written."""
     types = (EndpointReport, Derived)
     (seen, derived), components = msgspec.json.schema_components(types, ref_template="#/$defs/{name}")
+    for component in components.values():
+        component.pop("description", None)  # it is the text of our source, which may change with every release
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": SCHEMA,

@@ -53,9 +53,9 @@ def shipped() -> Any:
 
 
 def test_the_shipped_schema_is_that_of_the_types() -> None:
-    """After a new field: write `schema_text()` to the file. Never remove or rename a field within a schema number."""
+    """Never remove or rename a field within a schema number."""
     text = resources.files("plimsoll.scan").joinpath("data", SCHEMA_FILE).read_text(encoding="utf-8")
-    assert text == schema_text()
+    assert text == schema_text(), f"after a new field, write json_report.schema_text() to scan/data/{SCHEMA_FILE}"
 
 
 def test_what_is_written_validates_against_the_schema() -> None:
