@@ -28,7 +28,7 @@ from plimsoll.scan.knowledge import (
     Known,
 )
 from plimsoll.scan.report import Outcome
-from plimsoll.tls.sslv2 import encode_ssl2_hello
+from plimsoll.tls.sslv2 import NO_CIPHER, encode_ssl2_hello
 from plimsoll.tls.versions import Version
 
 #: Asked in this order: what is most likely allowed first, as the control for the refusals that follow.
@@ -195,8 +195,13 @@ def _ask_ssl2(finding: Finding) -> Script[None]:
         attempted.outcome = Outcome.ACCEPTED
         finding.suites = list(answer.ssl2_kinds)
         finding.suites_complete = True
-    elif _is_refusal(answer) or _is_final(answer, Version.SSL2):
+    elif _is_refusal(answer) or _is_final(answer, Version.SSL2) or _is_ssl2_refusal(answer):
         attempted.outcome = Outcome.REFUSED
+
+
+def _is_ssl2_refusal(answer: Answer) -> bool:
+    """SSL 2's own word for it: an ERROR message, no cipher, to a hello that had all of them."""
+    return answer.kind is Kind.SSL2_HELLO and answer.detail == NO_CIPHER
 
 
 def conclude(known: Known, finding: Finding) -> tuple[Outcome, tuple[str, ...]]:

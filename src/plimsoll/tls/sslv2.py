@@ -23,6 +23,8 @@ _ERROR: Final = 0
 _LEAST: Final = 13
 
 _ERRORS: Final = {1: "no cipher", 2: "no certificate", 4: "bad certificate", 6: "unsupported certificate type"}
+#: The text of an Ssl2Error where the server wants none of the kinds that were offered.
+NO_CIPHER: Final = "SSL 2 error: no cipher"
 
 
 @dataclass(frozen=True, slots=True)
