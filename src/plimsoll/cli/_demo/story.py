@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,7 +14,10 @@ from plimsoll.cli._demo.processes import DemoError
 from plimsoll.cli._demo.stage import Asked, Stage
 from plimsoll.cli._demo.telling import Teller
 from plimsoll.cli._errors import Code
-from plimsoll.net.probe import ProbeResult, probe
+from plimsoll.cli._fleet.points import points
+from plimsoll.cli._fleet.verify import prove
+from plimsoll.net.probe import probe
+from plimsoll.scan.report import Outcome, VersionReport
 from plimsoll.tls.alerts import Alert
 from plimsoll.tls.versions import FLOORS, Version
 
@@ -219,43 +223,34 @@ class Story:
         cast = self._stage.cast
         return {"4120": (MANAGER_ADDRESS, cast.heartbeat_port), "4119": (MANAGER_ADDRESS, cast.gui_port)}
 
-    def _ports(self) -> dict[str, tuple[str, int]]:
-        """Every port of the fleet by what it is: the manager's two, each relay's 4122, each computer's 4118."""
-        cast = self._stage.cast
-        ports = {f"manager {name}": address for name, address in self._manager_ports().items()}
-        ports |= {f"{relay.name} 4122": (relay.address, relay.relay_port) for relay in cast.relays}
-        ports |= {f"{one.name} 4118": (one.address, one.listen_port) for one in self._listening(cast.computers)}
-        return ports
-
     def _listening(self, computers: Iterable[Computer]) -> list[Computer]:
         """Those whose agent is real, and so listens on 4118: after the replacement, all."""
         return [one for one in computers if self._newest[one.name] != "TLSv1"]
 
-    def _probe(self, host: str, port: int) -> dict[Version, ProbeResult]:
-        return probe(host, port, FLOORS, 10.0, local_address=PROBER_ADDRESS)
-
     def _lowest(self, host: str, port: int) -> Version | None:
         """The lowest version that the port accepts, by handshake; None where it accepts none."""
-        results = self._probe(host, port)
+        results = probe(host, port, FLOORS, 10.0, local_address=PROBER_ADDRESS)
         return next((version for version in FLOORS if results[version].accepted), None)
 
     def _probe_all(self, floor: Version) -> None:
-        """One handshake for each port and version: accepted from the floor on, refused with an alert below."""
-        ports = self._ports()
-        with ThreadPoolExecutor(3) as pool:
-            results = dict(zip(ports, pool.map(lambda at: self._probe(*at), ports.values()), strict=True))
+        """What `plimsoll floor verify` does: every port that the manager knows of, asked from outside."""
+        stage = self._stage
+        found = points(stage.client, MANAGER_ADDRESS)
         rows: list[tuple[object, ...]] = []
-        for name, by_version in results.items():
-            host, port = ports[name]
-            accepted = [version for version in FLOORS if by_version[version].accepted]
-            refused = [version for version in FLOORS if by_version[version].alert is Alert.PROTOCOL_VERSION]
+        for proof in prove(found, timeout=10.0, local_address=PROBER_ADDRESS):
+            point = proof.point
+            name = f"{point.name} {point.point.default_port}"
+            seen = proof.report.versions if proof.report is not None else {}
             mark = self._tell.claim(
                 f"{name} accepts {floor} and newer only",
-                f"accepted {_names(accepted)}; refused with alert 70 {_names(refused)}",
-                accepted == [v for v in FLOORS if v >= floor] and refused == [v for v in FLOORS if v < floor],
+                proof.evidence,
+                proof.proved is point.asked is floor and _told_why(seen),
                 in_table=True,
             )
-            rows.append((name, f"{host}:{port}", *(_probed(by_version[version]) for version in FLOORS), mark))
+            rows.append((name, point.place, *(_probed(seen.get(version)) for version in FLOORS), mark))
+        listening = len(self._listening(stage.cast.computers))
+        expected = len(self._manager_ports()) + len(stage.cast.relays) + listening
+        self._tell.claim("no port was left out", f"{len(found)} of {expected} probed", len(found) == expected)
         columns = ("Port", "At", *(version.label for version in FLOORS), "Proved")
         self._tell.table(f"Every port probed at each version, floor {floor}", columns, rows)
 
@@ -290,11 +285,20 @@ def _floors(seen: dict[str, Version | None]) -> str:
     return ", ".join(f"{name} accepts {version or 'nothing'} and newer" for name, version in seen.items())
 
 
-def _names(versions: list[Version]) -> str:
-    return ", ".join(version.label for version in versions) or "none"
+def _told_why(versions: Mapping[Version, VersionReport]) -> bool:
+    """Each floor version below was refused with alert 70, so that a peer knows that its version is the reason."""
+    alert = f"({Alert.PROTOCOL_VERSION.value})"
+    return all(
+        any(alert in sentence for sentence in seen.evidence)
+        for version, seen in versions.items()
+        if version in FLOORS and seen.outcome is Outcome.REFUSED
+    )
 
 
-def _probed(result: ProbeResult) -> str:
-    if result.accepted:
-        return "accepted"
-    return f"refused ({result.alert.value})" if result.alert else result.reason
+def _probed(seen: VersionReport | None) -> str:
+    if seen is None:
+        return "not asked"
+    if seen.outcome is Outcome.REFUSED:
+        found = re.search(r"\((\d+)\)", " ".join(seen.evidence))
+        return f"refused ({found[1]})" if found else "refused"
+    return str(seen.outcome.value)
