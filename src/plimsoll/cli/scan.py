@@ -88,6 +88,9 @@ def _run(given: argparse.Namespace, stack: ExitStack, session: Session | None) -
     gc.enable()
     try:
         result.begin()
+        for report in result.earlier():
+            tally.add(report)
+        tally.unseen = max(0, len(journal) - tally.count) if journal is not None else 0
         scan_many(targets, options, done, progress, total=targets.total)
         if progress is not None:
             progress.clear()

@@ -292,6 +292,23 @@ def test_what_was_written_and_not_noted_is_not_there_twice(engine: list[Target],
     assert [report.target.port for report in load(tmp_path / "out")] == [1000, 1001, 1002, 1003, 1004]
 
 
+def test_a_resumed_scan_concludes_from_all_of_it(
+    engine: list[Target], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the first run found counts in the second one's exit code; where it cannot, nothing is proved."""
+    words = ["127.0.0.1:1000,1003,1004", "--require", "floor:TLSv1.3", "--prometheus", str(tmp_path / "prom")]
+    words += ["--resume", str(tmp_path / "journal"), "--output", str(tmp_path / "out")]
+    assert scan.main([*words, "--format", "json"]) == 130
+    text = (tmp_path / "out").read_bytes()
+    monkeypatch.setattr("plimsoll.scan.engine.scan_many", lambda *_, **__: None)
+    assert scan.main([*words, "--format", "json"]) == 3
+    assert 'endpoint="127.0.0.1:1000",version="TLSv1.2"} 1' in (tmp_path / "prom").read_text()
+    (tmp_path / "out").write_bytes(text)
+    capsys.readouterr()
+    assert scan.main([*words, "--format", "csv"]) == 4
+    assert "1 endpoints of the interrupted run were not judged again" in capsys.readouterr().err
+
+
 def test_a_form_that_cannot_go_on_says_so(
     engine: list[Target], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -8,7 +8,7 @@ from plimsoll.scan.asking import Answer, Kind
 from plimsoll.scan.report import Outcome
 from plimsoll.scan.versions import ask_version, conclude
 from plimsoll.tls.alerts import Alert
-from plimsoll.tls.sslv2 import NO_CIPHER, HelloError, peek_ssl2_hello
+from plimsoll.tls.sslv2 import NO_CIPHER, Ssl2Error, peek_ssl2_hello
 from plimsoll.tls.versions import Version
 
 from .scripted import known
@@ -36,6 +36,6 @@ def test_what_an_answer_to_ssl2_proves(answer: Answer, outcome: Outcome) -> None
 
 
 def test_the_word_that_our_own_ports_say_is_the_one_that_counts() -> None:
-    with pytest.raises(HelloError) as error:
+    with pytest.raises(Ssl2Error) as error:
         peek_ssl2_hello(b"\x80\x03\x00\x00\x01")
     assert str(error.value) == NO_CIPHER

@@ -82,10 +82,12 @@ class Tally:
         self._comparison = comparison
         self._codes: set[int] = set()
         self._spoken = False
-        self._count = 0
+        self.count = 0
+        #: How many endpoints an earlier run did, of which this one knows nothing more.
+        self.unseen = 0
 
     def add(self, report: EndpointReport) -> None:
-        self._count += 1
+        self.count += 1
         self._spoken = self._spoken or report.state in (State.COMPLETE, State.INCOMPLETE)
         if self._judge:
             from plimsoll.scan.profiles import exit_code
@@ -99,9 +101,15 @@ class Tally:
     def code(self) -> int:
         """A failure outweighs what is open, and what is open outweighs the rest; of nothing, nothing is proved."""
         if not self._judge and self._comparison is None:
-            return DONE if self._spoken or not self._count else NOT_PROVED
+            return DONE if self._spoken or self.unseen or not self.count else NOT_PROVED
         if NOT_HELD in self._codes:
             return NOT_HELD
+        if self.unseen:
+            sys.stderr.write(
+                f"plimsoll scan: {self.unseen} endpoints of the interrupted run were not judged again: nothing is "
+                "proved of them; with --format json and --output they are\n"
+            )
+            return NOT_PROVED
         return DONE if self._codes == {DONE} else NOT_PROVED
 
 

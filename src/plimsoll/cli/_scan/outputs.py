@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
@@ -39,21 +40,34 @@ class Result:
         self._comparison = comparison
         self._already: int | None = None
         self.out = self._open(stack, journal)
-        self._writers: list[Writer] = []
+        beside: list[Writer] = []
         if comparison is not None:
-            self._writers.append(_DiffWriter(self._talk(), comparison, self._colour(self._talk())))
-        if comparison is None or given.format != "table":
-            self._writers.append(self._writer(total, judge))
+            beside.append(_DiffWriter(self._talk(), comparison, self._colour(self._talk())))
         if given.prometheus is not None:
             from plimsoll.scan.reports.prometheus import PrometheusWriter
 
             metrics = PrometheusWriter(Path(given.prometheus), judge)
             stack.callback(metrics.close)
-            self._writers.append(metrics)
+            beside.append(metrics)
+        self._beside = beside
+        self._writers = [*beside]
+        if comparison is None or given.format != "table":
+            self._writers.append(self._writer(total, judge))
 
     def begin(self) -> None:
         for writer in self._writers:
             writer.begin()
+
+    def earlier(self) -> Iterator[EndpointReport]:
+        """What the document holds that goes on: already written, yet part of every conclusion."""
+        if self._given.format != "json" or not self._already:
+            return
+        from plimsoll.scan.reports.json_report import load_part
+
+        for report in load_part(Path(self._given.output), self._already):
+            for writer in self._beside:
+                writer.add(report)
+            yield report
 
     def add(self, report: EndpointReport) -> None:
         for writer in self._writers:

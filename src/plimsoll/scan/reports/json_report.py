@@ -13,6 +13,7 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any, Final, Self
 
@@ -162,6 +163,15 @@ def load(path: Path) -> Iterator[EndpointReport]:
     with _Naming(path), path.open("rb") as file:
         for _, line in _lines(path, file):
             yield decoder.decode(line)
+
+
+def load_part(path: Path, count: int) -> Iterator[EndpointReport]:
+    """The first reports of a document that is not ended yet. Raises ReportError."""
+    decoder = msgspec.json.Decoder(EndpointReport)
+    with _Naming(path), path.open("rb") as file:
+        _head(path, file.readline())
+        for line in islice(file, count):
+            yield decoder.decode(line.rstrip().removesuffix(b","))
 
 
 class Archive:
