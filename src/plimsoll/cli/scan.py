@@ -138,15 +138,7 @@ def _retell(
 def _options(given: argparse.Namespace) -> Options:
     from plimsoll.scan.options import FULL, SWEEP, Options
 
-    trust = None
-    if given.ca is not None:
-        from plimsoll.scan.certificates import TrustError, TrustStore
-
-        try:
-            trust = TrustStore.of_file(Path(given.ca))
-        except TrustError as error:
-            raise StopError(f"{error}; nothing was scanned", USAGE) from error
-    return Options(
+    options = Options(
         mode=SWEEP if given.mode == "sweep" else FULL,
         concurrency=given.at_once,
         per_host=max(given.per_host, given.at_once),
@@ -158,5 +150,14 @@ def _options(given: argparse.Namespace) -> Options:
         features=given.mode == "full",
         groups=given.mode == "full",
         local_address=given.source,
-        trust=trust,
     )
+    if given.ca is None:
+        return options
+    from dataclasses import replace
+
+    from plimsoll.scan.certificates import TrustError, TrustStore
+
+    try:
+        return replace(options, trust=TrustStore.of_file(Path(given.ca)))
+    except TrustError as error:
+        raise StopError(f"{error}; nothing was scanned", USAGE) from error
