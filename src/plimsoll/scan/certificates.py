@@ -126,6 +126,7 @@ def report(
     trust: TrustStore | None = None,
     seen_with: Sequence[Version] = (),
     proved: bool | None = None,
+    only_without_name: bool = False,
 ) -> CertificateReport:
     """All that a chain says, leaf first as it was sent, at a time in seconds since the epoch.
 
@@ -167,6 +168,7 @@ def report(
         name_matches=matches,
         seen_with=versions,
         faults=tuple(faults),
+        only_without_name=only_without_name,
     )
 
 

@@ -346,7 +346,7 @@ def _certificates(report: EndpointReport, judged: Judgement) -> tuple[Certificat
             judged.leave_open(f"{seen.version.label}: its certificates were not all seen")
     if not found:
         judged.leave_open("no version is known to be accepted")
-    return report.certificates
+    return tuple(leaf for leaf in report.certificates if not leaf.only_without_name)
 
 
 def _named(certificate: CertificateReport) -> str:

@@ -35,7 +35,6 @@ class Endpoint:
         self._session: Session | None = None
         self._held: bool | None = None
         self._rounds = 1
-        self._extras: dict[str, Any] = {}
         self.known = Known(
             target, hellos_for(name_for_sni(target.server_name)), options.mode == FULL, options.order, options.groups
         )
@@ -103,8 +102,8 @@ class Endpoint:
     def _further(self) -> Plan:
         from plimsoll.scan import further
 
-        for name, script in further.scripts(self.known, self._options):
-            (self._extras[name],) = yield [script]
+        for _, script in further.scripts(self.known, self._options):
+            yield [script]
 
     def _control(self) -> Script[bool]:
         """The newest version that is accepted, asked once more."""
@@ -126,7 +125,7 @@ class Endpoint:
         if known.accepted:
             from plimsoll.scan import further
 
-            values = further.values(known, self._extras)
+            values = further.values(known, self._options)
         return EndpointReport(
             self.target, state, self._options.mode, address, note, self._started, time.time(), session.connections,
             versions, control=control, **values,

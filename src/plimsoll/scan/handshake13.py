@@ -121,14 +121,16 @@ class Handshake13:
     """One handshake as a conversation: `start`, then `feed` what arrives and send what it gives, until `done`.
 
     With `finish` the client ends its side (with an empty certificate if asked for one) and says goodbye, so that a
-    server sends its tickets and then closes; without, it stops where the server has shown all.
+    server sends its tickets and then closes; without, it stops where the server has shown all. The first tickets end
+    it too, unless it is to `linger` until the server has said goodbye.
     """
 
-    def __init__(self, offer: Offer13, *, finish: bool = True) -> None:
+    def __init__(self, offer: Offer13, *, finish: bool = True, linger: bool = False) -> None:
         self.result = Seen13()
         self.done = False
         self._offer = offer
         self._finish = finish
+        self._linger = linger
         self._buffer = bytearray()
         self._messages = bytearray()
         self._records = 0
@@ -174,7 +176,7 @@ class Handshake13:
             self.done = True
             raise
         # One ticket tells all that is asked; those in the same packet come along.
-        self.done = self.done or bool(self.result.tickets)
+        self.done = self.done or (bool(self.result.tickets) and not self._linger)
         return out
 
     def ended(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from plimsoll.scan.asking import Answer, Ask, Kind, Want
 from plimsoll.scan.hellos import GROUPS_13, GROUPS_13_SMALL, Hellos
@@ -17,6 +17,9 @@ from plimsoll.tls.primes import prime_name
 from plimsoll.tls.server_hello import ServerHello
 from plimsoll.tls.spki import public_key
 from plimsoll.tls.versions import Version
+
+if TYPE_CHECKING:
+    from plimsoll.scan.features import Facts
 
 Chain = tuple[bytes, ...]
 
@@ -115,7 +118,9 @@ class Finding:
 
 @dataclass(slots=True)
 class Known:
-    """All about one endpoint, while it grows. `small` says that big hellos did not pass where small ones did."""
+    """All about one endpoint, while it grows. `small` says that big hellos did not pass where small ones did, `facts`
+    are what was asked for after versions and suites.
+    """
 
     target: Target
     hellos: Hellos
@@ -124,6 +129,7 @@ class Known:
     groups: bool = True
     small: bool = False
     findings: dict[Version, Finding] = field(default_factory=dict)
+    facts: Facts | None = None
 
     def hello(
         self,

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from plimsoll.tls.versions import Version
+
+if TYPE_CHECKING:
+    from plimsoll.scan.certificates import TrustStore
 
 FULL: Final = "full"
 SWEEP: Final = "sweep"
@@ -22,7 +25,7 @@ class Options:
     connections a second to one endpoint: None means DEFAULT_RATE, and unlimited on loopback; 0 means unlimited.
     `timeout` is for a connect and for a first byte, `whole` for an answer, `patience` for an endpoint. `order` asks for
     the server's order of suites and for whose order counts, `groups` for all key-exchange groups, `features` for all
-    beside versions, suites and groups.
+    beside versions, suites and groups. `trust` are the roots that certificates are judged by, None the system's.
     """
 
     mode: str = FULL
@@ -39,3 +42,4 @@ class Options:
     groups: bool = True
     features: bool = True
     local_address: str = ""
+    trust: TrustStore | None = None

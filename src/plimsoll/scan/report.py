@@ -131,7 +131,8 @@ class CertificateReport:
     `key_bits`, `curve`, `signature` e.g. "sha256WithRSAEncryption"; times in seconds since the epoch. `trust` is one
     of "trusted", "self-signed", "unknown issuer", "incomplete chain", "expired", "not yet valid", "not checked";
     `name_matches` is None where no name was asked for. `seen_with` names the versions under which it was served.
-    `faults` are sentences (weak signature, exponent 1, ...).
+    `faults` are sentences (weak signature, exponent 1, ...). `only_without_name`: clients that send the server's name
+    are shown another one.
     """
 
     fingerprint: str
@@ -151,11 +152,17 @@ class CertificateReport:
     name_matches: bool | None = None
     seen_with: tuple[Version, ...] = ()
     faults: tuple[str, ...] = ()
+    only_without_name: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """Properties beside versions and suites. None means: not asked, or the answer did not tell."""
+    """Properties beside versions and suites. None means: not asked, or the answer did not tell.
+
+    `resumption` is by version and way ("TLSv1.2 by session id", "TLSv1.2 by ticket"): was a real session resumed?
+    `alpn` has the application protocols that are accepted, in the server's order where it has one.
+    `client_certificate` is "required", "requested", "not requested", or "" where that was not found out.
+    """
 
     secure_renegotiation: bool | None = None
     extended_master_secret: bool | None = None

@@ -1,0 +1,126 @@
+"""A whole handshake of TLS 1.0 to 1.2 by the OpenSSL that Python has, as a conversation: to see a session resumed.
+
+Only for that: whether a version, suite or feature is there is asked by hellos of our own, which OpenSSL's limits do not
+touch. Where it cannot speak with the peer, `Seen12.error` has its words, and nothing was found out.
+"""
+
+from __future__ import annotations
+
+import ssl
+import warnings
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from plimsoll.tls.versions import Version
+
+_VERSIONS: Final = {
+    Version.TLS1_0: ssl.TLSVersion.TLSv1,
+    Version.TLS1_1: ssl.TLSVersion.TLSv1_1,
+    Version.TLS1_2: ssl.TLSVersion.TLSv1_2,
+}
+#: What OpenSSL knows under the number 4: peers without RFC 5746 are spoken to all the same.
+_LEGACY_PEERS: Final = 0x4
+#: A handshake and a goodbye are a few kilobytes; a chain of certificates may be more.
+_MAX_BYTES: Final = 512 * 1024
+
+
+@dataclass(slots=True)
+class Seen12:
+    """What came of it. `session` can be offered again to the same endpoint."""
+
+    finished: bool = False
+    resumed: bool = False
+    session: ssl.SSLSession | None = None
+    error: str = ""
+
+
+def can_speak(version: Version) -> bool:
+    """Whether this OpenSSL has that version at all."""
+    return version in _VERSIONS and _context(version, True) is not None
+
+
+class OpenSslTalk:
+    """One handshake. With `goodbye` it is closed as a good client does and waits for the peer to close too, so that
+    the peer keeps the session.
+    """
+
+    def __init__(
+        self,
+        version: Version,
+        server_name: str = "",
+        *,
+        tickets: bool = True,
+        session: ssl.SSLSession | None = None,
+        goodbye: bool = True,
+    ) -> None:
+        self.result = Seen12()
+        self.done = False
+        self._goodbye = goodbye
+        self._bytes = 0
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        context = _context(version, tickets)
+        if context is None:
+            raise ValueError(f"{version.label} is not in this OpenSSL")
+        self._tls = context.wrap_bio(
+            self._incoming, self._outgoing, server_hostname=server_name or None, session=session
+        )
+
+    def start(self) -> bytes:
+        """The ClientHello."""
+        return self._go_on()
+
+    def feed(self, data: bytes) -> bytes:
+        """Take what arrived, give what to send. What goes wrong ends it, and is in `result`."""
+        self._bytes += len(data)
+        if self._bytes > _MAX_BYTES:
+            self._fail(f"more than {_MAX_BYTES} bytes in one handshake")
+            return b""
+        self._incoming.write(data)
+        return self._go_on()
+
+    def ended(self) -> None:
+        """Some peers close without a word."""
+        self.done = self.done or self.result.finished
+
+    def _go_on(self) -> bytes:
+        try:
+            if not self.result.finished:
+                self._tls.do_handshake()
+                self.result.finished = True
+                self.result.resumed = bool(self._tls.session_reused)
+                self.result.session = self._tls.session
+            if not self._goodbye:
+                self.done = True
+            else:
+                self._tls.unwrap()
+                self.done = True
+        except ssl.SSLWantReadError:
+            pass
+        except (ssl.SSLError, OSError, ValueError) as error:
+            # After the handshake a peer may say what it likes instead of goodbye.
+            self._fail("" if self.result.finished else str(getattr(error, "reason", None) or error))
+        return self._outgoing.read()
+
+    def _fail(self, error: str) -> None:
+        self.result.error = error
+        self.done = True
+
+
+@lru_cache(maxsize=16)
+def _context(version: Version, tickets: bool) -> ssl.SSLContext | None:
+    """A session can only be offered again in the context that it came from."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            context.minimum_version = context.maximum_version = _VERSIONS[version]
+        context.set_ciphers("ALL:@SECLEVEL=0")
+    except (ValueError, ssl.SSLError):
+        return None
+    context.options |= _LEGACY_PEERS
+    if not tickets:
+        context.options |= ssl.OP_NO_TICKET
+    return context
