@@ -86,7 +86,7 @@ def prove(points: Iterable[FleetPoint], *, timeout: float = 5.0, local_address: 
 
     targets = dict.fromkeys(_target(point) for point in known if point.address)
     scan_many(targets, Options(mode=SWEEP, timeout=timeout, local_address=local_address), take, total=len(targets))
-    return [_proof(point, reports.get((point.address, point.port))) for point in known]
+    return [proof_of(point, reports.get((point.address, point.port))) for point in known]
 
 
 def _target(point: FleetPoint) -> Target:
@@ -94,7 +94,8 @@ def _target(point: FleetPoint) -> Target:
     return Target(point.address, point.port, server_name=point.address if is_name else "")
 
 
-def _proof(point: FleetPoint, report: EndpointReport | None) -> Proof:
+def proof_of(point: FleetPoint, report: EndpointReport | None) -> Proof:
+    """What the report proves of the point."""
     if report is None:
         return Proof(point, Verdict.NOT_PROVED, ("its address is not known: it has not called yet",), None)
     if report.state in (State.UNREACHABLE, State.NOT_TLS):
