@@ -81,7 +81,7 @@ class Conversation(Protocol):
         ...
 
     def feed(self, data: bytes) -> bytes:
-        """Take what arrived, give what to send."""
+        """Take what arrived, give what to send: its last words too, when it has done."""
         ...
 
     def ended(self) -> None:
@@ -101,7 +101,8 @@ class Ask:
 
     With `want` TALK, `peer` is what talks and `hello` is not sent (the conversation's `start` is). `label` is for
     people ("TLS 1.0, all suites"). `once` says that it is never asked again, whatever the answer: for
-    questions whose silence is an answer too.
+    questions whose silence is an answer too. `whole` bounds the time for the whole answer, where it is less than the
+    scan's own.
     """
 
     hello: bytes = b""
@@ -109,6 +110,7 @@ class Ask:
     peer: PeerMaker | None = None
     label: str = ""
     once: bool = False
+    whole: float = 0.0
 
 
 @dataclass(slots=True)

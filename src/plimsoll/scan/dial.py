@@ -2,11 +2,12 @@
 
 Every stage has its deadline: the connect, the first byte, and the whole answer, so that neither silence nor one byte a
 second nor records without end hold it up. A connection is closed by a reset: what else the server would say is of no
-interest, and no port is left waiting.
+interest, and no port is left waiting; only a conversation ends in order.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import select
@@ -29,6 +30,7 @@ from plimsoll.tls.starttls import Opening, OpeningError
 _IN: Final = select.EPOLLIN
 _OUT: Final = select.EPOLLIN | select.EPOLLOUT
 _LINGER: Final = struct.pack("ii", 1, 0)
+_ORDERLY: Final = struct.pack("ii", 0, 0)
 _STREAM: Final = socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
 #: An answer is a few kilobytes.
 _READ: Final = 16384
@@ -340,11 +342,21 @@ class _Line:
             return
         assert self._peer is not None
         out = self._peer.feed(data)
+        if out and self.opening is not None:
+            out = self.opening.wrap(out)
         if self._peer.done:
+            self._part(self._out + out)
             self._end(Answer(Kind.TALKED, talk=self._peer))
         elif out:
-            self._out += out if self.opening is None else self.opening.wrap(out)
+            self._out += out
             self._write()
+
+    def _part(self, last: bytes) -> None:
+        """End a conversation in order: a server forgets the session of a client that resets the connection."""
+        with contextlib.suppress(OSError):
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ORDERLY)
+            if last:
+                self.socket.send(last)
 
     def _found(self) -> Answer:
         reader = self._reader

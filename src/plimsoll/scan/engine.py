@@ -230,7 +230,8 @@ class _Scan:
         self._flying += 1
         self.dialler.dial(
             _Flight(
-                address, out.ask, self._answered, place.opening, options.timeout, out.first_byte, options.whole,
+                address, out.ask, self._answered, place.opening, options.timeout, out.first_byte,
+                min(options.whole, out.ask.whole or options.whole),
                 place, out, place.host, place.network,
             )
         )  # fmt: skip

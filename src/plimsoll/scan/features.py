@@ -292,9 +292,7 @@ def try_resumption(known: Known, finding: Finding, facts: Facts) -> Script[None]
         if (tickets and not session.has_ticket) or (not tickets and not session.id):
             facts.resumption[label] = False
             continue
-        second = yield _talk(
-            lambda t=tickets, s=session: OpenSslTalk(version, name, tickets=t, session=s, goodbye=False), label
-        )
+        second = yield _talk(lambda t=tickets, s=session: OpenSslTalk(version, name, tickets=t, session=s), label)
         if isinstance(second.talk, OpenSslTalk) and second.talk.result.finished:
             facts.resumption[label] = second.talk.result.resumed
 

@@ -17,6 +17,8 @@ from plimsoll.tls.versions import Version
 
 #: What a server may sign with besides: Brainpool's curves and post-quantum signatures.
 _ALL_SCHEMES: Final = (*SCHEMES, 0x081A, 0x081B, 0x081C, 0x0904, 0x0905, 0x0906)
+#: So long a server may take to a handshake's end: some send no tickets, and do not close when told goodbye either.
+_END: Final = 5.0
 _FEW_GROUPS: Final = (X25519, SECP256R1, 24)
 #: What a server says that insists on a certificate, after it was shown an empty one.
 _INSISTS: Final = frozenset(
@@ -65,7 +67,10 @@ def offer_for(known: Known, finding: Finding, **changes: object) -> Offer13:
 def _shake(offer: Offer13, label: str, *, finish: bool = False, linger: bool = False) -> Script[Seen13 | None]:
     """One handshake, and what was seen of it, however it ended."""
     answer = yield Ask(
-        want=Want.TALK, peer=lambda: Handshake13(offer, finish=finish, linger=linger), label=f"TLSv1.3, {label}"
+        want=Want.TALK,
+        peer=lambda: Handshake13(offer, finish=finish, linger=linger),
+        label=f"TLSv1.3, {label}",
+        whole=_END if finish else 0.0,
     )
     return answer.talk.result if isinstance(answer.talk, Handshake13) else None
 

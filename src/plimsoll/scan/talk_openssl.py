@@ -6,6 +6,7 @@ touch. Where it cannot speak with the peer, `Seen12.error` has its words, and no
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 import warnings
 from dataclasses import dataclass
@@ -41,9 +42,7 @@ def can_speak(version: Version) -> bool:
 
 
 class OpenSslTalk:
-    """One handshake. With `goodbye` it is closed as a good client does and waits for the peer to close too, so that
-    the peer keeps the session.
-    """
+    """One handshake, closed as a good client does: a peer forgets the session of one that just vanishes."""
 
     def __init__(
         self,
@@ -52,11 +51,9 @@ class OpenSslTalk:
         *,
         tickets: bool = True,
         session: ssl.SSLSession | None = None,
-        goodbye: bool = True,
     ) -> None:
         self.result = Seen12()
         self.done = False
-        self._goodbye = goodbye
         self._bytes = 0
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         context = _context(version, tickets)
@@ -80,26 +77,22 @@ class OpenSslTalk:
         return self._go_on()
 
     def ended(self) -> None:
-        """Some peers close without a word."""
-        self.done = self.done or self.result.finished
+        """Before its end a handshake has shown nothing."""
 
     def _go_on(self) -> bytes:
         try:
-            if not self.result.finished:
-                self._tls.do_handshake()
-                self.result.finished = True
-                self.result.resumed = bool(self._tls.session_reused)
-                self.result.session = self._tls.session
-            if not self._goodbye:
-                self.done = True
-            else:
-                self._tls.unwrap()
-                self.done = True
+            self._tls.do_handshake()
         except ssl.SSLWantReadError:
-            pass
+            return self._outgoing.read()
         except (ssl.SSLError, OSError, ValueError) as error:
-            # After the handshake a peer may say what it likes instead of goodbye.
-            self._fail("" if self.result.finished else str(getattr(error, "reason", None) or error))
+            self._fail(str(getattr(error, "reason", None) or error))
+            return self._outgoing.read()
+        self.done = self.result.finished = True
+        self.result.resumed = bool(self._tls.session_reused)
+        self.result.session = self._tls.session
+        # Writes the goodbye, and would wait for the peer's.
+        with contextlib.suppress(ssl.SSLError, OSError):
+            self._tls.unwrap()
         return self._outgoing.read()
 
     def _fail(self, error: str) -> None:
