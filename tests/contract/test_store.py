@@ -231,3 +231,18 @@ def test_sightings_that_are_alike_share_an_hour(store: Store) -> None:
     programs = store.read(lambda c: sightings.programs(c, "gui", 150.0))
     assert [(row.who, row.last) for row in programs] == [("", 7300.0), ("apikey:2", 200.0)]
     assert store.write(lambda c: sightings.forget(c, 150.0)) == 1
+
+
+def test_columns_of_many_computers_come_in_order_with_their_versions(store: Store) -> None:
+    def work(connection: Connection) -> list[tuple[object, ...]]:
+        base = policies.add_policy(connection, name="Base", generation=1)
+        for number in reversed(range(1203)):
+            one = computer(f"c{number:04}", base)
+            one.offered = None if number % 2 else Version.TLS1_3
+            computers.add(connection, one)
+        return [tuple(row) for row in computers.select_columns(connection, "id", "offered")]
+
+    rows = store.write(work)
+    assert [row[0] for row in rows] == [f"c{number:04}" for number in range(1203)]
+    assert {row[1] for row in rows[::2]} == {Version.TLS1_3}
+    assert {row[1] for row in rows[1::2]} == {None}

@@ -49,7 +49,9 @@ class Database:
     speaks: Version | None = None
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, by intent: a frozen one takes three times as long to make, and one judgement makes 100,000.
+# Nobody changes one.
+@dataclass(slots=True)
 class Part:
     """One part of the fleet.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -340,7 +340,7 @@ def _waiting(connection: Connection, effective: dict[int, Effective]) -> dict[in
 def _groups(connection: Connection) -> tuple[RelayGroupView, ...]:
     groups = table.all_groups(connection)
     names = {group.id: group.name for group in groups}
-    members: Sequence[Any] = computer_table.select_columns(connection, "id", "kind", "relay_group_id")
+    members = tuple(computer_table.select_columns(connection, "id", "kind", "relay_group_id"))
     return tuple(
         RelayGroupView(
             id=group.id,
