@@ -41,6 +41,9 @@ PROTOCOLS: Final = (
     b"xmpp-server", b"postgresql", b"tds/8.0", b"mqtt", b"dot", b"irc", b"radius/1.1", b"sunrpc", b"coap",
 )  # fmt: skip
 
+#: Those of them that fit into a small hello.
+PROTOCOLS_SMALL: Final = PROTOCOLS[:3]
+
 REQUESTED: Final = "requested"
 REQUIRED: Final = "required"
 NOT_REQUESTED: Final = "not requested"
@@ -221,7 +224,7 @@ def ask_fallback(known: Known, facts: Facts) -> Script[None]:
 
 def ask_protocols(known: Known, finding: Finding, facts: Facts) -> Script[None]:
     """Offer all, strike out what was chosen, offer again: in the server's order where it has one."""
-    pool = list(PROTOCOLS)
+    pool = list(PROTOCOLS if finding.form is WHOLE else PROTOCOLS_SMALL)
     found: list[bytes] = []
     while pool:
         hello = hello_of(known, finding, finding.suites, [ext.alpn(pool)])

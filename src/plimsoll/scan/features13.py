@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from plimsoll.scan.asking import Ask, Script, Want
-from plimsoll.scan.features import NOT_REQUESTED, PROTOCOLS, REQUESTED, REQUIRED, Facts
+from plimsoll.scan.features import NOT_REQUESTED, PROTOCOLS, PROTOCOLS_SMALL, REQUESTED, REQUIRED, Facts
 from plimsoll.scan.handshake13 import SCHEMES, Handshake13, Offer13, Seen13, Session13
 from plimsoll.scan.keys13 import SUITES
 from plimsoll.scan.knowledge import RETRY, Finding, Known
@@ -48,7 +48,7 @@ def read_certificate(known: Known, facts: Facts) -> Iterator[tuple[str, Script[N
 
 def offer_for(known: Known, finding: Finding, **changes: object) -> Offer13:
     """An offer in the form that the server answers, with a share for a group that it is known to accept."""
-    small = known.small or finding.form is not RETRY
+    small = _is_small(known, finding)
     groups = _FEW_GROUPS if small else GROUPS
     first = next((group for group in groups if group in finding.groups), None)
     if first is None and finding.hello is not None and finding.hello.group in groups:
@@ -62,6 +62,11 @@ def offer_for(known: Known, finding: Finding, **changes: object) -> Offer13:
         **changes,
     }
     return Offer13(**values)  # type: ignore[arg-type]  # by name, as the class has them
+
+
+def _is_small(known: Known, finding: Finding) -> bool:
+    """Where big hellos do not pass."""
+    return known.small or finding.form is not RETRY
 
 
 def _shake(offer: Offer13, label: str, *, finish: bool = False, linger: bool = False) -> Script[Seen13 | None]:
@@ -136,7 +141,7 @@ def ask_schemes(known: Known, finding: Finding, facts: Facts) -> Script[None]:
 
 def ask_protocols(known: Known, finding: Finding, facts: Facts) -> Script[None]:
     """Application protocols, where no older version has told them already."""
-    pool = list(PROTOCOLS)
+    pool = list(PROTOCOLS_SMALL if _is_small(known, finding) else PROTOCOLS)
     found: list[bytes] = []
     while pool:
         seen = yield from _shake(offer_for(known, finding, alpn=tuple(pool)), "application protocols")
