@@ -132,7 +132,8 @@ class _Drawing:
         )
         lines = self._alike.get(likeness)
         if lines is None:
-            lines = self._alike[likeness] = [self._members(line) for line in self._lines_of(part)]
+            # Two relays can come to the same line, on which the part stands once.
+            lines = self._alike[likeness] = [self._members(line) for line in dict.fromkeys(self._lines_of(part))]
         for members in lines:
             members.append(part.name)
 
@@ -168,12 +169,11 @@ class _Drawing:
         self._members(Link(MANAGER, DATABASE, None, version, "talks", how)).append(DATABASE)
 
     def finished(self) -> list[Link]:
-        drawn = [
-            replace(line, count=len(members), members=tuple(members[:_NAMED]))
-            for line, members in self._lines.items()
-            if members
-        ]
-        return sorted(drawn, key=_place)
+        together: dict[Link, dict[Basis, list[str]]] = {}
+        for line, members in self._lines.items():
+            if members:
+                together.setdefault(replace(line, basis="tabled"), {})[line.basis] = members
+        return sorted((_merged(line, by_basis) for line, by_basis in together.items()), key=_place)
 
     def _members(self, line: Link) -> list[str]:
         """Those of whom the line holds; the same list for every line that says the same."""
@@ -192,6 +192,17 @@ class _Drawing:
         own = [relay for relay in self._relays if part.relay_group and relay.relay_group == part.relay_group]
         alike = {relay._replace(relay_group=None) for relay in own or self._relays}
         return sorted(alike, key=lambda relay: (relay.floor.rank, relay.newest.rank))
+
+
+def _merged(line: Link, by_basis: Mapping[Basis, list[str]]) -> Link:
+    """One line for members that come to the same, some as seen and some by the table; it says how many of each."""
+    members = sorted((name for names in by_basis.values() for name in names), key=str.casefold)
+    weakest: Basis = next(basis for basis in ("unknown", "tabled", "seen") if basis in by_basis)
+    reason = line.reason
+    if len(by_basis) > 1:
+        told = f"{len(by_basis['tabled'])} of {len(members)} by the table, not seen yet"
+        reason = f"{reason}; {told}" if reason else told
+    return replace(line, basis=weakest, reason=reason, count=len(members), members=tuple(members[:_NAMED]))
 
 
 def _line(end: _End, to: str, point: Point, floor: Version, served: Version, turned: bool = False) -> Link:

@@ -195,3 +195,26 @@ def test_text_rows_and_json() -> None:
     assert "computers, 4118 agent\n  manager to agents 10.0 and newer (1)  ──▶  TLSv1.3\n" in picture_text(
         links(Fleet.of(called), HELD)
     )
+
+
+@pytest.mark.rule("R19")
+def test_a_group_of_which_some_were_seen_and_some_are_tabled_is_one_line_that_says_so() -> None:
+    parts = (agent(1, "11.3.1", offered=TLS1_2, negotiated=TLS1_2), agent(2, "11.3.1"), agent(3, "11.3.1"))
+    drawn = [one for one in links(Fleet(parts), HELD) if one.point is Point.HEARTBEAT]
+    assert [(one.from_, one.version, one.basis, one.count, one.reason) for one in drawn] == [
+        ("agents 10.0 and newer", TLS1_2, "tabled", 3, "2 of 3 by the table, not seen yet")
+    ]
+    old = (agent(1, "9.6", offered=TLS1, negotiated=TLS1), agent(2, "9.6"))
+    (refused,) = (one for one in links(Fleet(old), HELD) if one.point is Point.HEARTBEAT)
+    assert refused.reason == "speaks at most TLSv1, the floor is TLSv1.2; 1 of 2 by the table, not seen yet"
+
+
+@pytest.mark.rule("R19")
+def test_a_computer_that_two_relays_serve_alike_is_counted_once() -> None:
+    relays = tuple(
+        Part(name, "relay", name, version, points=MEETS, relay=RelayFloor(sent=TLS1_2, observed=TLS1_2))
+        for name, version in (("relay-1", "11.3.1"), ("relay-2", "12.0.0"))
+    )
+    drawn = links(Fleet((*relays, agent(1, "11.3.1"), agent(2, "11.3.1"))), HELD)
+    (served,) = (one for one in drawn if one.to.startswith("relays"))
+    assert (served.count, served.members) == (2, ("host-1", "host-2"))
