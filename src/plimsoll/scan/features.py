@@ -278,15 +278,16 @@ def ask_unnamed(known: Known, finding: Finding, facts: Facts) -> Script[None]:
 
 def try_resumption(known: Known, finding: Finding, facts: Facts) -> Script[None]:
     """A real handshake and a second one with its session, by ticket and by session id."""
-    from plimsoll.scan.talk_openssl import OpenSslTalk, can_speak
+    from plimsoll.scan.talk_openssl import OpenSslTalk, Speaker
 
     version = finding.version
-    if not can_speak(version):
+    speaker = Speaker(version, certified(finding.suites))
+    if not speaker.able:
         return
     name = known.hellos.server_name if finding.named else ""
     for kind, tickets in (("ticket", True), ("session id", False)):
         label = f"{version.label} by {kind}"
-        first = yield _talk(lambda t=tickets: OpenSslTalk(version, name, tickets=t), label)
+        first = yield _talk(lambda t=tickets: speaker.talk(name, tickets=t), label)
         session = first.talk.result.session if isinstance(first.talk, OpenSslTalk) else None
         if session is None:
             if isinstance(first.talk, OpenSslTalk) and _wants_certificate(first.talk.result.error, facts):
@@ -295,7 +296,7 @@ def try_resumption(known: Known, finding: Finding, facts: Facts) -> Script[None]
         if (tickets and not session.has_ticket) or (not tickets and not session.id):
             facts.resumption[label] = False
             continue
-        second = yield _talk(lambda t=tickets, s=session: OpenSslTalk(version, name, tickets=t, session=s), label)
+        second = yield _talk(lambda t=tickets, s=session: speaker.talk(name, tickets=t, session=s), label)
         if isinstance(second.talk, OpenSslTalk) and second.talk.result.finished:
             facts.resumption[label] = second.talk.result.resumed
 

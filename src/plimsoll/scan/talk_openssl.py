@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import ssl
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -24,6 +25,7 @@ _VERSIONS: Final = {
 _LEGACY_PEERS: Final = 0x4
 #: A handshake and a goodbye are a few kilobytes; a chain of certificates may be more.
 _MAX_BYTES: Final = 512 * 1024
+_MAX_SUITES: Final = 16
 
 
 @dataclass(slots=True)
@@ -36,29 +38,38 @@ class Seen12:
     error: str = ""
 
 
-def can_speak(version: Version) -> bool:
-    """Whether this OpenSSL has that version at all."""
-    return version in _VERSIONS and _context(version, True) is not None
+class Speaker:
+    """Makes the talks of one endpoint and version. A session can only be offered again by the speaker that got it."""
+
+    def __init__(self, version: Version, suites: Sequence[int]) -> None:
+        names = _names()
+        #: Few, so that the hello stays small.
+        known = [names[code] for code in suites if code in names][:_MAX_SUITES]
+        self._contexts: dict[bool, ssl.SSLContext] = {}
+        if known and version in _VERSIONS:
+            for tickets in (True, False):
+                context = _context(version, ":".join(known), tickets)
+                if context is not None:
+                    self._contexts[tickets] = context
+
+    @property
+    def able(self) -> bool:
+        """Whether this OpenSSL has the version and any of the suites."""
+        return len(self._contexts) == 2
+
+    def talk(self, server_name: str, *, tickets: bool, session: ssl.SSLSession | None = None) -> OpenSslTalk:
+        """A new handshake, with that session if there is one."""
+        return OpenSslTalk(self._contexts[tickets], server_name, session)
 
 
 class OpenSslTalk:
     """One handshake, closed as a good client does: a peer forgets the session of one that just vanishes."""
 
-    def __init__(
-        self,
-        version: Version,
-        server_name: str = "",
-        *,
-        tickets: bool = True,
-        session: ssl.SSLSession | None = None,
-    ) -> None:
+    def __init__(self, context: ssl.SSLContext, server_name: str = "", session: ssl.SSLSession | None = None) -> None:
         self.result = Seen12()
         self.done = False
         self._bytes = 0
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        context = _context(version, tickets)
-        if context is None:
-            raise ValueError(f"{version.label} is not in this OpenSSL")
         self._tls = context.wrap_bio(
             self._incoming, self._outgoing, server_hostname=server_name or None, session=session
         )
@@ -100,9 +111,15 @@ class OpenSslTalk:
         self.done = True
 
 
-@lru_cache(maxsize=16)
-def _context(version: Version, tickets: bool) -> ssl.SSLContext | None:
-    """A session can only be offered again in the context that it came from."""
+@lru_cache(maxsize=1)
+def _names() -> dict[int, str]:
+    """OpenSSL's names of the suites that it has, by code point."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.set_ciphers("ALL:COMPLEMENTOFALL:@SECLEVEL=0")
+    return {cipher["id"] & 0xFFFF: cipher["name"] for cipher in context.get_ciphers()}
+
+
+def _context(version: Version, suites: str, tickets: bool) -> ssl.SSLContext | None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -110,7 +127,7 @@ def _context(version: Version, tickets: bool) -> ssl.SSLContext | None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             context.minimum_version = context.maximum_version = _VERSIONS[version]
-        context.set_ciphers("ALL:@SECLEVEL=0")
+        context.set_ciphers(f"{suites}:@SECLEVEL=0")
     except (ValueError, ssl.SSLError):
         return None
     context.options |= _LEGACY_PEERS
