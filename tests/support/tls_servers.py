@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import grp
-import itertools
 import os
 import pwd
 import random
@@ -127,10 +126,9 @@ def serving(setups: list[Setup], files: Files, *, everywhere: bool = False) -> I
     port nmap knows what to say before TLS.
     """
     numbers = iter(free_ports(len(setups)))
-    own = itertools.count(61)
+    own = _free_addresses(5432)
     places = {
-        setup: (f"127.0.0.{next(own)}", 5432) if setup.make == "postgresql" else ("127.0.0.1", next(numbers))
-        for setup in setups
+        setup: (next(own), 5432) if setup.make == "postgresql" else ("127.0.0.1", next(numbers)) for setup in setups
     }
     starters: dict[str, Callable[[Places, Files], AbstractContextManager[None]]] = {
         "nginx": partial(_nginx, host="0.0.0.0" if everywhere else "127.0.0.1"),
@@ -148,6 +146,22 @@ def serving(setups: list[Setup], files: Files, *, everywhere: bool = False) -> I
         for place in places.values():
             _wait_for(place)
         yield places
+
+
+def _free_addresses(port: int) -> Iterator[str]:
+    """Addresses of loopback on which nobody has that port."""
+    for number in range(61, 250):
+        address = f"127.0.{random.randrange(1, 250)}.{number}"
+        if not _answers((address, port)):
+            yield address
+
+
+def _answers(place: tuple[str, int]) -> bool:
+    try:
+        socket.create_connection(place, 1).close()
+    except OSError:
+        return False
+    return True
 
 
 def _wait_for(place: tuple[str, int]) -> None:
