@@ -58,7 +58,7 @@ def test_a_malformed_file_on_reload_keeps_the_last_good_one(quick: Manager, bad:
     quick.file.write_text("# first\n" + bad + good)
     try:
         result = quick.cli("manager", "reload")
-        assert result.returncode in {1, 2}
+        assert result.returncode == 2
         assert f"line {line}" in result.stderr
         assert f"column {column}" in result.stderr
         assert quick.floors() == floors
@@ -73,7 +73,7 @@ def test_an_unknown_version_in_protocols_keeps_the_last_good_file(quick: Manager
     quick.file.write_text(good + "protocols=TLSv1.2,TLSv1.9\n")
     try:
         result = quick.cli("manager", "reload")
-        assert result.returncode in {1, 2}
+        assert result.returncode == 2
         assert "TLSv1.9" in result.stderr
         assert quick.floors() == floors
     finally:

@@ -14,7 +14,7 @@ def main(arguments: list[str]) -> int:
         return 2
     try:
         run(arguments[0])
-    except AgentError as error:
+    except (AgentError, OSError) as error:
         sys.stderr.write(f"plimsoll agent: {error}\n")
         return 1
     return 0

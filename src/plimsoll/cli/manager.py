@@ -57,7 +57,10 @@ def run(context: typer.Context, home: Home = None) -> None:
     used = session(context)
     try:
         run_manager(used.home_dir(home).absolute(), used.output.line)
-    except (ServiceError, NetError, TaskDiedError) as error:
+    except ServiceError as error:
+        # 400 is the file's or the command's own fault: nothing to retry before somebody mended it.
+        raise CommandError(error.message, Code.USAGE if error.status == 400 else Code.FAILED) from error
+    except (NetError, TaskDiedError) as error:
         raise CommandError(str(error)) from error
 
 

@@ -29,7 +29,7 @@ def run_manager(directory: Path, ready: Ready) -> None:
     """Runs until SIGTERM or SIGINT. `ready` gets one line once every port listens.
 
     Raises HomeError (no home, second manager, malformed file), PortTaken and CannotListen, each with what to do;
-    TaskDied where a part of the manager failed.
+    TaskDiedError where a part of the manager failed.
     """
     _log_to_stderr()
     raise_file_limit()
