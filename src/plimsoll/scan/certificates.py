@@ -7,7 +7,6 @@ hostile chain can cause. Name constraints, revocation and transparency logs are 
 
 from __future__ import annotations
 
-import base64
 import binascii
 import hashlib
 import ipaddress
@@ -112,7 +111,7 @@ def read_pem(data: bytes) -> list[bytes]:
     found = []
     for body in _PEM.findall(data):
         try:
-            found.append(base64.b64decode(body))
+            found.append(binascii.a2b_base64(body))
         except binascii.Error:
             continue
     return found

@@ -232,6 +232,15 @@ class TestFaults:
         assert any("in the chain: " in fault for fault in report([LEAF.der[0], b"junk"], at=AT).faults)
 
 
+@settings(deadline=None)
+@given(st.integers(-631_152_000, 253_402_214_400))
+def test_every_date_there_is(moment: int) -> None:
+    """From 1950, where the two-digit years begin, to 9999."""
+    date = datetime.datetime.fromtimestamp(moment, datetime.UTC)
+    seen = read_certificate(issue((), key=BETWEEN.key, start=date, end=date).der[0])
+    assert (seen.not_before, seen.not_after) == (moment, moment)
+
+
 class TestBadBytes:
     def test_no_certificate_and_no_certificates(self) -> None:
         assert report((), at=AT).faults == ("the server sent no certificate",)
