@@ -11,6 +11,9 @@ from plimsoll.cli._errors import BlockedError
 from plimsoll.cli._output import Output, when
 from plimsoll.cli._session import Home, Json, group, session
 
+#: How many ports of a point fit in the table.
+_PORTS = 3
+
 app = group("The floor: the lowest TLS version that each point accepts.")
 
 
@@ -28,7 +31,7 @@ def show(context: typer.Context, home: Home = None, as_json: Json = False) -> No
     rows = [
         (
             floor["point"],
-            floor["port"],
+            _ports(floor),
             floor["floor"],
             floor["serves"],
             sources.get(floor["point"]),
@@ -42,6 +45,12 @@ def show(context: typer.Context, home: Home = None, as_json: Json = False) -> No
             used.output.say(f"policy {other['policy']} has its own floor at {floor['point']}: {other['floor']}")
     if data["drift"]:
         used.output.say(data["drift"]["message"])
+
+
+def _ports(floor: dict[str, Any]) -> str:
+    """The ports in use, the most common first."""
+    ports = [str(port) for port in floor["ports"]]
+    return ", ".join(ports[:_PORTS]) + (", …" if len(ports) > _PORTS else "")
 
 
 def _sources(history: list[dict[str, Any]]) -> dict[str, str]:

@@ -57,6 +57,7 @@ FLOORS = {
         {
             "point": "heartbeat",
             "port": 4120,
+            "ports": [4120],
             "floor": "TLSv1",
             "serves": ["TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"],
             "policies_pending": 0,
@@ -65,6 +66,7 @@ FLOORS = {
         {
             "point": "gui",
             "port": 4119,
+            "ports": [4119],
             "floor": "TLSv1.2",
             "serves": ["TLSv1.2", "TLSv1.3"],
             "policies_pending": 0,
@@ -73,6 +75,7 @@ FLOORS = {
         {
             "point": "relay",
             "port": 4122,
+            "ports": [4122, 4132, 4142, 4152],
             "floor": "TLSv1",
             "serves": None,
             "policies_pending": 2,

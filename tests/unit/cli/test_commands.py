@@ -107,6 +107,12 @@ def test_a_hand_edit_that_waits_is_told() -> None:
     assert "protocols= was edited" in Shell(manager).run("plimsoll floor show").err
 
 
+def test_ports_in_use_are_listed_and_many_are_cut_short() -> None:
+    ran = shell().run("plimsoll floor show")
+    assert "4122, 4132, 4142, …" in ran.out
+    assert "4152" not in ran.out
+
+
 HISTORY_ROUTE: Answers = {("GET", "/api/tls/floors/history"): (200, {"history": []})}
 
 

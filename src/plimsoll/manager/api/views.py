@@ -34,6 +34,7 @@ def floors(view: FloorsView, serves: Mapping[Point, Mapping[Version, str]]) -> d
             {
                 "point": point.point.value,
                 "port": point.port,
+                "ports": list(point.ports),
                 "floor": point.floor.value,
                 "serves": None if served is None else [version.value for version in served],
                 "suites": None if served is None else {v.value: suites for v, suites in served.items()},

@@ -11,13 +11,21 @@ from plimsoll.tls.versions import Version
 
 @dataclass(frozen=True, slots=True)
 class PointView:
-    """One point. `overrides` are sub-policies with a relay or agent floor of their own: (policy name, floor)."""
+    """One point. `overrides` are sub-policies with a relay or agent floor of their own: (policy name, floor).
+
+    `ports` are those where it is enforced: the manager's own, else those of the computers that listen, the most common
+    first, or the default where none does.
+    """
 
     point: Point
-    port: int
+    ports: tuple[int, ...]
     floor: Version
     policies_pending: int = 0
     overrides: tuple[tuple[str, Version], ...] = ()
+
+    @property
+    def port(self) -> int:
+        return self.ports[0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ from plimsoll.manager.services.floor_views import (
 from plimsoll.manager.services.guard import Consent, Judged, check_not_locked_out, judge_raise
 from plimsoll.manager.services.pending import PendingCount, count_pending
 from plimsoll.manager.store import Connection, facts
+from plimsoll.manager.store import computers as computer_table
 from plimsoll.manager.store import floors as table
 from plimsoll.manager.store import policies as policy_table
 from plimsoll.tls.floors import FloorSnapshot, Point
@@ -54,6 +55,8 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 ALL = "all"
+#: How many ports of a point are shown.
+PORTS = 20
 
 
 def parse_points(point: str) -> tuple[Point, ...]:
@@ -86,24 +89,32 @@ class FloorsService:
     def show(self, principal: Principal) -> FloorsView:
         """All points, what waits to be sent, and a hand edit that is not in force yet."""
 
-        def work(connection: Connection) -> tuple[FloorState, int, PendingCount, dict[str, tuple[Version | None, ...]]]:
+        settings = self._core.home.config
+
+        def work(
+            connection: Connection,
+        ) -> tuple[FloorState, int, PendingCount, dict[str, tuple[Version | None, ...]], dict[Point, tuple[int, ...]]]:
             own = {p.name: (p.relay_floor, p.agent_floor) for p in policy_table.all_policies(connection)}
             return (
                 floor_state.read(connection),
                 facts.counter(connection, facts.FLOOR_GENERATION),
                 count_pending(connection),
                 {name: floors for name, floors in own.items() if name != policy_rules.BASE},
+                {
+                    Point.GUI: (settings.gui_port,),
+                    Point.HEARTBEAT: (settings.heartbeat_port,),
+                    Point.RELAY: computer_table.ports_in_use(connection, "relay_port", PORTS),
+                    Point.AGENT: computer_table.ports_in_use(connection, "listen_port", PORTS),
+                },
             )
 
-        state, generation, pending, own = self._core.store.read(work)
-        settings = self._core.home.config
-        ports = {Point.GUI: settings.gui_port, Point.HEARTBEAT: settings.heartbeat_port}
+        state, generation, pending, own, ports = self._core.store.read(work)
         waiting = {Point.RELAY: pending.relays, Point.AGENT: pending.agents}
         places = {Point.RELAY: 0, Point.AGENT: 1}
         views = tuple(
             PointView(
                 point,
-                ports.get(point, point.default_port),
+                ports[point] or (point.default_port,),
                 state.floor(point),
                 waiting.get(point, 0),
                 tuple(

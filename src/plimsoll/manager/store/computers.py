@@ -200,6 +200,13 @@ def given_groups(connection: Connection) -> tuple[GivenGroup, ...]:
     return tuple(GivenGroup(row[0], row[1], bool(row[2]), row[3], row[4], row[5]) for row in rows)
 
 
+def ports_in_use(connection: Connection, name: str, limit: int) -> tuple[int, ...]:
+    """The `listen_port` or `relay_port` of active computers, the most common first."""
+    port = computers.c[name]
+    query = select(port).where(port.is_not(None), computers.c.state == "active").group_by(port)
+    return tuple(connection.scalars(query.order_by(func.count().desc(), port).limit(limit)))
+
+
 def add_commands(connection: Connection, new: Sequence[CommandRecord]) -> None:
     if new:
         names = CommandRecord.__dataclass_fields__

@@ -9,6 +9,7 @@ from tests.support.homes import ROOT, Desk, desk, reopened
 from plimsoll.manager import config
 from plimsoll.manager.ports import BadInput, Blocked, Forbidden, Principal, Role
 from plimsoll.manager.services.floors import FloorsView
+from plimsoll.manager.store import computers
 from plimsoll.messages import Kind
 from plimsoll.tls.floors import Point
 from plimsoll.tls.versions import FLOORS, Version
@@ -244,3 +245,18 @@ def test_a_file_that_cannot_be_written_does_not_undo_the_floor(at: Desk, monkeyp
         assert set(floors(again).values()) == {"TLSv1"}
         assert EARLY_LINE in again.home.config_path.read_text()
         assert again.services.floors.history(ROOT)[0].cause == "set"
+
+
+@pytest.mark.rule("R5")
+def test_the_ports_that_relays_and_agents_really_use_are_shown(at: Desk) -> None:
+    def ports() -> dict[Point, tuple[int, ...]]:
+        return {one.point: one.ports for one in at.services.floors.show(ROOT).floors}
+
+    assert ports() == {point: (point.default_port,) for point in Point}
+    held = (("relay-1", 40122, None), ("relay-2", 40123, 4118), ("relay-3", 40123, None), ("gone", 40199, None))
+    for name, relay_port, listen_port in held:
+        computer = at.activate(name, kind=Kind.RELAY).computer
+        state = "revoked" if name == "gone" else "active"
+        values = {"relay_port": relay_port, "listen_port": listen_port, "state": state}
+        at.home.store.write(lambda c, computer=computer, values=values: computers.change(c, computer, **values))
+    assert (ports()[Point.RELAY], ports()[Point.AGENT]) == ((40123, 40122), (4118,))
