@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -257,6 +258,6 @@ def test_the_ports_that_relays_and_agents_really_use_are_shown(at: Desk) -> None
     for name, relay_port, listen_port in held:
         computer = at.activate(name, kind=Kind.RELAY).computer
         state = "revoked" if name == "gone" else "active"
-        values = {"relay_port": relay_port, "listen_port": listen_port, "state": state}
-        at.home.store.write(lambda c, computer=computer, values=values: computers.change(c, computer, **values))
+        change = partial(computers.change, relay_port=relay_port, listen_port=listen_port, state=state)
+        at.home.store.write(partial(change, computer=computer))
     assert (ports()[Point.RELAY], ports()[Point.AGENT]) == ((40123, 40122), (4118,))
