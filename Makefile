@@ -3,7 +3,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-TOOLS := nmap openssl curl nginx haproxy sslscan gnutls-serv dovecot postgres
+TOOLS := nmap openssl curl nginx haproxy sslscan gnutls-serv dovecot postgres postfix mariadbd slapd vsftpd prosody xrdp \
+  pop3-login lmtp managesieve-login submission-login
 .DEFAULT_GOAL := help
 .PHONY: help deps venv lock demo run lint test test-deep bench clean
 
@@ -16,12 +17,12 @@ help:
 
 # Debian packages that the tests and the benchmark use; nothing is done where all are there.
 deps:
-	@missing=""; for tool in $(TOOLS); do PATH="$$PATH:/usr/sbin:/sbin:$$(echo /usr/lib/postgresql/*/bin)" command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
+	@missing=""; for tool in $(TOOLS); do PATH="$$PATH:/usr/sbin:/sbin:/usr/lib/dovecot:$$(echo /usr/lib/postgresql/*/bin)" command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
 	$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || missing="$$missing python3-venv"; \
 	if [ -n "$$missing" ]; then \
 	  echo "installing:$$missing"; mkdir -p /usr/sbin; \
 	  apt-get update -qq && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-	    $$(echo "$$missing" | sed 's/\bnginx\b/nginx-light/;s/\bgnutls-serv\b/gnutls-bin/;s/\bdovecot\b/dovecot-imapd/;s/\bpostgres\b/postgresql/') >/dev/null; fi
+	    $$(echo "$$missing" | sed 's/\bnginx\b/nginx-light/;s/\bgnutls-serv\b/gnutls-bin/;s/\bdovecot\b/dovecot-imapd/;s/\bpostgres\b/postgresql/;s/\bmariadbd\b/mariadb-server-core/;s/\bpop3-login\b/dovecot-pop3d/;s/\blmtp\b/dovecot-lmtpd/;s/\bmanagesieve-login\b/dovecot-managesieved/;s/\bsubmission-login\b/dovecot-submissiond/') >/dev/null; fi
 
 venv: $(VENV)/.ready
 
