@@ -1,6 +1,6 @@
 """Real servers of the protocols in which TLS is asked for: Debian's, on loopback, each with a configuration of its own.
 
-They run as an ordinary user, but for Postfix, whose master insists on root and is there only where the tests are root's.
+They run as an ordinary user, but for Postfix: its master insists on root, so it is there only where the tests are.
 PostgreSQL is among the servers of `tls_servers`.
 """
 
