@@ -57,11 +57,12 @@ def session(context: typer.Context) -> Session:
     return Session() if found is None else found
 
 
-def group(text: str) -> typer.Typer:
-    """A group of subcommands with our ways: plain help, no tracebacks dressed up."""
+def group(text: str, *, alone: bool = False) -> typer.Typer:
+    """A group of subcommands with our ways: plain help, no tracebacks dressed up. `alone`: it does something itself."""
     return typer.Typer(
         help=text,
-        no_args_is_help=True,
+        no_args_is_help=not alone,
+        invoke_without_command=alone,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
         add_completion=False,

@@ -16,7 +16,19 @@ from plimsoll.cli._errors import BlockedError, Code, CommandError
 from plimsoll.cli._session import Session, group
 
 #: Subcommands in the order of the help; each is a module of this package with an `app` or a `command`.
-GROUPS = ("manager", "floor", "computers", "policy", "relay_groups", "token", "apikey", "user", "events", "agent")
+GROUPS = (
+    "manager",
+    "floor",
+    "computers",
+    "policy",
+    "relay_groups",
+    "token",
+    "apikey",
+    "user",
+    "events",
+    "audit",
+    "agent",
+)
 COMMANDS = (
     "preflight",
     "relays",
@@ -24,7 +36,6 @@ COMMANDS = (
     "sightings",
     "advise",
     "picture",
-    "audit",
     "simulate",
     "demo",
     "version",

@@ -16,7 +16,7 @@ from plimsoll.manager import config, secret
 from plimsoll.manager.ca import Authority, ensure_serving
 from plimsoll.manager.config import Configuration
 from plimsoll.manager.ports import Role, ServiceError
-from plimsoll.manager.store import Connection, Store, access, facts, floors, migrate, policies
+from plimsoll.manager.store import Connection, Store, access, audit, facts, floors, migrate, policies
 from plimsoll.tls.floors import Point
 from plimsoll.tls.versions import Version
 
@@ -217,6 +217,7 @@ def _seed(connection: Connection, authority: Authority, installation: str, now: 
         (facts.CREATED, str(now)),
     ):
         facts.put(connection, fact, value)
+    audit.begin(connection, now, f"this home was made by {RELEASE}")
     remember_protocols(connection, None)
     generation = facts.advance(connection, facts.FLOOR_GENERATION, now)
     floors.put(connection, Point.HEARTBEAT.value, Version.TLS1_2)

@@ -22,7 +22,7 @@ from plimsoll.manager import config
 from plimsoll.manager.home import DATABASE, HomeError, lock_home
 from plimsoll.manager.services import floor_state
 from plimsoll.manager.services.policy_rules import BASE, DEFAULTS
-from plimsoll.manager.store import Connection, Store, computers, facts, floors, migrate, policies
+from plimsoll.manager.store import Connection, Store, audit, computers, facts, floors, migrate, policies
 from plimsoll.messages import Kind
 from plimsoll.tls.floors import Point
 from plimsoll.tls.versions import Version
@@ -171,6 +171,7 @@ def pin(connection: Connection, protocols: str | None, now: float) -> str:
     floors.drop(connection, Point.GUI.value)
     _pin_protocols(connection, protocols, gui, heartbeat or default)
     _write_facts(connection, release, now)
+    audit.begin(connection, now, f"the home was upgraded from {release} to {RELEASE}, which kept no such chain")
     state = floor_state.read(connection)
     for point, floor in state.floors().items():
         policy = BASE if point in (Point.RELAY, Point.AGENT) else None

@@ -7,6 +7,7 @@ from typing import Any
 
 from plimsoll.manager.services.access import ApiKeyView, AuditEntry, UserView
 from plimsoll.manager.services.activation import TokenView
+from plimsoll.manager.services.audit import Link, Verified
 from plimsoll.manager.services.certificates import CertificateView
 from plimsoll.manager.services.computers import ComputerView
 from plimsoll.manager.services.events import EventView
@@ -273,6 +274,20 @@ def audit(entry: AuditEntry) -> dict[str, Any]:
         "target": entry.target,
         "before": entry.before,
         "after": entry.after,
+    }
+
+
+def audit_chain(found: Verified) -> dict[str, Any]:
+    def link(end: Link | None) -> dict[str, Any] | None:
+        return None if end is None else {"entry": end.entry, "hash": end.hash, "time": end.time, "why": end.why}
+
+    return {
+        "ok": found.ok,
+        "entries": found.entries,
+        "since": link(found.anchor),
+        "head": link(found.head),
+        "faults": [{"entry": fault.entry, "text": fault.text} for fault in found.faults],
+        "faultsFound": found.found,
     }
 
 

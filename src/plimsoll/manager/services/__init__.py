@@ -9,6 +9,7 @@ from plimsoll.manager.home import Home
 from plimsoll.manager.ports import Observed, Publish
 from plimsoll.manager.services.access import AccessService
 from plimsoll.manager.services.activation import ActivationService
+from plimsoll.manager.services.audit import AuditService
 from plimsoll.manager.services.certificates import CertificatesService
 from plimsoll.manager.services.computers import ComputersService
 from plimsoll.manager.services.core import Core
@@ -44,4 +45,5 @@ class Services:
         self.policies = PoliciesService(core, self.judgement.fleet)
         self.activation = ActivationService(core)
         self.access = AccessService(core)
+        self.audit = AuditService(core)
         self.certificates = CertificatesService(core)

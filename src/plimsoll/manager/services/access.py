@@ -25,6 +25,7 @@ from plimsoll.manager.services.core import Core, Unit
 from plimsoll.manager.services.events import LOCKED_OUT, SIGNED_IN, NewEvent
 from plimsoll.manager.store import Connection
 from plimsoll.manager.store import access as table
+from plimsoll.manager.store import audit as audit_table
 from plimsoll.manager.store.access import ApiKeyRecord, SessionRecord, UserRecord
 from plimsoll.tls.versions import Version
 
@@ -328,7 +329,7 @@ class AccessService:
     @permits(Permission.AUDIT_READ)
     def audit(self, principal: Principal, limit: int = 200, before: int | None = None) -> tuple[AuditEntry, ...]:
         """Newest first; `before` an id, for the next page."""
-        rows = self._core.store.read(lambda c: table.audit_entries(c, min(max(limit, 1), 10_000), before))
+        rows = self._core.store.read(lambda c: audit_table.entries(c, min(max(limit, 1), 10_000), before))
         return tuple(
             AuditEntry(r.id, r.time, r.who, r.via, r.address, r.action, r.target, r.before, r.after) for r in rows
         )

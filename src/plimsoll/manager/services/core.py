@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from plimsoll.manager.ports import NothingObserved, Observed, Principal, Publish
 from plimsoll.manager.services.events import EventView, NewEvent, event_name
 from plimsoll.manager.services.hub import Change, ComputersChanged, EventRecorded, Hub
-from plimsoll.manager.store import Connection, Store, access, events
+from plimsoll.manager.store import Connection, Store, audit, events
 
 if TYPE_CHECKING:
     from plimsoll.manager.home import Home
@@ -52,7 +52,7 @@ class Unit:
 
     def audit(self, principal: Principal, action: str, target: str, before: Any = None, after: Any = None) -> None:
         """Who did what to what, with the values before and after. Never put a secret in here."""
-        access.add_audit(
+        audit.append(
             self.connection,
             time=self.now,
             who=principal.who,

@@ -1,4 +1,4 @@
-"""Users, sessions, API keys, activation tokens and the audit trail. Secrets come here hashed."""
+"""Users, sessions, API keys and activation tokens. Secrets come here hashed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert, or_, select, update
 
 from plimsoll.manager.store._rows import record, records
-from plimsoll.manager.store.tables import api_keys, audit, sessions, tokens, users
+from plimsoll.manager.store.tables import api_keys, sessions, tokens, users
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,19 +55,6 @@ class TokenRecord:
     kind: str | None = None
     created: float = 0.0
     who: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class AuditRecord:
-    id: int
-    time: float
-    who: str
-    via: str
-    address: str
-    action: str
-    target: str
-    before: Any
-    after: Any
 
 
 def user(connection: Connection, name: str) -> UserRecord | None:
@@ -158,14 +145,3 @@ def use_token(connection: Connection, identifier: str) -> None:
 
 def delete_token(connection: Connection, identifier: str) -> None:
     connection.execute(delete(tokens).where(tokens.c.id == identifier))
-
-
-def add_audit(connection: Connection, **values: Any) -> None:
-    connection.execute(insert(audit).values(**values))
-
-
-def audit_entries(connection: Connection, limit: int, before: int | None) -> tuple[AuditRecord, ...]:
-    query = select(audit).order_by(audit.c.id.desc()).limit(limit)
-    if before is not None:
-        query = query.where(audit.c.id < before)
-    return records(AuditRecord, connection.execute(query))

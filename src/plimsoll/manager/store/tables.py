@@ -244,6 +244,21 @@ audit = Table(
     Column("target", Text, nullable=False),
     Column("before", JSON),
     Column("after", JSON),
+    # Each entry carries the hash of the one before it: `store/audit.py`.
+    Column("previous", Text, nullable=False),
+    Column("hash", Text, nullable=False),
+)
+
+#: Computers and points in the scope of PCI DSS (R10); each row names one of the two.
+pci_scope = Table(
+    "pci_scope",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("point", Text, unique=True),
+    Column("computer", Text, ForeignKey("computers.id", ondelete="CASCADE"), unique=True),
+    Column("note", Text, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("created", Float, nullable=False),
 )
 
 events = Table(

@@ -36,6 +36,7 @@ GETS = [
     "/api/apikeys",
     "/api/administrators",
     "/api/audit",
+    "/api/audit/verify",
     "/api/manager/status",
     "/api/manager/certificate",
 ]
@@ -49,6 +50,7 @@ POSTS = [
     ("/api/relaygroups", {"name": "x"}),
     ("/api/apikeys", {"name": "x", "role": "auditor"}),
     ("/api/administrators", {"username": "x", "password": "a long enough one", "role": "auditor"}),
+    ("/api/audit/prune", {"olderThanDays": 30}),
     ("/api/manager/certificate", {"certificate": "x"}),
     ("/api/manager/certificate/csr", {}),
     ("/api/manager/reload", None),

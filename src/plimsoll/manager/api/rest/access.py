@@ -95,3 +95,24 @@ def audit(
     before: int | None = None,
 ) -> dict[str, Any]:
     return {"audit": [views.audit(entry) for entry in back.services.access.audit(asks, limit, before)]}
+
+
+@router.get("/audit/verify")
+def verify_audit(
+    asks: Asks,
+    back: Back,
+    entry: Annotated[int | None, Query(ge=0, le=1 << 53)] = None,
+    digest: Annotated[str | None, Query(alias="hash", pattern="^[0-9a-fA-F]{64}$")] = None,
+) -> dict[str, Any]:
+    """Is the chain whole? `entry` and `hash`, of a proof that was signed earlier, must still be in it."""
+    return views.audit_chain(back.services.audit.verify(asks, entry, digest))
+
+
+class PruneBody(Body):
+    older_than_days: float = Field(alias="olderThanDays", ge=1, le=36_500)
+
+
+@router.post("/audit/prune")
+def prune_audit(asks: Asks, back: Back, body: PruneBody) -> dict[str, Any]:
+    """Deletes old entries; the chain is anchored anew where it begins then."""
+    return {"deleted": back.services.audit.prune(asks, body.older_than_days)}

@@ -17,6 +17,7 @@ def upgrade() -> None:
     _widen_access_and_events()
     _add_fleet()
     _add_access()
+    _add_scope()
 
 
 def _text(name: str, default: str | None = "") -> sa.Column[Any]:
@@ -214,5 +215,23 @@ def _add_access() -> None:
         sa.Column("target", sa.Text(), nullable=False),
         sa.Column("before", sa.JSON()),
         sa.Column("after", sa.JSON()),
+        sa.Column("previous", sa.Text(), nullable=False),
+        sa.Column("hash", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_audit"),
+    )
+
+
+def _add_scope() -> None:
+    op.create_table(
+        "pci_scope",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("point", sa.Text()),
+        sa.Column("computer", sa.Text()),
+        sa.Column("note", sa.Text(), nullable=False),
+        sa.Column("who", sa.Text(), nullable=False),
+        sa.Column("created", sa.Float(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_pci_scope"),
+        sa.ForeignKeyConstraint(["computer"], ["computers.id"], name="fk_pci_scope_computer", ondelete="CASCADE"),
+        sa.UniqueConstraint("point", name="uq_pci_scope_point"),
+        sa.UniqueConstraint("computer", name="uq_pci_scope_computer"),
     )
