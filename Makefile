@@ -6,12 +6,13 @@ BIN := $(VENV)/bin
 TOOLS := nmap openssl curl nginx haproxy sslscan gnutls-serv dovecot postgres postfix mariadbd slapd vsftpd prosody xrdp \
   pop3-login lmtp managesieve-login submission-login
 .DEFAULT_GOAL := help
-.PHONY: help deps venv lock demo run lint test test-deep bench clean
+.PHONY: help deps venv lock demo run lint test test-deep bench fuzz clean
 
 help:
 	@echo "make demo       a small real fleet goes from early TLS to TLS 1.2 enforced and back"
 	@echo "make test       lint, types and all tests      make test-deep  the long forms too"
 	@echo "make run        a manager of your own in ./home, on ports 4119 and 4120"
+	@echo "make fuzz       the readers of foreign bytes by coverage, FUZZ_SECONDS=60 each"
 	@echo "make bench      speed and memory beside nginx  make lint       ruff and mypy"
 	@echo "make deps       system packages (root)         make venv       .venv with everything in it"
 
@@ -37,7 +38,7 @@ $(VENV)/.ready: requirements/runtime.txt requirements/dev.txt pyproject.toml
 LOCK := --generate-hashes --strip-extras --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header --no-emit-options --allow-unsafe -q
 lock:
 	$(PYTHON) -m venv .lockenv && .lockenv/bin/pip -q install pip-tools
-	cd requirements && ../.lockenv/bin/pip-compile $(LOCK) -o runtime.txt runtime.in && ../.lockenv/bin/pip-compile $(LOCK) -o dev.txt dev.in
+	cd requirements && ../.lockenv/bin/pip-compile $(LOCK) -o runtime.txt runtime.in && ../.lockenv/bin/pip-compile $(LOCK) -o dev.txt dev.in && ../.lockenv/bin/pip-compile $(LOCK) -o fuzz.txt fuzz.in
 
 demo: venv
 	@$(BIN)/plimsoll demo $(DEMO)
@@ -61,5 +62,9 @@ test-deep: deps venv lint
 bench: deps venv
 	@$(BIN)/python -m bench
 
+fuzz: venv
+	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes --no-deps -r requirements/fuzz.txt
+	@$(BIN)/python -m tests.fuzz.explore
+
 clean:
-	rm -rf $(VENV) .lockenv .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .lockenv .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz

@@ -147,6 +147,7 @@ def _options(given: argparse.Namespace) -> Options:
         rate=given.rate,
         timeout=given.timeout,
         patience=given.patience,
+        order=given.order,
         features=given.mode == "full",
         groups=given.mode == "full",
         local_address=given.source,

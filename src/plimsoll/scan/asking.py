@@ -102,7 +102,7 @@ class Ask:
     With `want` TALK, `peer` is what talks and `hello` is not sent (the conversation's `start` is). `label` is for
     people ("TLS 1.0, all suites"). `once` says that it is never asked again, whatever the answer: for
     questions whose silence is an answer too. `whole` bounds the time for the whole answer, where it is less than the
-    scan's own.
+    scan's own. `beside` are questions that need not wait for this one: all of them are answered together.
     """
 
     hello: bytes = b""
@@ -111,6 +111,7 @@ class Ask:
     label: str = ""
     once: bool = False
     whole: float = 0.0
+    beside: tuple[Ask, ...] = ()
 
 
 @dataclass(slots=True)
@@ -118,7 +119,8 @@ class Answer:
     """What came back. `first_bytes` are the first bytes that the peer sent, for people to see.
 
     `talk` is the conversation that `Ask.peer` made, for its results, also where it broke off. `settled` is False where
-    an unanswered question was not asked again (nothing else had been answered either).
+    an unanswered question was not asked again (nothing else had been answered either). `beside` are the answers to
+    `Ask.beside`, one for one.
     """
 
     kind: Kind
@@ -131,6 +133,7 @@ class Answer:
     talk: Conversation | None = None
     ssl2_kinds: tuple[int, ...] = ()
     settled: bool = True
+    beside: tuple[Answer, ...] = ()
 
     @property
     def spoken(self) -> bool:

@@ -44,7 +44,7 @@ _RESET: Final = frozenset({errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED})
 OpeningMaker = Callable[[], Opening]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Attempt:
     """One connection to make. `deliver` is called once, from `Dialler.poll`, with its answer."""
 

@@ -11,6 +11,7 @@ from plimsoll.scan.asking import Ask, Kind, Script
 from plimsoll.scan.hellos import hellos_for, name_for_sni, suites_early
 from plimsoll.scan.knowledge import CHUNKS, Finding, Known
 from plimsoll.scan.options import DEFAULT_RATE, FULL, Options
+from plimsoll.scan.orders import Orders
 from plimsoll.scan.pace import Pace
 from plimsoll.scan.report import Control, EndpointReport, Outcome, State, Target, VersionReport
 from plimsoll.scan.resolve import Address
@@ -26,7 +27,7 @@ _ROUND_PAUSE: Final = 2.0
 class Endpoint:
     """One target: its plan, what is known of it, and its report."""
 
-    def __init__(self, target: Target, options: Options, started: float) -> None:
+    def __init__(self, target: Target, options: Options, started: float, orders: Orders | None = None) -> None:
         self.target = target
         self.open = True
         self._options = options
@@ -36,8 +37,9 @@ class Endpoint:
         self._held: bool | None = None
         self._rounds = 1
         self.known = Known(
-            target, hellos_for(name_for_sni(target.server_name)), options.mode == FULL, options.order, options.groups
-        )
+            target, hellos_for(name_for_sni(target.server_name)), options.mode == FULL, options.order, options.groups,
+            orders=orders or Orders(),
+        )  # fmt: skip
 
     def session(self, addresses: list[Address]) -> Session:
         """The session that asks it, at those addresses."""
@@ -46,7 +48,7 @@ class Endpoint:
         rate = options.rate
         if rate is None:
             rate = 0.0 if _is_loopback(addresses[0]) else DEFAULT_RATE
-        pace = Pace(max(1, options.concurrency), rate, options.timeout)
+        pace = self.known.pace = Pace(max(1, options.concurrency), rate, options.timeout)
         self._session = Session(self._plan(), self._scouts(), pace, options.patience, len(addresses))
         return self._session
 

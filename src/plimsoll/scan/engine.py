@@ -20,6 +20,7 @@ from plimsoll.scan.asking import Answer
 from plimsoll.scan.dial import Attempt, Dialler, OpeningMaker
 from plimsoll.scan.endpoint import Endpoint
 from plimsoll.scan.options import Options
+from plimsoll.scan.orders import Orders
 from plimsoll.scan.report import EndpointReport, Target
 from plimsoll.scan.resolve import Address, literal
 from plimsoll.scan.session import Outgoing, Session
@@ -33,7 +34,7 @@ _RESERVED: Final = 24
 _IDLE: Final = 0.5
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Progress:
     """How far a scan is. `total` is 0 where the targets were not counted."""
 
@@ -76,7 +77,7 @@ def scan_many(
         scan.dialler.close()
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class _Place:
     """An endpoint under way: its session, addresses, and whether it waits in a queue."""
 
@@ -90,7 +91,7 @@ class _Place:
     alarm: float = 0.0
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class _Flight(Attempt):
     """An attempt that knows whose it is."""
 
@@ -116,6 +117,7 @@ class _Scan:
         self._on_progress = progress
         self._progress = Progress(started=time.monotonic(), total=total)
         self._overall = min(options.overall, _descriptors())
+        self._orders = Orders()
         self._more = True
         self._flying = 0
         self._per: dict[str, int] = {}
@@ -155,7 +157,7 @@ class _Scan:
                 self._more = False
                 return
             self._progress.active += 1
-            endpoint = Endpoint(target, self._options, time.time())
+            endpoint = Endpoint(target, self._options, time.time(), self._orders)
             address = literal(target.host, target.port)
             if address is not None:
                 self._begin(endpoint, [address], "")

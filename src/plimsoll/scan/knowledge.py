@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from plimsoll.scan.asking import Answer, Ask, Kind, Want
 from plimsoll.scan.hellos import GROUPS_13, GROUPS_13_SMALL, Hellos
+from plimsoll.scan.orders import Orders
 from plimsoll.scan.report import GroupReport, KeyExchange, Outcome, Preference, SuiteReport, Target, VersionReport
 from plimsoll.tls.alerts import Alert
 from plimsoll.tls.codepoints import group_name, suite_name
@@ -20,6 +21,7 @@ from plimsoll.tls.versions import Version
 
 if TYPE_CHECKING:
     from plimsoll.scan.features import Facts
+    from plimsoll.scan.pace import Pace
 
 Chain = tuple[bytes, ...]
 
@@ -37,7 +39,7 @@ _GROUP_BITS: Final = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Form:
     """The shape of a hello: which rung of the ladder it stands on. `label` is for the evidence."""
 
@@ -56,7 +58,7 @@ RETRY_FEW: Final = Form("few groups without a key share", groups=GROUPS_13_SMALL
 SHARE: Final = Form("a real x25519 share", groups=GROUPS_13_SMALL, share=True)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Attempted:
     """What one naming (with the server name, or without) came to."""
 
@@ -65,7 +67,7 @@ class Attempted:
     last: Answer | None = None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Finding:
     """All about one version, while it grows.
 
@@ -116,10 +118,11 @@ class Finding:
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Known:
     """All about one endpoint, while it grows. `small` says that big hellos did not pass where small ones did, `facts`
-    are what was asked for after versions and suites.
+    are what was asked for after versions and suites. `pace` tells how much may be asked at once (None: one question),
+    `orders` what servers have been seen to choose.
     """
 
     target: Target
@@ -128,6 +131,8 @@ class Known:
     order: bool = True
     groups: bool = True
     small: bool = False
+    pace: Pace | None = None
+    orders: Orders = field(default_factory=Orders)
     findings: dict[Version, Finding] = field(default_factory=dict)
     facts: Facts | None = None
 
@@ -146,6 +151,11 @@ class Known:
             return self.hellos.tls13(suites, named=named, groups=groups or GROUPS_13, share=form.share)
         methods = form.compressors if compressors is None else compressors
         return self.hellos.early(version, suites, named=named, rich=form.rich, groups=groups, compressors=methods)
+
+    @property
+    def width(self) -> int:
+        """How many questions of one script may be out at once now: one, but at an endpoint far away."""
+        return self.pace.width if self.pace is not None and self.pace.far else 1
 
     @property
     def accepted(self) -> list[Finding]:

@@ -24,7 +24,8 @@ class Options:
     one endpoint, `per_host` to one address, `per_network` to one /24 (or /64), `overall` all of them. `rate` is
     connections a second to one endpoint: None means DEFAULT_RATE, and unlimited on loopback; 0 means unlimited.
     `timeout` is for a connect and for a first byte, `whole` for an answer, `patience` for an endpoint. `order` asks for
-    the server's order of suites and for whose order counts, `groups` for all key-exchange groups, `features` for all
+    the server's order of suites and for whose order counts (without it, disjoint lists are asked side by side),
+    `groups` for all key-exchange groups, `features` for all
     beside versions, suites and groups. `trust` are the roots that certificates are judged by, None the system's.
     """
 

@@ -12,6 +12,8 @@ _SLOWEST: Final = 2.0
 _WINDOW: Final = 1.0
 #: Answers without trouble before the rate grows again: until a steady rate has failed, and from then on.
 _RECOVERY: Final = (3, 6)
+#: An endpoint whose quickest answer took so long is far away: waiting costs more there than a question in vain.
+FAR: Final = 0.02
 #: The longest gap after the first trouble: what held before may have been too little to measure.
 _FIRST: Final = 0.4
 
@@ -19,7 +21,18 @@ _FIRST: Final = 0.4
 class Pace:
     """The rate and the time-outs of one endpoint. Times are the caller's clock."""
 
-    __slots__ = ("_answered", "_clean", "_fastest", "_slowest", "_steady", "gap", "not_before", "timeout", "width")
+    __slots__ = (
+        "_answered",
+        "_clean",
+        "_fastest",
+        "_quickest",
+        "_slowest",
+        "_steady",
+        "gap",
+        "not_before",
+        "timeout",
+        "width",
+    )
 
     def __init__(self, width: int, rate: float, timeout: float) -> None:
         self.width = width
@@ -27,6 +40,7 @@ class Pace:
         self.timeout = timeout
         self.not_before = 0.0
         self._slowest = -1.0
+        self._quickest = FAR
         self._answered: deque[float] = deque(maxlen=128)
         self._fastest = self.gap or 0.002
         self._clean = 0
@@ -44,6 +58,8 @@ class Pace:
             self._recover()
         if elapsed > self._slowest:
             self._slowest = elapsed
+        if elapsed < self._quickest:
+            self._quickest = elapsed
 
     def pause(self, now: float, seconds: float) -> None:
         """Nothing goes out for so long."""
@@ -69,6 +85,11 @@ class Pace:
         if self._clean >= _RECOVERY[self._steady] and self.gap > self._fastest:
             self._clean = 0
             self.gap = max(self._fastest, self.gap * (0.8 if self._steady else 0.5))
+
+    @property
+    def far(self) -> bool:
+        """True where every answer was long on its way, so that the time goes into waiting."""
+        return self._slowest >= FAR and self._quickest >= FAR
 
     @property
     def first_byte(self) -> float:

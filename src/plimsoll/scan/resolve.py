@@ -61,7 +61,7 @@ def look_up(host: str, port: int) -> tuple[list[Address], str]:
     return addresses, "" if addresses else f"the name {host} has no address"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class _Question:
     host: str
     port: int

@@ -12,7 +12,7 @@ from __future__ import annotations
 import enum
 from collections import deque
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from plimsoll.scan.asking import SPOKEN, Answer, Ask, Kind, Script, Want
@@ -40,17 +40,22 @@ class Purpose(enum.Enum):
     AGAIN = 3
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Task:
-    """A running script and its question."""
+    """A running script and its question.
+
+    A question beside another is a task of its own that leads back to it: the script goes on when all have answers.
+    """
 
     script: Script[Any]
     place: int
     ask: Ask
-    result: Any = None
+    lead: Task | None = None
+    number: int = 0
+    gathered: dict[int, Answer] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Outgoing:
     """A question on its way."""
 
@@ -61,7 +66,7 @@ class Outgoing:
     sent: float
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class _Suspect:
     task: Task
     answer: Answer
@@ -173,14 +178,27 @@ class Session:
             self._results[task.place] = end.value
             self._running -= 1
         else:
+            beside = [Task(task.script, task.place, ask, task, at) for at, ask in enumerate(task.ask.beside, 1)]
             # A script that is under way goes on before others begin: its place in the order stays its own.
             if answer is None:
-                self._ready.append(task)
+                self._ready.extend((task, *beside))
             else:
-                self._ready.appendleft(task)
+                self._ready.extendleft((*reversed(beside), task))
+
+    def _hand(self, task: Task, answer: Answer) -> None:
+        """Give the script its answer, once those beside it are there too."""
+        lead = task.lead or task
+        if lead.ask.beside:
+            lead.gathered[task.number] = answer
+            if len(lead.gathered) <= len(lead.ask.beside):
+                return
+            answer, *others = (lead.gathered[number] for number in sorted(lead.gathered))
+            answer.beside = tuple(others)
+            lead.gathered = {}
+        self._step_script(lead, answer)
 
     def _deliver(self, task: Task, answer: Answer) -> None:
-        self._step_script(task, answer)
+        self._hand(task, answer)
         if self.exhausted:
             self._drain()
         elif not self._running:
@@ -290,7 +308,7 @@ class Session:
         suspects, self._suspects = self._suspects, []
         for suspect in suspects:
             suspect.answer.settled = False
-            self._step_script(suspect.task, suspect.answer)
+            self._hand(suspect.task, suspect.answer)
         self._drain()
 
     def _drain(self) -> None:
@@ -299,7 +317,7 @@ class Session:
         while not self.done:
             while self._ready:
                 task = self._ready.popleft()
-                self._step_script(task, Answer(last.kind, detail=self.exhausted, settled=False))
+                self._hand(task, Answer(last.kind, detail=self.exhausted, settled=False))
             if self._running:
                 return
             self._advance(self._results)

@@ -6,6 +6,7 @@ comes with them.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
@@ -20,6 +21,8 @@ from plimsoll.tls.versions import Version
 
 #: What ends a chain: the server's word that nothing of the rest is for it.
 _ENDS: Final = REFUSALS | {FINAL}
+#: Guesses of one chain that may fail.
+_MISSES: Final = 2
 #: A hello with the suites found must stay small where only small ones pass.
 _FEW: Final = 32
 
@@ -53,6 +56,9 @@ def enumerate_suites(
         others = [code for code in others if code not in CLASSIC]
         pools += [others[at : at + len(CLASSIC)] for at in range(0, len(others), len(CLASSIC))]
     finding.suites_complete = True
+    if not known.order and finding.form is WHOLE and known.width > 1:
+        yield from _side_by_side(known, finding, pools.pop(0), first)
+        finding.suites.sort(key=list(offer).index)
     answer: Answer | None = first
     while pools:
         before = len(finding.suites)
@@ -65,6 +71,8 @@ def enumerate_suites(
     if len(runs) > 1 and known.order:
         finding.suites = yield from _merge(known, finding, runs)
     if known.order:
+        if finding.suites_complete:
+            known.orders.add(finding.version, finding.suites)
         yield from _preference(known, finding)
     yield from _compressors(known, finding, compression)
     if known.groups:
@@ -78,11 +86,13 @@ def _all(finding: Finding) -> tuple[int, ...]:
 def _strike_out(known: Known, finding: Finding, pool: Sequence[int], answer: Answer | None) -> Script[list[int]]:
     """Ask until the pool is refused. Gives what is left where the end was no refusal, to be asked in another form."""
     remaining = list(pool)
-    label = f"{finding.version.label}, suites"
-    want = Want.FIRST if finding.version is Version.TLS1_3 else Want.FLIGHT
+    before = len(finding.suites)
+    ahead = _Ahead(known, finding, pool)
     while remaining:
         if answer is None:
-            answer = yield finding.ask(known, remaining, label, want)
+            answer = ahead.answer(remaining)
+        if answer is None:
+            answer = ahead.keep((yield ahead.ask(remaining, finding.suites[before:])))
         if finding.has_chosen(answer):
             assert answer.hello is not None
             if answer.hello.cipher_suite not in remaining:
@@ -101,6 +111,86 @@ def _strike_out(known: Known, finding: Finding, pool: Sequence[int], answer: Ans
             finding.evidence.append(f"{answer} to the rest of the suites; asked in smaller hellos")
             return remaining
     return []
+
+
+class _Ahead:
+    """Questions of a chain that go out before the answers they depend on, by an order that fitted so far.
+
+    An answer counts only where its question turns out to be the very one that the chain asks next.
+    """
+
+    def __init__(self, known: Known, finding: Finding, pool: Sequence[int]) -> None:
+        self._known = known
+        self._finding = finding
+        self._pool = pool
+        self._offers: list[list[int]] = []
+        self._answers: deque[tuple[list[int], Answer]] = deque()
+        self._misses = 0
+
+    def ask(self, remaining: list[int], seen: list[int]) -> Ask:
+        """The question with those suites, and beside it those that are likely to follow."""
+        known, finding = self._known, self._finding
+        guessed: list[int] = []
+        if known.width > 1 and finding.form is WHOLE and self._misses < _MISSES:
+            guessed = known.orders.guess(finding.version, self._pool, seen) or []
+        self._offers = []
+        offer = remaining
+        for code in guessed[: 2 * known.width - 1]:
+            offer = [other for other in offer if other != code]
+            if offer:
+                self._offers.append(offer)
+        ask = self._asked(remaining)
+        ask.beside = tuple(self._asked(offer) for offer in self._offers)
+        return ask
+
+    def _asked(self, offer: list[int]) -> Ask:
+        want = Want.FIRST if self._finding.version is Version.TLS1_3 else Want.FLIGHT
+        return self._finding.ask(self._known, offer, f"{self._finding.version.label}, suites", want)
+
+    def keep(self, answer: Answer) -> Answer:
+        """Keep the answers beside this one for their turn."""
+        self._answers = deque(zip(self._offers, answer.beside, strict=True))
+        return answer
+
+    def answer(self, remaining: list[int]) -> Answer | None:
+        """The answer to exactly this offer, if it was guessed."""
+        if not self._answers:
+            return None
+        offer, answer = self._answers.popleft()
+        if offer == remaining:
+            return answer
+        self._answers.clear()
+        self._misses += 1
+        return None
+
+
+def _side_by_side(known: Known, finding: Finding, pool: Sequence[int], first: Answer) -> Script[None]:
+    """All suites in no order: disjoint lists, struck out at the same time. What broke off is asked again as a chain."""
+    assert first.hello is not None
+    rest = [code for code in pool if code != first.hello.cipher_suite]
+    lists = [rest[at :: known.width] for at in range(known.width)]
+    label = f"{finding.version.label}, suites"
+    want = Want.FIRST if finding.version is Version.TLS1_3 else Want.FLIGHT
+    note(finding, first)
+    open_lists: list[list[int]] = []
+    while lists := [offer for offer in lists if offer]:
+        ask, *beside = (finding.ask(known, offer, label, want) for offer in lists)
+        ask.beside = tuple(beside)
+        answer = yield ask
+        going: list[list[int]] = []
+        for offer, each in zip(lists, (answer, *answer.beside), strict=True):
+            if finding.has_chosen(each) and each.hello is not None and each.hello.cipher_suite in offer:
+                offer.remove(note(finding, each))
+                going.append(offer)
+            elif each.kind is not Kind.ALERT or each.alert not in _ENDS:
+                open_lists.append(offer)
+        lists = going
+    for offer in open_lists:
+        pools: list[Sequence[int]] = [offer]
+        while pools:
+            left = yield from _strike_out(known, finding, pools.pop(0), None)
+            if left:
+                pools = _smaller(known, finding, left) + pools
 
 
 def _smaller(known: Known, finding: Finding, left: list[int]) -> list[Sequence[int]]:

@@ -37,7 +37,7 @@ ORDER: Final = (Version.TLS1_2, Version.TLS1_3, Version.TLS1_0, Version.TLS1_1, 
 _SSL2_HELLO: Final = encode_ssl2_hello()
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Rung:
     """One step of the ladder: a form, and the offers that together cover it."""
 
@@ -45,7 +45,7 @@ class Rung:
     offers: list[Sequence[int]]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Start:
     """The offer that was accepted, those that were not asked yet on its rung, and the answer."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from plimsoll.scan.asking import Answer, Ask, Kind, Script
@@ -36,7 +36,8 @@ class Server:
         found = peek_client_hello(ask.hello)
         assert isinstance(found, ClientHello), "every hello of ours can be read by our own codec"
         self.asked.append(found)
-        return self.strange(found, len(ask.hello)) or self._choose(found)
+        answer = self.strange(found, len(ask.hello)) or self._choose(found)
+        return replace(answer, beside=tuple(self.answer(other) for other in ask.beside))
 
     def _choose(self, hello: ClientHello) -> Answer:
         version = hello.newest

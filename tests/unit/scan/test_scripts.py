@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import re
+import subprocess
 from collections.abc import Callable
 
 import pytest
@@ -12,6 +14,8 @@ from hypothesis import strategies as st
 from plimsoll.scan.asking import Answer, Kind
 from plimsoll.scan.hellos import SMALL, hellos_for, is_chacha, name_for_sni, suites_13, suites_early
 from plimsoll.scan.knowledge import Finding
+from plimsoll.scan.orders import OPENSSL
+from plimsoll.scan.pace import Pace
 from plimsoll.scan.report import Outcome, Preference
 from plimsoll.scan.versions import ask_version, conclude
 from plimsoll.tls.alerts import Alert
@@ -218,3 +222,92 @@ def test_what_a_server_name_may_say() -> None:
     assert name_for_sni("bücher.test") == "xn--bcher-kva.test"
     for literal in ("127.0.0.1", "::1", "fe80::1%eth0", "", "host test\udcff", "1.2"):
         assert name_for_sni(literal) == ""
+
+
+def away(width: int) -> Pace:
+    """The pace of an endpoint whose answers take long."""
+    pace = Pace(width, 0, 5.0)
+    pace.answered(0.0, 0.05)
+    return pace
+
+
+def ahead(server: Server, *orders: list[int], width: int = 2, version: Version = TLS12) -> tuple[Finding, list[int]]:
+    """A scan of a server that may be asked so much at once, and how many questions went out in each round."""
+    whole = known(groups=False, pace=away(width))
+    for order in orders:
+        whole.orders.add(version, order)
+    script = ask_version(whole, version)
+    rounds = []
+    try:
+        question = next(script)
+        while True:
+            rounds.append(1 + len(question.beside))
+            question = script.send(server.answer(question))
+    except StopIteration as end:
+        found = end.value
+    assert isinstance(found, Finding)
+    return found, rounds
+
+
+LONG = [code for code in OPENSSL if code not in CHACHA][:24]
+
+
+def test_a_known_order_is_proved_in_few_rounds_and_no_more_questions() -> None:
+    plain = Server({TLS12: LONG})
+    found, rounds = ahead(plain, width=1)
+    assert (found.suites, max(rounds)) == (LONG, 1)
+    guessed = Server({TLS12: LONG})
+    found, fewer = ahead(guessed, LONG, width=4)
+    assert (found.suites, found.suites_complete, found.preference) == (LONG, True, Preference.SERVER)
+    assert len(guessed.asked) == len(plain.asked)
+    assert len(fewer) <= len(rounds) / 4
+
+
+def test_a_librarys_default_is_guessed_from_two_answers() -> None:
+    server = Server({TLS12: LONG})
+    found, rounds = ahead(server)
+    assert found.suites == LONG
+    assert len(server.asked) <= len(LONG) + 2 + 3, "the default goes on where this list ends"
+    assert len(rounds) < len(LONG) / 2
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10**6), st.booleans(), st.integers(2, 6))
+def test_a_wrong_guess_changes_nothing(seed: int, server_order: bool, width: int) -> None:
+    number = random.Random(seed)
+    suites = number.sample(suites_early(), number.randint(2, 30))
+    lie = [code for code in suites if number.random() < 0.9] + number.sample(suites_early(), 5)
+    plain, guessed = (Server({TLS12: suites}, server_order) for _ in range(2))
+    one, _ = ahead(plain, width=1)
+    other, _ = ahead(guessed, lie, suites[:3] + sorted(suites[3:]), width=width)
+    assert (one.suites, one.preference, one.suites_complete) == (other.suites, other.preference, other.suites_complete)
+    assert len(guessed.asked) <= len(plain.asked) + 2 * (2 * width - 1)
+
+
+def test_without_order_disjoint_lists_are_asked_side_by_side() -> None:
+    server = Server({TLS12: list(reversed(LONG))})
+    whole = known(groups=False, order=False, pace=away(4))
+    found = play(ask_version(whole, TLS12), server)
+    assert isinstance(found, Finding)
+    assert (set(found.suites), len(found.suites)) == (set(LONG), len(LONG))
+    assert found.suites_complete
+    assert found.preference is Preference.INDETERMINATE
+    assert len(server.asked) == len(LONG) + 4, "each list ends with a refusal"
+
+
+def test_a_list_that_breaks_off_is_asked_in_smaller_hellos_also_without_order() -> None:
+    server = Server(
+        {TLS12: LONG},
+        strange=lambda hello, _: RESET if 10 < len(set(hello.cipher_suites) - set(LONG[:4])) < 80 else None,
+    )
+    whole = known(groups=False, order=False, pace=away(2))
+    found = play(ask_version(whole, TLS12), server)
+    assert found.accepted
+    assert len(set(found.suites)) == len(found.suites)
+
+
+def test_openssl_has_the_order_that_is_written_down() -> None:
+    """The local one, as far as it still knows them."""
+    done = subprocess.run(["openssl", "ciphers", "-V", "ALL:@SECLEVEL=0"], capture_output=True, text=True, check=True)
+    codes = [int(high + low, 16) for high, low in re.findall(r"0x(..),0x(..) - ", done.stdout)]
+    assert [code for code in codes if code in OPENSSL] == list(OPENSSL)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from typing import Final
 
 FORMATS: Final = ("table", "nmap", "nmap-xml", "json", "sarif", "csv", "cbom")
@@ -20,13 +21,22 @@ def parser() -> argparse.ArgumentParser:
         prog="plimsoll scan",
         description="What TLS endpoints really accept, proved by handshake. Silence is never taken for a refusal.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_formatter,
     )
     _targets(made)
     _questions(made.add_argument_group("what to ask"))
     _limits(made.add_argument_group("how gently"))
     _results(made.add_argument_group("what to print"))
     return made
+
+
+def _formatter(prog: str) -> argparse.HelpFormatter:
+    """argparse makes one for each option, and asks for the width by a module that reads archives too."""
+    try:
+        columns = int(os.environ.get("COLUMNS", "")) or os.get_terminal_size(1).columns
+    except (ValueError, OSError):
+        columns = 80
+    return argparse.RawDescriptionHelpFormatter(prog, width=max(40, columns - 2))
 
 
 def _targets(made: argparse.ArgumentParser) -> None:
@@ -51,6 +61,12 @@ def _questions(group: argparse._ArgumentGroup) -> None:
         help="full: everything; suites: versions and suites; sweep: versions, preferred suite, certificate",
     )
     group.add_argument("--sweep", dest="mode", action="store_const", const="sweep", help="the same as --mode sweep")
+    group.add_argument(
+        "--order",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="the server's order of suites, and whether it has one; --no-order is quicker on slow links",
+    )
     group.add_argument("--ca", metavar="FILE", help="trust these roots instead of the system's")
 
 
