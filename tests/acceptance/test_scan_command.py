@@ -206,6 +206,14 @@ def test_a_point_below_its_floor_is_named(running: Manager, fleet: dict[str, int
     assert verified(running)[0] == 0
 
 
+def test_our_own_probes_are_listed_as_nobodys_program(running: Manager, fleet: dict[str, int]) -> None:
+    running.set_floor("TLSv1")
+    before = running.get("/api/tls/preflight", to="TLSv1.2")["affected"]
+    verified(running)
+    assert running.get("/api/tls/preflight", to="TLSv1.2")["affected"] == before
+    running.set_floor("TLSv1.2")
+
+
 def test_a_stricter_point_is_proved_and_said_to_be_stricter(running: Manager, fleet: dict[str, int]) -> None:
     running.set_floor("TLSv1", point="relay")
     code, rows = verified(running)

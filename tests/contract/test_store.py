@@ -228,7 +228,7 @@ def test_sightings_that_are_alike_share_an_hour(store: Store) -> None:
         ("apikey:2", 1, 195.0, 200.0),
         ("", 5, 45.0, 100.0),
     ]
-    programs = store.read(lambda c: sightings.programs(c, "gui", 150.0))
+    programs = store.read(lambda c: sightings.programs(c, "gui", 150.0, but="scan:own"))
     assert [(row.who, row.last) for row in programs] == [("", 7300.0), ("apikey:2", 200.0)]
     assert store.write(lambda c: sightings.forget(c, 150.0)) == 1
 

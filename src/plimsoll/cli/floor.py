@@ -120,7 +120,7 @@ def verify(
     from plimsoll.scan.profiles import exit_code
 
     used = session(context)
-    points = of_fleet(used.client(home), home or used.home, used.env)
+    points = of_fleet(used.client(home), home or used.home, used.env, source)
     proofs = prove(points, timeout=timeout, local_address=source)
     if as_json:
         used.output.json({"points": [proof.as_json() for proof in proofs]})

@@ -2,7 +2,7 @@
 
 At the hello nobody has a name yet. It is given to a computer only where address and fingerprint are those of its last
 authenticated hello: certain where one computer fits, "one of" where several do. A refused stranger is a sighting and
-no event.
+no event, and so is our own scan, whose source is registered.
 """
 
 from __future__ import annotations
@@ -46,11 +46,13 @@ class Refusals:
         board: FloorBoard,
         tell: Callable[[list[NewEvent]], None],
         clock: Callable[[], float],
+        ours: Callable[[Sighting], bool] = lambda sighting: False,
     ) -> None:
         self._registry = registry
         self._board = board
         self._tell = tell
         self._clock = clock
+        self._ours = ours
         self._told: dict[object, _Told] = {}
 
     def refused(self, sighting: Sighting) -> None:
@@ -101,6 +103,8 @@ class Refusals:
             known = self._registry.by_id.get(sighting.who.removeprefix("computer:"))
             if known is not None:
                 return (known,)
+        if self._ours(sighting):
+            return ()
         return self._registry.candidates(sighting.address, sighting.ja4)
 
     def _due(self, key: object, now: float) -> int:

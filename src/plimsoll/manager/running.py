@@ -62,7 +62,13 @@ class Running:
         self._started = clock()
         self._reloading: asyncio.Task[None] | None = None
         self.services = Services(home.store, home, self._publish, self)
-        self._refusals = Refusals(self._registry, self._board, self.services.events.record_later, clock)
+        self._refusals = Refusals(
+            self._registry,
+            self._board,
+            self.services.events.record_later,
+            clock,
+            ours=self.services.judgement.is_own_scan,
+        )
         self._door = HeartbeatDoor(
             self.services, self._registry, home.installation, talked=self._refusals.talked, clock=clock
         )

@@ -85,6 +85,20 @@ def test_a_manager_elsewhere_is_asked_where_its_address_says(tmp_path: Path) -> 
         of_fleet(_client.in_process(FakeManager(FLEET), "the fake manager"), tmp_path, {})
 
 
+def test_the_manager_is_told_where_the_probes_come_from(tmp_path: Path) -> None:
+    (tmp_path / "configuration.properties").write_text("listenAddress=127.0.0.1\n")
+    for source, told in (("127.0.60.1", "127.0.60.1"), ("", "127.0.0.1")):
+        manager = FakeManager(FLEET | {("POST", "/api/tls/probers"): (200, {})})
+        of_fleet(_client.in_process(manager, "the fake manager"), tmp_path, {}, source)
+        assert manager.asked[-1] == ("POST", "/api/tls/probers", {}, {"address": told})
+
+
+def test_a_key_that_may_not_register_probes_still_verifies(tmp_path: Path) -> None:
+    (tmp_path / "configuration.properties").write_text("listenAddress=127.0.0.1\n")
+    manager = FakeManager(FLEET | {("POST", "/api/tls/probers"): (403, {"message": "an auditor may not do that"})})
+    assert of_fleet(_client.in_process(manager, "the fake manager"), tmp_path, {})
+
+
 def proof(report: EndpointReport | None, asked: Version = Version.TLS1_2) -> Proof:
     return proof_of(FleetPoint("north-1", Point.RELAY, "10.0.0.1", 4122, asked), report)
 

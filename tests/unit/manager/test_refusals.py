@@ -23,7 +23,8 @@ class Bench:
         self.registry.load(entry(name, address=ADDRESS, ja4=JA4) for name in names)
         self.told: list[NewEvent] = []
         board = FloorBoard(FloorSnapshot(1, {Point.HEARTBEAT: Version.TLS1_2}))
-        self.refusals = Refusals(self.registry, board, self.told.extend, lambda: self.now)
+        self.ours = False
+        self.refusals = Refusals(self.registry, board, self.told.extend, lambda: self.now, lambda sighting: self.ours)
 
     def refuse(self, point: Point = Point.HEARTBEAT, ja4: str = JA4, who: str | None = None, count: int = 1) -> None:
         sighting = Sighting(
@@ -71,6 +72,18 @@ def test_strangers_and_other_ports_make_no_event() -> None:
     bench.refuse(ja4="nmap")
     bench.refuse(point=Point.GUI)
     assert not bench.told
+
+
+def test_our_own_scan_is_no_breach_but_a_computers_certificate_is_not_ours() -> None:
+    """Design: our own proof scan, whose sources are registered, is none; also where it looks like a computer there."""
+    bench = Bench("a")
+    bench.ours = True
+    bench.refuse()
+    bench.refuse(count=4)
+    assert not bench.told
+    assert not bench.registry.by_id["a"].problem
+    bench.refuse(who="computer:a")
+    assert [event.number for event in bench.told] == [742, 770]
 
 
 def test_a_known_certificate_below_the_floor_is_certain_whatever_its_hello() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from plimsoll.cli._client import Client, local
-from plimsoll.cli._demo.cast import HEARTBEAT, MANAGER_ADDRESS, Cast, Computer, Program
+from plimsoll.cli._demo.cast import HEARTBEAT, MANAGER_ADDRESS, PROBER_ADDRESS, Cast, Computer, Program
 from plimsoll.cli._demo.processes import Crew, Process, program
 from plimsoll.messages import FILES
 
@@ -104,7 +104,7 @@ class Stage:
         self.crew.ready(self.running["manager"])
 
     def prepare(self, groups: Sequence[str]) -> None:
-        """A short heartbeat, agents that listen on 4118 too, relay groups, a token, and a key for each program."""
+        """A short heartbeat, agents that listen on 4118 too, relay groups, a token, keys, our probes' address."""
         base = self.client.get("/api/policies")["policies"][0]
         values = {"heartbeatSeconds": HEARTBEAT, "missedHeartbeats": 10, "direction": "bidirectional"}
         self.client.post(f"/api/policies/{base['ID']}", values)
@@ -112,6 +112,7 @@ class Stage:
             self.client.post("/api/relaygroups", {"name": name})
         uses = len(self.cast.computers)
         self.token = self.client.post("/api/activationtokens", {"uses": uses, "expiresIn": 3600})["token"]
+        self.client.post("/api/tls/probers", {"address": PROBER_ADDRESS, "seconds": 3600})
         for one in self.cast.programs:
             key = self.client.post("/api/apikeys", {"name": one.name, "role": "auditor"})["secretKey"]
             path = self.folder / f"{one.name}.key"

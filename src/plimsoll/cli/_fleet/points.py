@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,10 +38,31 @@ class FleetPoint:
         return f"{host}:{self.port}"
 
 
-def of_fleet(client: Client, home: Path | None, env: Mapping[str, str]) -> list[FleetPoint]:
-    """The points of the manager that the client reaches; `home` and `env` are what led to it. Raises CommandError."""
+def of_fleet(client: Client, home: Path | None, env: Mapping[str, str], source: str = "") -> list[FleetPoint]:
+    """The points of the manager that the client reaches; `home` and `env` are what led to it. Raises CommandError.
+
+    The manager is told where the probes will come from, `source` or what the system would choose: else it would list
+    them as somebody's program.
+    """
     with client:
-        return points(client, manager_address(home, env))
+        found = points(client, manager_address(home, env))
+        source = source or source_towards(found[0]) if found else source
+        if source:
+            with contextlib.suppress(CommandError):
+                # A key that may only read, or a way through NAT: then they are listed, which warns and blocks nothing.
+                client.post("/api/tls/probers", {"address": source})
+        return found
+
+
+def source_towards(point: FleetPoint) -> str:
+    """The local address of connections to that point, empty where there is no way to it. Sends nothing."""
+    try:
+        kind, _, _, _, address = socket.getaddrinfo(point.address, point.port, type=socket.SOCK_DGRAM)[0]
+        with socket.socket(kind, socket.SOCK_DGRAM) as sock:
+            sock.connect(address)
+            return str(sock.getsockname()[0])
+    except OSError:
+        return ""
 
 
 def manager_address(home: Path | None, env: Mapping[str, str]) -> str:

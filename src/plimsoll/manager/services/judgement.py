@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from plimsoll import RELEASE
@@ -15,6 +15,7 @@ from plimsoll.manager.ports import BadInput, Permission, Principal, ServiceError
 from plimsoll.manager.services import floor_state, policy_rules
 from plimsoll.manager.services.core import Core
 from plimsoll.manager.services.floors import parse_floor, parse_points
+from plimsoll.manager.services.probers import OWN_SCAN, Probers
 from plimsoll.manager.store import Connection, access, facts, sightings
 from plimsoll.manager.store import computers as computer_table
 from plimsoll.manager.store import policies as policy_table
@@ -104,6 +105,21 @@ class JudgementService:
         self._core = core
         self._computers = computers
         self._unstored: list[SightingRecord] = []
+        self._probers = Probers()
+
+    @permits(Permission.FLOORS_CHANGE)
+    def register_prober(self, principal: Principal, address: str, seconds: int) -> tuple[str, float]:
+        """Our own scans come from there: for that time its anonymous handshakes are no programs. Until when."""
+        # What was seen before this moment is somebody else's.
+        self.absorb()
+        registered = self._probers.register(address, seconds, self._core.clock())
+        self._core.write(lambda unit: unit.audit(principal, "prober.register", registered[0], None, seconds))
+        return registered
+
+    @internal
+    def is_own_scan(self, sighting: Sighting) -> bool:
+        """Whether a nameless peer came from a registered source in its time: then it is no program and no breach."""
+        return self._probers.ours(sighting)
 
     @permits(Permission.FLOORS_READ)
     def preflight(self, principal: Principal, to: str, point: str | Collection[str] = "all") -> Preflight:
@@ -154,7 +170,7 @@ class JudgementService:
             self._computers.apply_presence(presence)
         waiting, self._unstored = self._unstored, []
         # Those of earlier calls that the store refused come first; what is beyond the bound is lost, the newest first.
-        batch = [*waiting, *map(_record, self._core.observed.sightings())][:_UNSTORED]
+        batch = [*waiting, *map(self._record, self._core.observed.sightings())][:_UNSTORED]
         if batch:
             try:
                 self._core.store.write(lambda c: sightings.add(c, batch))
@@ -163,16 +179,13 @@ class JudgementService:
                 raise
 
     @internal
-    def store_sightings(self, seen: Iterable[Sighting]) -> None:
-        """Adds them to their hours' buckets, in one transaction."""
-        batch = [_record(sighting) for sighting in seen]
-        if batch:
-            self._core.store.write(lambda c: sightings.add(c, batch))
-
-    @internal
     def forget_sightings(self, older_than: float) -> int:
         """Deletes sightings that ended before that time; how many rows went."""
         return self._core.store.write(lambda c: sightings.forget(c, older_than))
+
+    def _record(self, sighting: Sighting) -> SightingRecord:
+        record = _record(sighting)
+        return replace(record, who=OWN_SCAN) if self._probers.ours(sighting) else record
 
     def _read_fleet(self, connection: Connection) -> Fleet:
         policies = policy_rules.resolve(policy_table.all_policies(connection))
@@ -292,7 +305,7 @@ def _programs(connection: Connection, now: float) -> tuple[Program, ...]:
     """Clients of 4119 that were let in: each key or user, from each address, with each kind of TLS client."""
     keys = {f"apikey:{key.id}": key.name for key in access.all_api_keys(connection)}
     programs: list[Program] = []
-    for row in sightings.programs(connection, Point.GUI.value, now - PROGRAM_DAYS):
+    for row in sightings.programs(connection, Point.GUI.value, now - PROGRAM_DAYS, but=OWN_SCAN):
         who: str = row.who
         key = keys.get(who)
         user = who.removeprefix("user:") if who.startswith("user:") else None

@@ -67,12 +67,12 @@ def newest(connection: Connection, limit: int) -> tuple[SightingRecord, ...]:
     return records(SightingRecord, connection.execute(query))
 
 
-def programs(connection: Connection, point: str, since: float) -> Sequence[Any]:
-    """The newest admitted sighting of each client (who, address, ja4) at the point, as plain rows."""
+def programs(connection: Connection, point: str, since: float, *, but: str) -> Sequence[Any]:
+    """The newest admitted sighting of each client (who, address, ja4) at the point but one `who`, as plain rows."""
     c = sightings.c
     query = (
         select(c.who, c.address, c.ja4, c.offered, func.max(c["last"]).label("last"))
-        .where(c.point == point, c.outcome == "admitted", c["last"] >= since)
+        .where(c.point == point, c.outcome == "admitted", c["last"] >= since, c.who != but)
         .group_by(c.who, c.address, c.ja4, c.offered)
         .order_by(func.max(c["last"]).desc())
     )

@@ -44,6 +44,7 @@ POSTS = [
     ("/api/tls/floors", {"floor": "TLSv1.2"}),
     ("/api/tls/minimum", {"floor": "TLSv1.2"}),
     ("/api/tls/send-policy", {"all": True}),
+    ("/api/tls/probers", {"address": "127.0.0.1"}),
     ("/api/computers/activate", {"address": "127.0.0.1"}),
     ("/api/activationtokens", {}),
     ("/api/policies", {"name": "x"}),

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.support.homes import ROOT, Desk, desk
+from tests.support.homes import ROOT, Desk, desk, principal
 
 from plimsoll.fleet.advice import Case
-from plimsoll.manager.ports import BadInput, Presence, Unavailable
+from plimsoll.manager.ports import BadInput, Conflict, Forbidden, Presence, Role, Unavailable
 from plimsoll.manager.services import Services
 from plimsoll.manager.services.computers import RelayObservation
 from plimsoll.manager.services.policies import PolicyValues
@@ -162,3 +163,38 @@ def test_words_that_are_no_version_or_point(at: Desk) -> None:
         at.services.judgement.preflight(ROOT, "TLSv1.2", "4120")
     with pytest.raises(BadInput, match="which points"):
         at.services.judgement.preflight(ROOT, "TLSv1.2", [])
+
+
+def test_our_own_scans_are_no_programs_and_hide_nobody_who_shows_a_name(at: Desk, seen: Seen) -> None:
+    """Design: the sources of our own proof scan are registered."""
+    judgement = at.services.judgement
+
+    def affected() -> list[str]:
+        return [one.who for one in judgement.preflight(ROOT, "TLSv1.2").affected]
+
+    before = replace(sighting(Version.TLS1_0, address="127.0.60.1"), ja4="before")
+    seen.sighted = [before]
+    now = judgement._core.clock()
+    _, until = judgement.register_prober(ROOT, "127.0.60.1", 60)
+    probe = replace(sighting(Version.TLS1_0, address="127.0.60.1"), first=now + 1, last=now + 2)
+    named = replace(probe, who="user:anna")
+    late = replace(probe, ja4="late", first=until + 1, last=until + 1)
+    elsewhere = replace(probe, address="127.0.60.2")
+    seen.sighted = [probe]
+    assert affected() == ["a client at 127.0.60.1"]
+    seen.sighted = [named, elsewhere, late]
+    assert sorted(affected()) == ["a client at 127.0.60.1", "a client at 127.0.60.1", "a client at 127.0.60.2", "anna"]
+    assert {row.who for row in judgement.sightings(ROOT, 10)} == {None, "scan:own", "user:anna"}
+
+
+def test_what_cannot_be_registered_as_our_own_scan(at: Desk) -> None:
+    register = at.services.judgement.register_prober
+    for address, seconds in (("host", 60), ("127.0.60.1", 0), ("127.0.60.1", 3601)):
+        with pytest.raises(BadInput, match="nothing was registered"):
+            register(ROOT, address, seconds)
+    with pytest.raises(Forbidden):
+        register(principal(Role.AUDITOR), "127.0.60.1", 60)
+    for number in range(64):
+        register(ROOT, f"127.0.60.{number + 1}", 60)
+    with pytest.raises(Conflict):
+        register(ROOT, "127.0.61.1", 60)

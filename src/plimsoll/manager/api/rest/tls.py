@@ -27,6 +27,11 @@ class FloorBody(MinimumBody):
     point: str = "all"
 
 
+class ProberBody(Body):
+    address: str
+    seconds: int = 600
+
+
 class SendPolicyBody(Body):
     """Exactly one of the three."""
 
@@ -86,6 +91,13 @@ def relays(asks: Asks, back: Back) -> dict[str, Any]:
 @router.get("/sightings")
 def sightings(asks: Asks, back: Back, limit: Limit = 200) -> dict[str, Any]:
     return {"sightings": [views.sighting(view) for view in back.services.judgement.sightings(asks, limit)]}
+
+
+@router.post("/probers")
+def register_prober(asks: Asks, back: Back, body: ProberBody) -> dict[str, Any]:
+    """The address that our own scans come from, so that nobody takes them for a program."""
+    address, until = back.services.judgement.register_prober(asks, body.address, body.seconds)
+    return {"address": address, "until": until}
 
 
 @router.post("/send-policy")
