@@ -12,7 +12,17 @@ import pytest
 from tests.contract.backends import BACKENDS, migrated
 
 from plimsoll.manager.ports import NotFound, Unavailable
-from plimsoll.manager.store import Connection, Store, computers, events, facts, floors, migrate, policies, sightings
+from plimsoll.manager.store import (
+    Connection,
+    Store,
+    computers,
+    events,
+    facts,
+    migrate,
+    policies,
+    rules,
+    sightings,
+)
 from plimsoll.manager.store.computers import ComputerRecord
 from plimsoll.manager.store.sightings import SightingRecord
 from plimsoll.manager.store.tables import metadata
@@ -191,15 +201,15 @@ def test_commands_and_rules_go_with_their_computer_and_events_stay(store: Store)
         policy = policies.add_policy(connection, name="Base", generation=1)
         computers.add(connection, computer("a", policy))
         computers.add_commands(connection, [computers.CommandRecord("k", "a", "apply-policy", {}, 1.0)])
-        rule = floors.RuleRecord(0, "heartbeat", Version.TLS1_0, None, "a", 9.0, "old", "user:x", 1.0)
-        floors.add_rule(connection, rule)
+        rule = rules.RuleRecord(0, "heartbeat", Version.TLS1_0, None, "a", 9.0, "old", "user:x", 1.0)
+        rules.add(connection, rule)
         events.add(connection, time=1.0, number=704, level="info", description="d", computer="a")
-        assert floors.addresses_of_ruled(connection) == (("10.0.0.1", "a"),)
+        assert rules.addresses(connection) == (("10.0.0.1", "a"),)
         computers.remove(connection, "a")
 
     store.write(work)
     assert store.read(computers.waiting) == ()
-    assert store.read(floors.all_rules) == ()
+    assert store.read(rules.in_force) == ()
     assert len(store.read(lambda c: events.find(c, after=0, limit=9))) == 1
 
 

@@ -19,6 +19,8 @@ from plimsoll.cli._session import Session, group
 GROUPS = (
     "manager",
     "floor",
+    "shadow",
+    "exception",
     "computers",
     "policy",
     "relay_groups",

@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 OFFLINE = 730
 #: Seconds between two batches; what a crash loses of presence and sightings is at most this old.
 FLUSH_SECONDS = 1.0
+#: Seconds between two looks at exceptions that end; the gates end them by themselves.
+EXCEPTION_SECONDS = 2.0
 #: Seconds between two looks for computers that fell silent.
 SILENCE_SECONDS = 2.0
 
@@ -56,6 +58,14 @@ class Monitor:
         if self._failing:
             log.info("presence and sightings are stored again")
         self._failing = False
+
+    async def exceptions_forever(self) -> None:
+        while True:
+            await asyncio.sleep(EXCEPTION_SECONDS)
+            try:
+                await asyncio.to_thread(self._services.exceptions.look)
+            except ServiceError as error:
+                log.error("exceptions were not looked at, and are soon: %s", error.message)
 
     async def watch_forever(self) -> None:
         while True:

@@ -108,6 +108,7 @@ class Running:
         await asyncio.to_thread(self._look_what_is_served)
         self.supervisor.start("flush", self._monitor.flush_forever())
         self.supervisor.start("silence", self._monitor.watch_forever())
+        self.supervisor.start("exceptions", self._monitor.exceptions_forever())
         self.supervisor.start("outbound", self._outbound.run_forever())
 
     async def stop(self) -> None:

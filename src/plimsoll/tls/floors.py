@@ -39,7 +39,8 @@ class Rule:
     """Another floor for one source network or one computer at one point.
 
     Exactly one of `source` and `computer` is set. `until` is seconds since the epoch; a rule that lowers must have
-    one, so that no exception lasts for ever.
+    one, so that no exception lasts for ever. A rule moves a floor one way: an exception only ever lowers it, one that
+    `raises` (a canary) only ever raises it, whatever the point's floor comes to be.
     """
 
     point: Point
@@ -48,6 +49,7 @@ class Rule:
     computer: str | None = None
     until: float | None = None
     reason: str = ""
+    raises: bool = False
 
     def __post_init__(self) -> None:
         if (self.source is None) == (self.computer is None):
@@ -117,9 +119,10 @@ class FloorSnapshot:
             by_source = rule.covers(address)
             if not by_source and (rule.computer is None or rule.computer not in computers):
                 continue
-            if rule.floor < floor:
-                lowered = rule.floor if lowered is None else min(lowered, rule.floor)
-            elif by_source or not before_certificate:
+            if not rule.raises:
+                if rule.floor < floor:
+                    lowered = rule.floor if lowered is None else min(lowered, rule.floor)
+            elif rule.floor > floor and (by_source or not before_certificate):
                 raised = rule.floor if raised is None else max(raised, rule.floor)
         if lowered is not None:
             return lowered

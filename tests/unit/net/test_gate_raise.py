@@ -159,7 +159,7 @@ def test_a_computer_s_exception_needs_its_certificate(gate: Start, files: Files)
 
 
 def test_a_canary_s_raise_applies_to_its_certificate(gate: Start, files: Files) -> None:
-    canary = Rule(Point.HEARTBEAT, Version.TLS1_3, computer="canary")
+    canary = Rule(Point.HEARTBEAT, Version.TLS1_3, computer="canary", raises=True)
     running = gate(floor=Version.TLS1_0, rules=(canary,))
     with tls(running.port, Version.TLS1_2, files.client("canary")) as sock:
         assert sock.recv(1) == b""
@@ -168,7 +168,7 @@ def test_a_canary_s_raise_applies_to_its_certificate(gate: Start, files: Files) 
 
 
 def test_who_it_is_may_become_known_later_and_then_the_computer_s_floor_holds(gate: Start) -> None:
-    canary = Rule(Point.HEARTBEAT, Version.TLS1_3, computer="c9")
+    canary = Rule(Point.HEARTBEAT, Version.TLS1_3, computer="c9", raises=True)
     running = gate(floor=Version.TLS1_0, rules=(canary,))
     with tls(running.port, Version.TLS1_2) as sock:
         assert ask(sock, "/who?who=computer:c9")["computer"] == "c9", "the answer in flight is given"

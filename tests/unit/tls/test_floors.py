@@ -111,8 +111,8 @@ def test_an_exception_is_for_its_computer_alone() -> None:
 
 
 def test_a_canary_is_raised_by_source_at_once_and_by_computer_after_its_certificate() -> None:
-    by_source = Rule(Point.HEARTBEAT, Version.TLS1_3, source=ipaddress.ip_network("10.0.0.0/24"))
-    by_computer = Rule(Point.HEARTBEAT, Version.TLS1_3, computer="canary")
+    by_source = Rule(Point.HEARTBEAT, Version.TLS1_3, source=ipaddress.ip_network("10.0.0.0/24"), raises=True)
+    by_computer = Rule(Point.HEARTBEAT, Version.TLS1_3, computer="canary", raises=True)
     snapshot = FloorSnapshot(1, {}, (by_source, by_computer), {"10.1.0.1": ["canary"]})
     assert snapshot.admits_from(Point.HEARTBEAT, "10.0.0.9", 0.0) is Version.TLS1_3
     assert snapshot.admits_from(Point.HEARTBEAT, "10.1.0.1", 0.0) is Version.TLS1_2
@@ -122,7 +122,7 @@ def test_a_canary_is_raised_by_source_at_once_and_by_computer_after_its_certific
 
 def test_an_exception_wins_over_a_canary() -> None:
     lowering = Rule(Point.RELAY, Version.TLS1_1, computer="c1", until=9.0)
-    raising = Rule(Point.RELAY, Version.TLS1_3, source=ipaddress.ip_network("10.0.0.0/8"))
+    raising = Rule(Point.RELAY, Version.TLS1_3, source=ipaddress.ip_network("10.0.0.0/8"), raises=True)
     for order in [(lowering, raising), (raising, lowering)]:
         snapshot = FloorSnapshot(1, {}, order, {"10.0.0.1": ["c1"]})
         assert snapshot.admits_from(Point.RELAY, "10.0.0.1", 0.0) is Version.TLS1_1

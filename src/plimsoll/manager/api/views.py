@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from plimsoll.manager.services.access import ApiKeyView, AuditEntry, UserView
@@ -11,9 +12,11 @@ from plimsoll.manager.services.audit import Link, Verified
 from plimsoll.manager.services.certificates import CertificateView
 from plimsoll.manager.services.computers import ComputerView
 from plimsoll.manager.services.events import EventView
+from plimsoll.manager.services.exceptions import ExceptionView
 from plimsoll.manager.services.floors import FloorChange, FloorHistoryEntry, FloorsView, ReloadResult
 from plimsoll.manager.services.judgement import RelayView, SightingView
 from plimsoll.manager.services.policies import PolicyValues, PolicyView, RelayGroupView
+from plimsoll.manager.services.shadow import ShadowView, WouldBe
 from plimsoll.tls.floors import Point
 from plimsoll.tls.versions import Version
 
@@ -130,6 +133,52 @@ def sighting(view: SightingView) -> dict[str, Any]:
         "first": view.first,
         "last": view.last,
         "detail": view.detail,
+    }
+
+
+def exception(view: ExceptionView) -> dict[str, Any]:
+    return {
+        "id": view.id,
+        "point": view.point.value,
+        "floor": view.floor.value,
+        "source": view.source,
+        "computer": view.computer,
+        "name": view.name,
+        "until": view.until,
+        "reason": view.reason,
+        "who": view.who,
+        "created": view.created,
+        "ended": view.ended,
+        "state": view.state,
+    }
+
+
+def shadow(view: ShadowView) -> dict[str, Any]:
+    return {
+        "point": view.point.value,
+        "floor": view.floor.value,
+        "shadow": name(view.shadow),
+        "since": view.since,
+        "who": view.who,
+        "wouldBeRefused": view.would_be,
+        "last": None if view.last is None else would_be(view.last),
+    }
+
+
+def would_be(one: WouldBe) -> dict[str, Any]:
+    return {
+        "day": datetime.fromtimestamp(one.day * 86400, UTC).date().isoformat(),
+        "point": one.point.value,
+        "floor": one.floor.value,
+        "name": one.name,
+        "who": one.who,
+        "address": one.address,
+        "ja4": one.ja4,
+        "offered": name(one.offered),
+        "negotiated": name(one.negotiated),
+        "count": one.count,
+        "first": one.first,
+        "last": one.last,
     }
 
 

@@ -14,9 +14,11 @@ from plimsoll.manager.services.certificates import CertificatesService
 from plimsoll.manager.services.computers import ComputersService
 from plimsoll.manager.services.core import Core
 from plimsoll.manager.services.events import EventsService
+from plimsoll.manager.services.exceptions import ExceptionsService
 from plimsoll.manager.services.floors import FloorsService
 from plimsoll.manager.services.judgement import JudgementService
 from plimsoll.manager.services.policies import PoliciesService
+from plimsoll.manager.services.shadow import ShadowService
 from plimsoll.manager.store import Store
 
 __all__ = ["Services"]
@@ -40,7 +42,9 @@ class Services:
         self.hub = core.hub
         self.events = EventsService(core)
         self.computers = ComputersService(core)
-        self.judgement = JudgementService(core, self.computers)
+        self.shadow = ShadowService(core)
+        self.exceptions = ExceptionsService(core)
+        self.judgement = JudgementService(core, self.computers, self.shadow.count)
         self.floors = FloorsService(core, self.judgement.fleet)
         self.policies = PoliciesService(core, self.judgement.fleet)
         self.activation = ActivationService(core)

@@ -42,6 +42,16 @@ NAMES: Mapping[int, str] = {
     1952: "Policy Sent",
     1953: "Certificate Revoked",
     1954: "Two Hosts Use One Identity",
+    1955: "TLS Exception Added",
+    1956: "TLS Exception Ended",
+    1957: "TLS Exception Ends Soon",
+    1958: "Shadow Floor Changed",
+    1960: "Change Started",
+    1961: "Change Reached a Stage",
+    1962: "Change Halted",
+    1963: "Change Taken Back",
+    1964: "Change Ended",
+    1965: "Change Concerns a Client",
     4002: "Command Session Initiated",
     4011: "Failure to Contact Manager",
     4012: "Heartbeat Failed",
@@ -61,6 +71,16 @@ FLOOR_CHANGED = 1950
 POLICY_SENT = 1952
 REVOKED = 1953
 CLONE = 1954
+EXCEPTION_ADDED = 1955
+EXCEPTION_ENDED = 1956
+EXCEPTION_ENDS_SOON = 1957
+SHADOW_CHANGED = 1958
+CHANGE_STARTED = 1960
+CHANGE_STAGE = 1961
+CHANGE_HALTED = 1962
+CHANGE_TAKEN_BACK = 1963
+CHANGE_ENDED = 1964
+CHANGE_NOTICE = 1965
 
 LEVELS = ("info", "warning", "error")
 

@@ -15,6 +15,7 @@ from plimsoll.manager.services.policy_rules import BASE, DEFAULTS
 from plimsoll.manager.store import Connection, facts
 from plimsoll.manager.store import floors as table
 from plimsoll.manager.store import policies as policy_table
+from plimsoll.manager.store import rules as rule_table
 from plimsoll.tls.floors import FloorSnapshot, Point, Rule
 from plimsoll.tls.versions import Version
 
@@ -107,11 +108,12 @@ def snapshot(connection: Connection) -> FloorSnapshot:
             rule.computer,
             rule.until,
             rule.reason,
+            rule.kind == rule_table.CANARY,
         )
-        for rule in table.all_rules(connection)
+        for rule in rule_table.in_force(connection)
     )
     known: dict[str, set[str]] = {}
     if any(rule.computer is not None for rule in rules):
-        for address, computer in table.addresses_of_ruled(connection):
+        for address, computer in rule_table.addresses(connection):
             known.setdefault(address, set()).add(computer)
     return FloorSnapshot(facts.counter(connection, facts.FLOOR_GENERATION), read(connection).floors(), rules, known)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,7 @@ from plimsoll.manager.store import policies as policy_table
 from plimsoll.manager.store.computers import ComputerRecord
 from plimsoll.manager.store.sightings import SightingRecord
 from plimsoll.messages import Direction, Kind
-from plimsoll.tls.floors import Point
+from plimsoll.tls.floors import Point, Rule
 from plimsoll.tls.versions import Version
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ PROGRAM_DAYS = 30 * 86400.0
 
 #: Sightings that wait for a store that failed; more are not kept.
 _UNSTORED = 50_000
+
+Excused = Callable[[str, str | None], tuple[Rule, ...]]
 
 #: What is read of every computer for a judgement, in this order.
 _COLUMNS = (
@@ -101,8 +103,14 @@ class SightingView:
 
 
 class JudgementService:
-    def __init__(self, core: Core, computers: ComputersService) -> None:
+    def __init__(
+        self,
+        core: Core,
+        computers: ComputersService,
+        count: Callable[[Connection, Sequence[Sighting]], None] = lambda connection, seen: None,
+    ) -> None:
         self._core = core
+        self._count = count
         self._computers = computers
         self._unstored: list[SightingRecord] = []
         self._probers = Probers()
@@ -169,11 +177,17 @@ class JudgementService:
         if presence:
             self._computers.apply_presence(presence)
         waiting, self._unstored = self._unstored, []
+        seen = list(self._core.observed.sightings())
         # Those of earlier calls that the store refused come first; what is beyond the bound is lost, the newest first.
-        batch = [*waiting, *map(self._record, self._core.observed.sightings())][:_UNSTORED]
+        batch = [*waiting, *map(self._record, seen)][:_UNSTORED]
+
+        def work(connection: Connection) -> None:
+            sightings.add(connection, batch)
+            self._count(connection, [one for one in seen if not self._probers.ours(one)])
+
         if batch:
             try:
-                self._core.store.write(lambda c: sightings.add(c, batch))
+                self._core.store.write(work)
             except ServiceError:
                 self._unstored += batch
                 raise
@@ -190,6 +204,7 @@ class JudgementService:
     def _read_fleet(self, connection: Connection) -> Fleet:
         policies = policy_rules.resolve(policy_table.all_policies(connection))
         groups = {group.id: group.name for group in policy_table.all_groups(connection)}
+        excused = _excused(connection, self._core.clock())
         relays = {relay.id: relay for relay in computer_table.find(connection, kind=Kind.RELAY.value)}
         served = {relay.relay_group_id for relay in relays.values()}
         points = {
@@ -213,6 +228,7 @@ class JudgementService:
                 relay=_relay_floor(relays[row[0]]) if row[0] in relays else None,
                 platform=row[11] or None,
                 relay_group=groups.get(row[12]),
+                exceptions=excused(row[5], row[0]) if excused is not None else (),
             )
             for row in computer_table.select_columns(connection, *_COLUMNS)
             if row[14] != "revoked"
@@ -220,7 +236,7 @@ class JudgementService:
         origin = facts.get(connection, facts.ORIGIN)
         return Fleet(
             parts=(*self._own_parts(), *parts),
-            programs=_programs(connection, self._core.clock()),
+            programs=_programs(connection, self._core.clock(), excused),
             installation="upgrade" if origin == "upgrade" else "new",
             installed_from=facts.get(connection, facts.INSTALLED_FROM),
         )
@@ -248,6 +264,24 @@ class JudgementService:
             database=Database("sqlite"),
         )
         return manager, database
+
+
+def _excused(connection: Connection, now: float) -> Excused | None:
+    """Says which exceptions in force are for an address or a computer; None where there is none at all."""
+    rules = [rule for rule in floor_state.snapshot(connection).rules if not rule.raises and rule.active(now)]
+    if not rules:
+        return None
+    by_computer: dict[str, list[Rule]] = {}
+    by_source = [rule for rule in rules if rule.source is not None]
+    for rule in rules:
+        if rule.computer is not None:
+            by_computer.setdefault(rule.computer, []).append(rule)
+
+    def excused(address: str, computer: str | None) -> tuple[Rule, ...]:
+        own = by_computer.get(computer, []) if computer is not None else []
+        return (*own, *(rule for rule in by_source if address and rule.covers(address)))
+
+    return excused
 
 
 def _points(direction: Direction, has_relay: bool) -> frozenset[Point]:
@@ -301,7 +335,7 @@ def _relay_view(relay: ComputerRecord, required: Version, groups: dict[int, str]
     )
 
 
-def _programs(connection: Connection, now: float) -> tuple[Program, ...]:
+def _programs(connection: Connection, now: float, excused: Excused | None) -> tuple[Program, ...]:
     """Clients of 4119 that were let in: each key or user, from each address, with each kind of TLS client."""
     keys = {f"apikey:{key.id}": key.name for key in access.all_api_keys(connection)}
     programs: list[Program] = []
@@ -318,6 +352,7 @@ def _programs(connection: Connection, now: float) -> tuple[Program, ...]:
                 observed_at=row.last,
                 api_key=key,
                 user=user,
+                exceptions=excused(row.address, None) if excused is not None else (),
             )
         )
     return tuple(programs)

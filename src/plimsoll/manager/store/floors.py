@@ -1,4 +1,4 @@
-"""Floors of 4119 and 4120, the history of all points, and the rules that move a floor for one source or computer."""
+"""Floors of 4119 and 4120, and the history of all points."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from sqlalchemy import Connection, delete, insert, select
 
 from plimsoll.manager.store._rows import records, upserting
-from plimsoll.manager.store.tables import computers, floor_history, floors, rules
+from plimsoll.manager.store.tables import floor_history, floors
 from plimsoll.tls.versions import Version
 
 
@@ -26,19 +26,6 @@ class HistoryRecord:
     reason: str | None = None
     named: list[str] = field(default_factory=list)
     policy: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RuleRecord:
-    id: int
-    point: str
-    floor: Version
-    source: str | None
-    computer: str | None
-    until: float | None
-    reason: str
-    who: str
-    created: float
 
 
 def read(connection: Connection) -> dict[str, Version]:
@@ -61,20 +48,3 @@ def add_history(connection: Connection, entry: HistoryRecord) -> None:
 def history(connection: Connection, limit: int) -> tuple[HistoryRecord, ...]:
     columns = [column for column in floor_history.c if column.name != "id"]
     return records(HistoryRecord, connection.execute(select(*columns).order_by(floor_history.c.id.desc()).limit(limit)))
-
-
-def add_rule(connection: Connection, rule: RuleRecord) -> None:
-    values = asdict(rule)
-    del values["id"]
-    connection.execute(insert(rules).values(**values))
-
-
-def all_rules(connection: Connection) -> tuple[RuleRecord, ...]:
-    return records(RuleRecord, connection.execute(select(rules).order_by(rules.c.id)))
-
-
-def addresses_of_ruled(connection: Connection) -> tuple[tuple[str, str], ...]:
-    """(address, computer) of each computer that a rule names: those addresses are admitted before the certificate."""
-    ruled = select(rules.c.computer).where(rules.c.computer.is_not(None))
-    rows = connection.execute(select(computers.c.address, computers.c.id).where(computers.c.id.in_(ruled)))
-    return tuple((row.address, row.id) for row in rows if row.address)

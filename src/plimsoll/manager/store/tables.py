@@ -81,6 +81,40 @@ rules = Table(
     Column("reason", Text, nullable=False),
     Column("who", Text, nullable=False),
     Column("created", Float, nullable=False),
+    # "exception" lowers, "canary" raises for the change that is its owner.
+    Column("kind", Text, nullable=False, server_default="exception"),
+    Column("owner", Text, nullable=False, server_default=""),
+    # How many of its warnings were told, and when it ended: by itself at `until`, or earlier by somebody.
+    Column("warned", Integer, nullable=False, server_default="0"),
+    Column("ended", Float),
+)
+
+#: Floors that refuse nobody and count whom they would have.
+shadow_floors = Table(
+    "shadow_floors",
+    metadata,
+    Column("point", Text, primary_key=True),
+    Column("floor", VersionText, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("since", Float, nullable=False),
+)
+
+#: Who came in and would not have, by day of UTC; texts are empty where unknown, for the key to work.
+shadow_refusals = Table(
+    "shadow_refusals",
+    metadata,
+    Column("day", Integer, primary_key=True),
+    Column("point", Text, primary_key=True),
+    Column("floor", Text, primary_key=True),
+    Column("who", Text, primary_key=True),
+    Column("address", Text, primary_key=True),
+    Column("ja4", Text, primary_key=True),
+    Column("offered", VersionText),
+    Column("negotiated", VersionText),
+    Column("count", Integer, nullable=False),
+    Column("first", Float, nullable=False),
+    Column("last", Float, nullable=False),
+    Index("ix_shadow_refusals_last", "last"),
 )
 
 policies = Table(

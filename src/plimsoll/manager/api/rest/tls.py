@@ -100,6 +100,71 @@ def register_prober(asks: Asks, back: Back, body: ProberBody) -> dict[str, Any]:
     return {"address": address, "until": until}
 
 
+class ExceptionBody(Body):
+    """One of `source` (an address or a network) and `computer` (an id). `until` is in seconds since the epoch."""
+
+    floor: str
+    point: str = "heartbeat"
+    source: str | None = None
+    computer: str | None = None
+    until: float | None = None
+    reason: str | None = None
+
+
+@router.get("/exceptions")
+def list_exceptions(asks: Asks, back: Back, ended: bool = False, limit: Limit = 1000) -> dict[str, Any]:
+    found = back.services.exceptions.list(asks, ended=ended, limit=limit)
+    return {"exceptions": [views.exception(view) for view in found]}
+
+
+@router.post("/exceptions")
+def add_exception(asks: Asks, back: Back, body: ExceptionBody) -> dict[str, Any]:
+    made = back.services.exceptions.add(
+        asks,
+        point=body.point,
+        floor=body.floor,
+        until=body.until,
+        reason=body.reason,
+        source=body.source,
+        computer=body.computer,
+    )
+    return views.exception(made)
+
+
+@router.delete("/exceptions/{exception}")
+def end_exception(asks: Asks, back: Back, exception: int) -> dict[str, Any]:
+    return views.exception(back.services.exceptions.end(asks, exception))
+
+
+class ShadowBody(Body):
+    floor: str
+    point: str = "all"
+
+
+@router.get("/shadow")
+def show_shadow(asks: Asks, back: Back) -> dict[str, Any]:
+    """Shadow floors, and when somebody last came in below one."""
+    back.services.judgement.absorb()
+    return {"points": [views.shadow(view) for view in back.services.shadow.show(asks)]}
+
+
+@router.post("/shadow")
+def set_shadow(asks: Asks, back: Back, body: ShadowBody) -> dict[str, Any]:
+    return {"set": [point.value for point in back.services.shadow.set(asks, body.floor, body.point)]}
+
+
+@router.delete("/shadow")
+def clear_shadow(asks: Asks, back: Back, point: str = "all") -> dict[str, Any]:
+    return {"cleared": [one.value for one in back.services.shadow.clear(asks, point)]}
+
+
+@router.get("/shadow/report")
+def shadow_report(asks: Asks, back: Back, days: Annotated[int, Query(ge=1, le=400)] = 30) -> dict[str, Any]:
+    """Who would have been refused, by day."""
+    back.services.judgement.absorb()
+    return {"days": days, "refused": [views.would_be(one) for one in back.services.shadow.report(asks, days)]}
+
+
 @router.post("/send-policy")
 def send_policy(asks: Asks, back: Back, body: SendPolicyBody) -> dict[str, Any]:
     chosen = (body.computers is not None) + (body.relay_group is not None) + body.everyone

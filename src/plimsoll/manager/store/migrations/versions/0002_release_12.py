@@ -18,6 +18,7 @@ def upgrade() -> None:
     _add_fleet()
     _add_access()
     _add_scope()
+    _add_shadow()
 
 
 def _text(name: str, default: str | None = "") -> sa.Column[Any]:
@@ -141,6 +142,10 @@ def _add_fleet() -> None:
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("who", sa.Text(), nullable=False),
         sa.Column("created", sa.Float(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False, server_default="exception"),
+        sa.Column("owner", sa.Text(), nullable=False, server_default=""),
+        sa.Column("warned", sa.Integer(), nullable=False, server_default="0"),
+        sa.Column("ended", sa.Float()),
         sa.PrimaryKeyConstraint("id", name="pk_rules"),
         sa.ForeignKeyConstraint(["computer"], ["computers.id"], name="fk_rules_computer", ondelete="CASCADE"),
     )
@@ -235,3 +240,27 @@ def _add_scope() -> None:
         sa.UniqueConstraint("point", name="uq_pci_scope_point"),
         sa.UniqueConstraint("computer", name="uq_pci_scope_computer"),
     )
+
+
+def _add_shadow() -> None:
+    op.create_table(
+        "shadow_floors",
+        sa.Column("point", sa.Text(), nullable=False),
+        sa.Column("floor", sa.Text(), nullable=False),
+        sa.Column("who", sa.Text(), nullable=False),
+        sa.Column("since", sa.Float(), nullable=False),
+        sa.PrimaryKeyConstraint("point", name="pk_shadow_floors"),
+    )
+    key = ("day", "point", "floor", "who", "address", "ja4")
+    op.create_table(
+        "shadow_refusals",
+        sa.Column("day", sa.Integer(), nullable=False),
+        *(sa.Column(name, sa.Text(), nullable=False) for name in key[1:]),
+        sa.Column("offered", sa.Text()),
+        sa.Column("negotiated", sa.Text()),
+        sa.Column("count", sa.Integer(), nullable=False),
+        sa.Column("first", sa.Float(), nullable=False),
+        sa.Column("last", sa.Float(), nullable=False),
+        sa.PrimaryKeyConstraint(*key, name="pk_shadow_refusals"),
+    )
+    op.create_index("ix_shadow_refusals_last", "shadow_refusals", ["last"])

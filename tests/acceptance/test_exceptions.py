@@ -1,0 +1,140 @@
+"""Exceptions and shadow floors on a live manager, seen by real clients (R16, G1, G5)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.support.manager import Manager, manager, peer
+from tests.support.process import eventually
+from tests.support.tools import SClient, nmap_versions, s_client
+
+pytestmark = pytest.mark.xdist_group("exceptions")
+
+EXCEPTED = "127.0.0.71"
+OTHER = "127.0.0.72"
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Manager]:
+    with manager(tmp_path_factory.mktemp("exceptions") / "home") as made:
+        made.post("/api/policies/1", {"heartbeatSeconds": 1, "missedHeartbeats": 1})
+        yield made
+
+
+def early(port: int, source: str) -> SClient:
+    return s_client(port, "-tls1", "-cipher", "ALL:@SECLEVEL=0", "-bind", f"{source}:0")
+
+
+@pytest.mark.rule("G5")
+@pytest.mark.rule("R16")
+def test_one_address_stays_at_early_tls_until_its_time_and_nobody_else_does(running: Manager) -> None:
+    running.set_minimum("TLSv1.2")
+    port = running.heartbeat_port
+    assert early(port, EXCEPTED).refused_by_version
+    added = running.cli(
+        "exception", "add", "--source", EXCEPTED, "--lowest", "TLSv1", "--until", "12s", "--reason", "line 4 moves"
+    )
+    assert added.returncode == 0, added.stderr
+    end = time.monotonic() + 12
+    assert early(port, EXCEPTED).version == "TLSv1"
+    assert early(port, OTHER).refused_by_version, "a second address at the same moment"
+    assert early(running.gui_port, EXCEPTED).refused_by_version, "another point"
+    assert set(nmap_versions([port])[port]) == {"TLSv1.2", "TLSv1.3"}, "nmap comes from 127.0.0.1"
+    assert early(port, EXCEPTED).version == "TLSv1"
+    assert time.monotonic() < end, "this machine is too slow for what is tried here"
+    time.sleep(max(0.0, end - time.monotonic()) + 0.1)
+    assert early(port, EXCEPTED).refused_by_version
+    assert s_client(port, "-tls1_2", "-bind", f"{EXCEPTED}:0").connected
+    events = eventually(
+        lambda: [e for e in running.get("/api/events", limit=100)["events"] if e["number"] == 1956], "its end is told"
+    )
+    assert EXCEPTED in events[0]["description"]
+    listed = running.cli("exception", "list", "--ended")
+    assert "ended" in listed.stdout
+    assert "line 4 moves" in listed.stdout
+
+
+@pytest.mark.rule("R16")
+def test_the_9_5_appliance_keeps_its_tls_1_0_while_every_other_peer_is_held_at_1_2(
+    running: Manager, tmp_path: Path
+) -> None:
+    running.set_minimum("TLSv1")
+    more = ["--guards", "vm-1,vm-2"]
+    with (
+        peer(running, tmp_path / "appliance", "9.5", kind="appliance", address="127.0.0.73", more=more),
+        peer(running, tmp_path / "old", "9.6", address="127.0.0.74"),
+        peer(running, tmp_path / "new", "12.0.0", address="127.0.0.75"),
+    ):
+        eventually(lambda: {"appliance", "old", "new"} <= set(running.computers()), "all three came")
+        added = running.cli(
+            "exception", "add", "--computer", "appliance", "--lowest", "TLSv1", "--until", "1h", "--reason", "R16"
+        )
+        assert added.returncode == 0, added.stderr
+        judged = running.get("/api/tls/preflight", to="TLSv1.2", point="heartbeat")
+        assert [one["who"] for one in judged["blockers"]] == ["old"]
+        assert "appliance" in [one["who"] for one in judged["noted"]]
+        running.set_floor("TLSv1.2", "heartbeat", force=True, reason="the old one is known")
+
+        def status(name: str) -> Any:
+            return running.computers()[name]["computerStatus"]["agentStatus"]
+
+        eventually(lambda: status("old") == "error", "the other old one is refused")
+        before = running.computers()["appliance"]["lastAgentCommunication"]
+        eventually(lambda: running.computers()["appliance"]["lastAgentCommunication"] > before + 1500, "it goes on")
+        assert running.computers()["appliance"]["tls"]["negotiated"] == "TLSv1"
+        assert status("new") == "active"
+        ended = running.cli("exception", "end", str(_id(running)))
+        assert ended.returncode == 0, ended.stderr
+        eventually(lambda: status("appliance") == "error", "without its exception it is refused too")
+    running.set_minimum("TLSv1.2", force=True, reason="the test is over")
+
+
+def _id(running: Manager) -> int:
+    (one,) = running.get("/api/tls/exceptions")["exceptions"]
+    return int(one["id"])
+
+
+@pytest.mark.rule("G1")
+def test_a_shadow_floor_names_whom_it_would_refuse_and_refuses_nobody(running: Manager, tmp_path: Path) -> None:
+    running.set_minimum("TLSv1")
+    with (
+        peer(running, tmp_path / "older", "9.6", address="127.0.0.76"),
+        peer(running, tmp_path / "newer", "12.0.0", address="127.0.0.77"),
+    ):
+        assert running.cli("shadow", "set", "TLSv1.2").returncode == 0
+
+        def would_be() -> list[str]:
+            return [one["name"] for one in running.get("/api/tls/shadow/report")["refused"]]
+
+        eventually(lambda: "older" in would_be(), "it is counted")
+        assert set(would_be()) == {"older"}
+        told = running.cli("shadow", "report")
+        assert told.returncode == 3
+        assert "older" in told.stdout
+        before = running.computers()["older"]["lastAgentCommunication"]
+        eventually(lambda: running.computers()["older"]["lastAgentCommunication"] > before, "it is not refused")
+        assert "older" in running.cli("shadow", "show").stdout
+        assert running.cli("shadow", "clear").returncode == 0
+    running.set_minimum("TLSv1.2", force=True, reason="the test is over")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--source", "10.0.0.7/24", "--until", "1d"], "10.0.0.7/32"),
+        (["--source", "10.0.0.7", "--until", "2001-01-01"], "in the past"),
+        (["--source", "10.0.0.7", "--until", "soon"], "--until"),
+        (["--until", "1d"], "either a source network or a computer"),
+        (["--source", "10.0.0.7"], "--until"),
+    ],
+)
+def test_bad_input_is_named_and_changes_nothing(running: Manager, arguments: list[str], words: str) -> None:
+    before = running.get("/api/tls/exceptions")
+    answer = running.cli("exception", "add", "--lowest", "TLSv1", "--reason", "x", *arguments)
+    assert answer.returncode == 2, answer.stderr
+    assert words in answer.stderr
+    assert running.get("/api/tls/exceptions") == before
