@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import http.client
+import socket
+import ssl
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.manager import Manager, manager, peer
-from tests.support.process import eventually
+from tests.support.manager import HOST, Manager, manager, peer
+from tests.support.process import PATIENCE, eventually
 from tests.support.tools import SClient, nmap_versions, s_client
+
+from plimsoll.net.contexts import pinned_client
+from plimsoll.tls.versions import Version
 
 pytestmark = pytest.mark.xdist_group("exceptions")
 
@@ -29,6 +35,12 @@ def early(port: int, source: str) -> SClient:
     return s_client(port, "-tls1", "-cipher", "ALL:@SECLEVEL=0", "-bind", f"{source}:0")
 
 
+def early_connection(port: int, source: str) -> ssl.SSLSocket:
+    """A TLS 1.0 connection that stays open and says nothing."""
+    plain = socket.create_connection((HOST, port), PATIENCE, (source, 0))
+    return pinned_client(Version.TLS1_0).wrap_socket(plain)
+
+
 @pytest.mark.rule("G5")
 @pytest.mark.rule("R16")
 def test_one_address_stays_at_early_tls_until_its_time_and_nobody_else_does(running: Manager) -> None:
@@ -40,13 +52,17 @@ def test_one_address_stays_at_early_tls_until_its_time_and_nobody_else_does(runn
     )
     assert added.returncode == 0, added.stderr
     end = time.monotonic() + 12
+    held = early_connection(port, EXCEPTED)
     assert early(port, EXCEPTED).version == "TLSv1"
     assert early(port, OTHER).refused_by_version, "a second address at the same moment"
     assert early(running.gui_port, EXCEPTED).refused_by_version, "another point"
     assert set(nmap_versions([port])[port]) == {"TLSv1.2", "TLSv1.3"}, "nmap comes from 127.0.0.1"
     assert early(port, EXCEPTED).version == "TLSv1"
     assert time.monotonic() < end, "this machine is too slow for what is tried here"
-    time.sleep(max(0.0, end - time.monotonic()) + 0.1)
+    with held:
+        assert held.version() == "TLSv1"
+        assert held.recv(1) == b"", "what it let in is closed when it ends"
+    assert time.monotonic() >= end - 1.0, "and not before"
     assert early(port, EXCEPTED).refused_by_version
     assert s_client(port, "-tls1_2", "-bind", f"{EXCEPTED}:0").connected
     events = eventually(
@@ -119,6 +135,42 @@ def test_a_shadow_floor_names_whom_it_would_refuse_and_refuses_nobody(running: M
         eventually(lambda: running.computers()["older"]["lastAgentCommunication"] > before, "it is not refused")
         assert "older" in running.cli("shadow", "show").stdout
         assert running.cli("shadow", "clear").returncode == 0
+    running.set_minimum("TLSv1.2", force=True, reason="the test is over")
+
+
+@pytest.mark.rule("G1")
+def test_a_shadow_floor_names_a_client_whose_connection_was_open_before(running: Manager) -> None:
+    running.set_minimum("TLSv1")
+    context = pinned_client(Version.TLS1_0)
+    program = http.client.HTTPSConnection(HOST, running.gui_port, timeout=PATIENCE, context=context)
+
+    def ask() -> int:
+        program.request("GET", "/api/tls/minimum", headers={"api-secret-key": running.api_key})
+        answer = program.getresponse()
+        answer.read()
+        return answer.status
+
+    try:
+        assert ask() == 200
+        kept = program.sock
+        eventually(lambda: running.get("/api/tls/sightings")["sightings"], "the handshake is stored")
+        assert running.cli("shadow", "set", "TLSv1.2", "--point", "gui").returncode == 0
+        since = time.time()
+        found = eventually(
+            lambda: [
+                one
+                for one in running.get("/api/tls/shadow/report")["refused"]
+                if one["point"] == "gui" and one["negotiated"] == "TLSv1"
+            ],
+            "it is counted without another handshake",
+        )
+        assert [one["who"] for one in found] == ["apikey:1"]
+        assert since - 5 < found[0]["last"] < since + PATIENCE
+        assert ask() == 200
+        assert program.sock is kept, "the connection is the same"
+    finally:
+        program.close()
+    assert running.cli("shadow", "clear").returncode == 0
     running.set_minimum("TLSv1.2", force=True, reason="the test is over")
 
 

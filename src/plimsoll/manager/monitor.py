@@ -22,6 +22,8 @@ OFFLINE = 730
 FLUSH_SECONDS = 1.0
 #: Seconds between two looks at exceptions that end; the gates end them by themselves.
 EXCEPTION_SECONDS = 2.0
+#: After so many of them it is also looked whether the gates have what is stored.
+REFRESH_LOOKS = 5
 #: Seconds between two looks for computers that fell silent.
 SILENCE_SECONDS = 2.0
 
@@ -60,10 +62,14 @@ class Monitor:
         self._failing = False
 
     async def exceptions_forever(self) -> None:
+        looks = 0
         while True:
             await asyncio.sleep(EXCEPTION_SECONDS)
+            looks += 1
             try:
                 await asyncio.to_thread(self._services.exceptions.look)
+                if looks % REFRESH_LOOKS == 0:
+                    await asyncio.to_thread(self._services.exceptions.refresh)
             except ServiceError as error:
                 log.error("exceptions were not looked at, and are soon: %s", error.message)
 

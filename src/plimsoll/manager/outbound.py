@@ -307,9 +307,13 @@ class Outbound:
 
     # Connections
 
-    def _minimum(self, address: str) -> Version:
+    def _minimum(self, address: str, computer: str | None = None) -> Version:
+        """The heartbeat port's floor for that address, and for the computer alone where its certificate is checked."""
+        snapshot, now = self._board.snapshot, self._clock()
         try:
-            return self._board.snapshot.admits_from(Point.HEARTBEAT, address, self._clock())
+            if computer is not None:
+                return snapshot.floor_for(Point.HEARTBEAT, address, computer, now)
+            return snapshot.admits_from(Point.HEARTBEAT, address, now)
         except ValueError:
             # A host name: rules go by address, so the floor itself holds.
             return self._board.snapshot.floor(Point.HEARTBEAT)
@@ -320,7 +324,7 @@ class Outbound:
             port,
             identity=self._caller.identity(),
             ca=self._caller.ca_path if roles else None,
-            minimum=self._minimum(address),
+            minimum=self._minimum(address, None if expected is None else expected.id),
             roles=roles,
             installation=self._caller.installation,
         )

@@ -100,13 +100,17 @@ class Connection:
         self._who = who
         keeper = self._keeper
         now = keeper.now()
-        if self._key is not None:
-            self._key = keeper.log.attribute(self._key, self.hello, who, now)
+        self.count_again()
         if who is not None and who.startswith(_COMPUTER):
             self.computer = who.removeprefix(_COMPUTER)
             if self.version < self.floor(keeper.board.snapshot, now):
                 self._record(Outcome.REFUSED_AFTER, negotiated=self.version)
                 keeper.dismiss(self)
+
+    def count_again(self) -> None:
+        """Count it in the log as what it is known to be, though its handshake was counted already."""
+        if self._key is not None:
+            self._key = self._keeper.log.attribute(self._key, self.hello, self._who, self._keeper.now())
 
     def floor(self, snapshot: FloorSnapshot, now: float) -> Version:
         """The floor that holds for this peer in that snapshot."""

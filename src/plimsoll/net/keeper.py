@@ -17,6 +17,7 @@ from plimsoll.net.sightings import Outcome, SightingLog
 from plimsoll.tls.alerts import Alert, alert_record
 from plimsoll.tls.floors import FloorSnapshot, Point
 from plimsoll.tls.hello import ClientHello
+from plimsoll.tls.versions import Version
 
 if TYPE_CHECKING:
     from plimsoll.net.connection import Connection
@@ -88,6 +89,7 @@ class Keeper:
         self._leaving: dict[Connection, float] = {}
         self._sweeper: asyncio.TimerHandle | None = None
         self._rules: asyncio.TimerHandle | None = None
+        self._shadow = board.snapshot.shadow.get(point)
         self._unsubscribe = board.subscribe(self._published)
         self._apply(board.snapshot)
 
@@ -122,6 +124,19 @@ class Keeper:
             newest = connection.hello.newest
             if newest is None or newest < snapshot.admits_from(self.point, connection.address, now):
                 connection.refuse_handshake()
+        self._look_at_shadow(snapshot.shadow.get(self.point))
+
+    def _look_at_shadow(self, shadow: Version | None) -> None:
+        """A raise would end the connections that are open below it, so a new shadow floor sees them in the log too.
+
+        An agent that beats more often than an idle connection is closed never says another hello.
+        """
+        if shadow is self._shadow:
+            return
+        self._shadow = shadow
+        for connection in self.connections if shadow is not None else ():
+            if shadow is not None and connection.version < shadow and connection not in self._leaving:
+                connection.count_again()
 
     def _apply(self, snapshot: FloorSnapshot) -> None:
         now = self.now()

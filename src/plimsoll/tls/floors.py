@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 import ipaddress
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from plimsoll.tls.versions import Version
@@ -59,10 +59,11 @@ class Rule:
         return self.until is None or now < self.until
 
     def covers(self, address: str) -> bool:
-        if self.source is None:
-            return False
-        ip = ipaddress.ip_address(address)
-        return ip.version == self.source.version and ip in self.source
+        return self.source is not None and _within(ipaddress.ip_address(address), self.source)
+
+
+def _within(ip: ipaddress.IPv4Address | ipaddress.IPv6Address, network: Network) -> bool:
+    return ip.version == network.version and ip in network
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +71,28 @@ class FloorSnapshot:
     """The floors and rules in force, with the generation that every node reports.
 
     `known_addresses` maps an address to the computers last seen there: a computer's rule pre-admits those addresses,
-    and after the handshake the certificate must match.
+    and after the handshake the certificate must match. A `shadow` floor refuses nobody: it is counted who would be.
     """
 
     generation: int
     floors: Mapping[Point, Version]
     rules: tuple[Rule, ...] = ()
     known_addresses: Mapping[str, Collection[str]] = field(default_factory=dict)
+    shadow: Mapping[Point, Version] = field(default_factory=dict)
+    #: The rules as a hello needs them: a canary may name thousands of computers, and every hello asks.
+    _by_source: Mapping[Point, tuple[Rule, ...]] = field(init=False, repr=False, compare=False)
+    _by_computer: Mapping[tuple[Point, str], tuple[Rule, ...]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        by_source: dict[Point, list[Rule]] = {}
+        by_computer: dict[tuple[Point, str], list[Rule]] = {}
+        for rule in self.rules:
+            if rule.computer is None:
+                by_source.setdefault(rule.point, []).append(rule)
+            else:
+                by_computer.setdefault((rule.point, rule.computer), []).append(rule)
+        object.__setattr__(self, "_by_source", {key: tuple(rules) for key, rules in by_source.items()})
+        object.__setattr__(self, "_by_computer", {key: tuple(rules) for key, rules in by_computer.items()})
 
     def floor(self, point: Point) -> Version:
         """The point's floor for whom no rule names. A point that is missing holds TLS 1.2 (R6)."""
@@ -91,45 +107,51 @@ class FloorSnapshot:
         floor = self.floor(point)
         if not self.rules:
             return floor
-        computers = self.known_addresses.get(address, ())
-        return self._with_rules(point, address, computers, now, floor, before_certificate=True)
+        lowered, raised = _moves(self._sourced(point, address), now)
+        for computer in self.known_addresses.get(address, ()):
+            low, _ = _moves(self._by_computer.get((point, computer), ()), now)
+            if low is not None and (lowered is None or low < lowered):
+                lowered = low
+        return _moved(floor, lowered, raised)
 
     def floor_for(self, point: Point, address: str, computer: str | None, now: float) -> Version:
         """The floor for this source and computer, once the certificate (or its absence) is known."""
         floor = self.floor(point)
         if not self.rules:
             return floor
-        computers = () if computer is None else (computer,)
-        return self._with_rules(point, address, computers, now, floor, before_certificate=False)
-
-    def _with_rules(
-        self,
-        point: Point,
-        address: str,
-        computers: Collection[str],
-        now: float,
-        floor: Version,
-        before_certificate: bool,
-    ) -> Version:
-        lowered: Version | None = None
-        raised: Version | None = None
-        for rule in self.rules:
-            if rule.point is not point or not rule.active(now):
-                continue
-            by_source = rule.covers(address)
-            if not by_source and (rule.computer is None or rule.computer not in computers):
-                continue
-            if not rule.raises:
-                if rule.floor < floor:
-                    lowered = rule.floor if lowered is None else min(lowered, rule.floor)
-            elif rule.floor > floor and (by_source or not before_certificate):
-                raised = rule.floor if raised is None else max(raised, rule.floor)
-        if lowered is not None:
-            return lowered
-        return floor if raised is None else raised
+        named = () if computer is None else self._by_computer.get((point, computer), ())
+        lowered, raised = _moves((*self._sourced(point, address), *named), now)
+        return _moved(floor, lowered, raised)
 
     def lowest(self, point: Point, now: float) -> Version:
         """The lowest version that any rule admits at the point: the minimum of its TLS context."""
-        return min(
-            [self.floor(point), *(rule.floor for rule in self.rules if rule.point is point and rule.active(now))]
-        )
+        lowered = (rule.floor for rule in self.rules if rule.point is point and not rule.raises and rule.active(now))
+        return min([self.floor(point), *lowered])
+
+    def _sourced(self, point: Point, address: str) -> Collection[Rule]:
+        rules = self._by_source.get(point)
+        if not rules:
+            return ()
+        ip = ipaddress.ip_address(address)
+        return [rule for rule in rules if rule.source is not None and _within(ip, rule.source)]
+
+
+def _moves(rules: Iterable[Rule], now: float) -> tuple[Version | None, Version | None]:
+    """The lowest that exceptions admit, and the highest that canaries ask for."""
+    lowered: Version | None = None
+    raised: Version | None = None
+    for rule in rules:
+        if not rule.active(now):
+            continue
+        if rule.raises:
+            raised = rule.floor if raised is None else max(raised, rule.floor)
+        else:
+            lowered = rule.floor if lowered is None else min(lowered, rule.floor)
+    return lowered, raised
+
+
+def _moved(floor: Version, lowered: Version | None, raised: Version | None) -> Version:
+    """An exception wins over a canary: whoever has one is not to be cut off."""
+    if lowered is not None and lowered < floor:
+        return lowered
+    return floor if raised is None else max(floor, raised)

@@ -82,9 +82,16 @@ class RunningGate:
 
         return asyncio.run_coroutine_threadsafe(run(), self.loop).result(10)
 
-    def set_floor(self, floor: Version, rules: tuple[Rule, ...] = (), known: dict[str, Any] | None = None) -> None:
+    def set_floor(
+        self,
+        floor: Version,
+        rules: tuple[Rule, ...] = (),
+        known: dict[str, Any] | None = None,
+        shadow: Version | None = None,
+    ) -> None:
         self.generation += 1
-        snapshot = FloorSnapshot(self.generation, {self.point: floor}, rules, known or {})
+        shadows = {} if shadow is None else {self.point: shadow}
+        snapshot = FloorSnapshot(self.generation, {self.point: floor}, rules, known or {}, shadows)
         self.call(lambda: self.board.publish(snapshot))
 
     def sightings(self) -> list[Sighting]:

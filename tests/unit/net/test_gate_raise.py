@@ -231,6 +231,24 @@ def test_stopping_lets_the_answer_in_flight_go_out(gate: Start) -> None:
         assert busy.recv(1) == b""
 
 
+@pytest.mark.rule("G1")
+def test_a_new_shadow_floor_sees_the_connections_that_are_open_below_it(gate: Start, files: Files) -> None:
+    running = gate(floor=Version.TLS1_0)
+    with tls(running.port, Version.TLS1_0, files.client("old")) as old, tls(running.port, Version.TLS1_2) as new:
+        ask(old)
+        ask(new)
+        running.sightings()
+        for _ in range(2):
+            running.set_floor(Version.TLS1_0, shadow=Version.TLS1_2)
+        assert [(one.who, one.negotiated, one.count) for one in running.sightings()] == [
+            ("computer:old", Version.TLS1_0, 1)
+        ], "once for each shadow"
+        assert ask(old)["version"] == "TLSv1", "it refuses nobody"
+        running.set_floor(Version.TLS1_2, shadow=Version.TLS1_3)
+        assert [one.who for one in running.sightings()] == [None], "whom the floor sends away is no would-be refusal"
+        assert old.recv(1) == b""
+
+
 class Clock:
     """A wall clock that the test sets."""
 

@@ -28,6 +28,7 @@ def rules(draw: st.DrawFn) -> Rule:
         source=draw(st.sampled_from(NETWORKS)) if by_source else None,
         computer=None if by_source else draw(st.sampled_from(COMPUTERS)),
         until=draw(st.none() | times),
+        raises=draw(st.booleans()),
     )
 
 
@@ -37,6 +38,7 @@ snapshots = st.builds(
     floors=st.dictionaries(points, floors),
     rules=st.lists(rules(), max_size=5).map(tuple),
     known_addresses=st.dictionaries(st.sampled_from(ADDRESSES), st.sets(st.sampled_from(COMPUTERS)).map(tuple)),
+    shadow=st.dictionaries(points, floors),
 )
 addresses = st.sampled_from(ADDRESSES)
 
@@ -91,6 +93,26 @@ def test_a_floor_changes_only_to_one_that_a_rule_in_force_names(
     assert snapshot.admits_from(point, address, now) in {snapshot.floor(point), *named}
 
 
+@given(snapshots, points, addresses, st.none() | st.sampled_from(COMPUTERS), times)
+def test_the_index_says_what_a_look_at_every_rule_says(
+    snapshot: FloorSnapshot, point: Point, address: str, computer: str | None, now: float
+) -> None:
+    at = [rule for rule in snapshot.rules if rule.point is point and rule.active(now)]
+    floor = snapshot.floor(point)
+
+    def moved(low: list[Version], high: list[Version]) -> Version:
+        return min([floor, *low]) if low and min(low) < floor else max([floor, *high])
+
+    named = [rule for rule in at if rule.covers(address) or (computer is not None and rule.computer == computer)]
+    assert snapshot.floor_for(point, address, computer, now) is moved(
+        [rule.floor for rule in named if not rule.raises], [rule.floor for rule in named if rule.raises]
+    )
+    known = snapshot.known_addresses.get(address, ())
+    low = [rule.floor for rule in at if not rule.raises and (rule.covers(address) or rule.computer in known)]
+    high = [rule.floor for rule in at if rule.raises and rule.covers(address)]
+    assert snapshot.admits_from(point, address, now) is moved(low, high)
+
+
 @given(times, times)
 def test_a_rule_ends_at_its_time(until: float, now: float) -> None:
     assert Rule(Point.GUI, Version.TLS1_0, computer="c1", until=until).active(now) is (now < until)
@@ -118,6 +140,12 @@ def test_a_canary_is_raised_by_source_at_once_and_by_computer_after_its_certific
     assert snapshot.admits_from(Point.HEARTBEAT, "10.1.0.1", 0.0) is Version.TLS1_2
     assert snapshot.floor_for(Point.HEARTBEAT, "10.1.0.1", "canary", 0.0) is Version.TLS1_3
     assert snapshot.floor_for(Point.HEARTBEAT, "10.1.0.1", None, 0.0) is Version.TLS1_2
+
+
+def test_a_canary_below_the_floor_keeps_nothing_open() -> None:
+    canary = Rule(Point.HEARTBEAT, Version.TLS1_2, computer="canary", raises=True)
+    snapshot = FloorSnapshot(1, {Point.HEARTBEAT: Version.TLS1_3}, (canary,))
+    assert snapshot.lowest(Point.HEARTBEAT, 0.0) is Version.TLS1_3
 
 
 def test_an_exception_wins_over_a_canary() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -10,12 +11,14 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from plimsoll.manager.ports import NothingObserved, Observed, Principal, Publish
+from plimsoll.manager.services import floor_state
 from plimsoll.manager.services.events import EventView, NewEvent, event_name
 from plimsoll.manager.services.hub import Change, ComputersChanged, EventRecorded, Hub
 from plimsoll.manager.store import Connection, Store, audit, events
 
 if TYPE_CHECKING:
     from plimsoll.manager.home import Home
+    from plimsoll.tls.floors import FloorSnapshot
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -87,11 +90,40 @@ class Core:
     ) -> None:
         self.store = store
         self.home = home
-        self.publish = publish
+        self._to_gates = publish
         self.observed: Observed = observed or NothingObserved()
         self.clock = clock
         self.hub = Hub()
         self.late_events: deque[NewEvent] = deque(maxlen=_LATE)
+        self._publishing = threading.Lock()
+        self._published: FloorSnapshot | None = None
+
+    def publish_floors(self) -> None:
+        """Floors, rules and shadow floors as they are committed are in force when this returns.
+
+        Read and published under one lock: of two changes at once, the older must not be published last.
+        """
+        with self._publishing:
+            self._put_in_force(self.store.read(floor_state.snapshot))
+
+    def publish(self, snapshot: FloorSnapshot) -> None:
+        """The same for who has read a snapshot: by now it may be old, so it only says that there is a newer one."""
+        self.publish_floors()
+
+    def refresh_floors(self) -> bool:
+        """The same where what the gates have is not what is stored: a ruled computer moved, or was deleted."""
+        with self._publishing:
+            snapshot = self.store.read(floor_state.snapshot)
+            if snapshot == self._published:
+                return False
+            self._put_in_force(snapshot)
+        return True
+
+    def _put_in_force(self, snapshot: FloorSnapshot) -> None:
+        # Where this fails, nobody knows what the gates have, and a refresh tries again.
+        self._published = None
+        self._to_gates(snapshot)
+        self._published = snapshot
 
     def write(self, work: Callable[[Unit], T]) -> T:
         """One transaction. What it changed is told after the commit."""

@@ -138,7 +138,7 @@ class ExceptionsService:
             return identifier
 
         identifier = self._core.write(work)
-        self._publish()
+        self._core.publish_floors()
         return self._core.store.read(lambda c: self._one(c, identifier, self._core.clock()))
 
     @permits(Permission.FLOORS_CHANGE)
@@ -153,7 +153,7 @@ class ExceptionsService:
             unit.audit(principal, "exceptions.end", f"{view.point.value} {_whom(view)}", _said(view), None)
 
         self._core.write(work)
-        self._publish()
+        self._core.publish_floors()
         return self._core.store.read(lambda c: self._one(c, exception, self._core.clock()))
 
     @internal
@@ -191,17 +191,22 @@ class ExceptionsService:
 
         ended = self._core.write(work)
         if ended:
-            self._publish()
+            self._core.publish_floors()
         return ended
+
+    @internal
+    def refresh(self) -> bool:
+        """Gives the gates what is stored, where they have something else; whether they had.
+
+        A computer's rules go by its known addresses, and with the computer: both change without a word to the gates.
+        """
+        return self._core.refresh_floors()
 
     def _end(self, unit: Unit, view: ExceptionView, how: str) -> None:
         table.end(unit.connection, view.id, unit.now)
         facts.advance(unit.connection, facts.FLOOR_GENERATION, unit.now)
         text = f"the exception for {_whom(view)} at the {view.point.value} port has ended: {how}"
         unit.event(NewEvent(event_numbers.EXCEPTION_ENDED, "info", text, computer=view.computer, target=_whom(view)))
-
-    def _publish(self) -> None:
-        self._core.publish(self._core.store.read(floor_state.snapshot))
 
     def _one(self, connection: Connection, exception: int, now: float) -> ExceptionView:
         found = table.get(connection, exception)

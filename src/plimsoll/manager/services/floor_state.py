@@ -16,6 +16,7 @@ from plimsoll.manager.store import Connection, facts
 from plimsoll.manager.store import floors as table
 from plimsoll.manager.store import policies as policy_table
 from plimsoll.manager.store import rules as rule_table
+from plimsoll.manager.store import shadow as shadow_table
 from plimsoll.tls.floors import FloorSnapshot, Point, Rule
 from plimsoll.tls.versions import Version
 
@@ -116,4 +117,6 @@ def snapshot(connection: Connection) -> FloorSnapshot:
     if any(rule.computer is not None for rule in rules):
         for address, computer in rule_table.addresses(connection):
             known.setdefault(address, set()).add(computer)
-    return FloorSnapshot(facts.counter(connection, facts.FLOOR_GENERATION), read(connection).floors(), rules, known)
+    shadow = {Point(point): record.floor for point, record in shadow_table.read(connection).items()}
+    generation = facts.counter(connection, facts.FLOOR_GENERATION)
+    return FloorSnapshot(generation, read(connection).floors(), rules, known, shadow)

@@ -25,6 +25,7 @@ from plimsoll.tls.versions import Version
 
 #: The points whose handshakes the manager sees itself.
 POINTS = (Point.HEARTBEAT, Point.GUI)
+_COMPUTER = "computer:"
 _DAYS = 400
 _ROWS = 10_000
 
@@ -70,12 +71,12 @@ class ShadowService:
 
         def work(connection: Connection) -> tuple[ShadowView, ...]:
             floors, shadows = floor_state.read(connection).floors(), table.read(connection)
-            names = _names(connection)
             views = []
             for point in POINTS:
                 shadow = shadows.get(point.value)
                 since = 0.0 if shadow is None else shadow.since
                 last = table.last(connection, point.value, since)
+                names = _names(connection, [] if last is None else [last])
                 views.append(
                     ShadowView(
                         point,
@@ -106,7 +107,9 @@ class ShadowService:
                 put(unit, principal, one, target)
             return chosen
 
-        return self._core.write(work)
+        chosen = self._core.write(work)
+        self._core.publish_floors()
+        return chosen
 
     @permits(Permission.FLOORS_CHANGE)
     def clear(self, principal: Principal, point: str = "all") -> tuple[Point, ...]:
@@ -120,7 +123,10 @@ class ShadowService:
                 drop(unit, principal, one)
             return cleared
 
-        return self._core.write(work)
+        cleared = self._core.write(work)
+        if cleared:
+            self._core.publish_floors()
+        return cleared
 
     @permits(Permission.FLOORS_READ)
     def report(self, principal: Principal, days: int = 30) -> tuple[WouldBe, ...]:
@@ -130,8 +136,9 @@ class ShadowService:
         since = self._core.clock() - days * table.DAY
 
         def work(connection: Connection) -> tuple[WouldBe, ...]:
-            names = _names(connection)
-            return tuple(_would_be(one, names) for one in table.report(connection, since, _ROWS))
+            found = table.report(connection, since, _ROWS)
+            names = _names(connection, found)
+            return tuple(_would_be(one, names) for one in found)
 
         return self._core.store.read(work)
 
@@ -149,7 +156,7 @@ class ShadowService:
             if one.outcome is not Outcome.ADMITTED or one.negotiated is None or one.point.value not in shadows:
                 continue
             shadow = shadows[one.point.value]
-            computer = one.who.removeprefix("computer:") if one.who and one.who.startswith("computer:") else None
+            computer = one.who.removeprefix(_COMPUTER) if one.who and one.who.startswith(_COMPUTER) else None
             if one.last < shadow.since or one.negotiated >= imagined.floor_for(
                 one.point, one.address, computer, one.last
             ):
@@ -165,9 +172,9 @@ class ShadowService:
     @internal
     def refused(self, connection: Connection, point: Point, since: float) -> tuple[WouldBe, ...]:
         """Who would have been refused at the point since then."""
-        names = _names(connection)
-        found = table.report(connection, since, _ROWS)
-        return tuple(_would_be(one, names) for one in found if one.point == point.value)
+        found = [one for one in table.report(connection, since, _ROWS) if one.point == point.value]
+        names = _names(connection, found)
+        return tuple(_would_be(one, names) for one in found)
 
 
 def put(unit: Unit, principal: Principal, point: Point, floor: Version) -> None:
@@ -218,10 +225,11 @@ def _points(name: str) -> tuple[Point, ...]:
     return (point,)
 
 
-def _names(connection: Connection) -> dict[str, str]:
+def _names(connection: Connection, found: Iterable[WouldBeRecord]) -> dict[str, str]:
+    """The names of those that are in it: of a large fleet only few are, or the floor would not be raised."""
+    ids = {one.who.removeprefix(_COMPUTER) for one in found if one.who.startswith(_COMPUTER)}
     keys = {f"apikey:{key.id}": key.name for key in access.all_api_keys(connection)}
-    rows = computer_table.select_columns(connection, "id", "display_name", "hostname")
-    return keys | {f"computer:{row[0]}": row[1] or row[2] or row[0] for row in rows}
+    return keys | {f"{_COMPUTER}{one.id}": one.display for one in computer_table.find(connection, ids=sorted(ids))}
 
 
 def _would_be(one: WouldBeRecord, names: dict[str, str]) -> WouldBe:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,7 +13,7 @@ from tests.support.homes import ROOT, Desk, desk, principal
 
 from plimsoll.manager.ports import BadInput, Conflict, Forbidden, NotFound, Presence, Role
 from plimsoll.manager.services.exceptions import DAY, LONGEST, ExceptionView
-from plimsoll.tls.floors import Point
+from plimsoll.tls.floors import FloorSnapshot, Point
 from plimsoll.tls.versions import Version
 
 NOW = float(int(time.time()))
@@ -180,3 +181,43 @@ def test_a_preflight_notes_who_is_excused_and_blocks_it_again_afterwards(at: Des
     assert "exception" in excused.noted[0].reason
     clock.now += DAY
     assert at.services.judgement.preflight(ROOT, "TLSv1.2", "heartbeat").blockers
+
+
+def test_of_two_changes_at_once_the_newer_is_published_last(at: Desk) -> None:
+    """The first is held between reading and publishing. If the second did not wait, the exception would come back."""
+    core = at.services.exceptions._core
+    made = add(at)
+    began, go = threading.Event(), threading.Event()
+    seen: list[FloorSnapshot] = []
+
+    def publish(snapshot: FloorSnapshot) -> None:
+        if not seen:
+            began.set()
+            assert go.wait(10)
+        seen.append(snapshot)
+
+    core._to_gates = publish
+    first = threading.Thread(target=core.publish_floors)
+    first.start()
+    assert began.wait(10)
+    second = threading.Thread(target=at.services.exceptions.end, args=(ROOT, made.id))
+    second.start()
+    go.set()
+    first.join(10)
+    second.join(10)
+    assert [len(one.rules) for one in seen] == [1, 0]
+
+
+@pytest.mark.rule("G5")
+def test_a_computer_that_is_gone_or_moved_opens_no_address_any_more(at: Desk) -> None:
+    one, two = (at.activate(name, "9.6.2", address=f"10.7.0.{number}").computer for number, name in enumerate("ab"))
+    for computer in (one, two):
+        add(at, computer=computer)
+    assert not at.services.exceptions.refresh()
+    at.services.computers.delete(ROOT, one)
+    at.services.computers.apply_presence([Presence(two, NOW, "10.9.9.9", "j", Version.TLS1_0, Version.TLS1_0, NOW)])
+    assert at.services.exceptions.refresh()
+    snapshot = at.published[-1]
+    admitted = [snapshot.admits_from(Point.HEARTBEAT, ip, NOW) for ip in ("10.7.0.0", "10.7.0.1", "10.9.9.9")]
+    assert admitted == [Version.TLS1_2, Version.TLS1_2, Version.TLS1_0]
+    assert not at.services.exceptions.refresh()

@@ -66,9 +66,10 @@ def beat(who: str | None, version: Version, when: float, point: Point = Point.HE
 def test_who_would_be_refused_is_counted_by_name_and_day(at: Desk, seen: Seen, clock: Clock) -> None:
     old = at.activate("old", "9.6.2").computer
     new = at.activate("new").computer
-    before = len(at.published)
     assert at.services.shadow.set(ROOT, "TLSv1.2") == (Point.HEARTBEAT, Point.GUI)
-    assert len(at.published) == before, "no gate hears of it: it refuses nobody"
+    told = at.published[-1]
+    assert told.shadow == {Point.HEARTBEAT: Version.TLS1_2, Point.GUI: Version.TLS1_2}
+    assert {told.admits_from(point, "10.0.0.9", NOW) for point in told.shadow} == {Version.TLS1_0}, "it refuses nobody"
     seen.sighted = [
         beat(f"computer:{old}", Version.TLS1_0, NOW + 10),
         beat(f"computer:{new}", Version.TLS1_2, NOW + 10),
@@ -117,6 +118,7 @@ def test_clearing_keeps_the_report(at: Desk, seen: Seen) -> None:
     seen.sighted = [beat("user:anna", Version.TLS1_0, NOW + 1, Point.GUI)]
     at.services.judgement.absorb()
     assert at.services.shadow.clear(ROOT) == (Point.HEARTBEAT, Point.GUI)
+    assert at.published[-1].shadow == {}
     assert at.services.shadow.clear(ROOT) == ()
     seen.sighted = [beat("user:anna", Version.TLS1_0, NOW + 2, Point.GUI)]
     at.services.judgement.absorb()
