@@ -26,6 +26,7 @@ READS = [
     "events list",
     "audit",
     "sightings",
+    "shadow show",
     "advise",
     "picture",
     "apikey list",

@@ -25,6 +25,7 @@ def show(context: typer.Context, home: Home = None, as_json: Json = False) -> No
         data = client.get("/api/tls/floors")
         if not as_json:
             sources = _sources(client.get("/api/tls/floors/history", limit=500)["history"])
+            excepted = client.get("/api/tls/exceptions")["exceptions"]
     if as_json:
         used.output.json(data)
         return
@@ -43,8 +44,23 @@ def show(context: typer.Context, home: Home = None, as_json: Json = False) -> No
     for floor in data["floors"]:
         for other in floor["overrides"]:
             used.output.say(f"policy {other['policy']} has its own floor at {floor['point']}: {other['floor']}")
+    for line in _excepted(excepted):
+        used.output.say(line)
     if data["drift"]:
         used.output.say(data["drift"]["message"])
+
+
+def _excepted(exceptions: list[dict[str, Any]]) -> list[str]:
+    """Why a point may serve versions below its floor: to whom an exception names, and to nobody else."""
+    lowest: dict[str, list[str]] = {}
+    for one in exceptions:
+        if one["state"] == "in force":
+            lowest.setdefault(one["point"], []).append(one["floor"])
+    return [
+        f"{point} serves {min(floors)} to {_findings.counted(len(floors), 'exception', 'exceptions')} alone:"
+        " 'plimsoll exception list'"
+        for point, floors in lowest.items()
+    ]
 
 
 def _ports(floor: dict[str, Any]) -> str:

@@ -217,6 +217,65 @@ SIGHTING = {
     "count": 3,
     "ja4": "t10d0506h1_b94fc92e2ff9_000000000000",
 }
+EXCEPTION = {
+    "id": 3,
+    "point": "gui",
+    "floor": "TLSv1",
+    "source": "10.8.0.0/28",
+    "computer": None,
+    "name": None,
+    "until": 1_795_900_000.0,
+    "reason": "the old reporting script",
+    "who": "user:admin",
+    "created": 1_763_900_000.0,
+    "ended": None,
+    "state": "in force",
+}
+WAITING = EXCEPTION | {
+    "id": 4,
+    "point": "heartbeat",
+    "source": None,
+    "computer": "0f2",
+    "name": "old-1",
+    "reason": "line 4 moves in spring",
+    "state": "waiting",
+}
+WOULD_BE = {
+    "day": "2025-11-23",
+    "point": "heartbeat",
+    "floor": "TLSv1.2",
+    "name": "old-1",
+    "who": "computer:0f2",
+    "address": "10.0.0.9",
+    "ja4": "t10d0506h1_b94fc92e2ff9_000000000000",
+    "offered": "TLSv1",
+    "negotiated": "TLSv1",
+    "count": 144,
+    "first": 1_763_890_000.0,
+    "last": 1_763_900_000.0,
+}
+SHADOWS = {
+    "points": [
+        {
+            "point": "heartbeat",
+            "floor": "TLSv1",
+            "shadow": "TLSv1.2",
+            "since": 1_763_800_000.0,
+            "who": "user:admin",
+            "wouldBeRefused": 144,
+            "last": WOULD_BE,
+        },
+        {
+            "point": "gui",
+            "floor": "TLSv1.2",
+            "shadow": None,
+            "since": None,
+            "who": None,
+            "wouldBeRefused": 0,
+            "last": None,
+        },
+    ]
+}
 LINK = {
     "from": "agents before 10.0",
     "to": "manager",
@@ -279,6 +338,13 @@ def small_fleet() -> Answers:
         ("GET", "/api/events/stream"): (200, STREAM),
         ("GET", "/api/audit"): (200, {"audit": [AUDIT]}),
         ("GET", "/api/tls/sightings"): (200, {"sightings": [SIGHTING]}),
+        ("GET", "/api/tls/exceptions"): (200, {"exceptions": [WAITING, EXCEPTION]}),
+        ("POST", "/api/tls/exceptions"): (200, WAITING),
+        ("DELETE", "/api/tls/exceptions/3"): (200, EXCEPTION | {"state": "ended", "ended": 1_763_900_000.0}),
+        ("GET", "/api/tls/shadow"): (200, SHADOWS),
+        ("POST", "/api/tls/shadow"): (200, {"set": ["heartbeat", "gui"]}),
+        ("DELETE", "/api/tls/shadow"): (200, {"cleared": ["heartbeat"]}),
+        ("GET", "/api/tls/shadow/report"): (200, {"days": 14, "refused": [WOULD_BE]}),
         ("GET", "/api/tls/picture"): (200, {"links": [LINK]}),
         ("GET", "/api/tls/advice"): (200, ADVICE),
         ("GET", "/api/manager/certificate"): (200, {"certificates": [CERTIFICATE]}),

@@ -103,7 +103,7 @@ def test_a_refused_raise_as_json_is_the_managers_answer() -> None:
 
 def test_a_hand_edit_that_waits_is_told() -> None:
     floors = {"generation": 1, "minimum": "TLSv1.2", "floors": [], "drift": {"message": "protocols= was edited"}}
-    manager = FakeManager({("GET", "/api/tls/floors"): (200, floors), **HISTORY_ROUTE})
+    manager = FakeManager(small_fleet() | {("GET", "/api/tls/floors"): (200, floors)})
     assert "protocols= was edited" in Shell(manager).run("plimsoll floor show").err
 
 
@@ -111,9 +111,6 @@ def test_ports_in_use_are_listed_and_many_are_cut_short() -> None:
     ran = shell().run("plimsoll floor show")
     assert "4122, 4132, 4142, …" in ran.out
     assert "4152" not in ran.out
-
-
-HISTORY_ROUTE: Answers = {("GET", "/api/tls/floors/history"): (200, {"history": []})}
 
 
 @pytest.mark.rule("R8")

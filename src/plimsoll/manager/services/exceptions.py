@@ -229,6 +229,7 @@ class ExceptionsService:
                 f"{text} names one address but covers {wider.num_addresses}: write {alone}/{wider.max_prefixlen} for it"
                 f" alone, or {wider} for all; nothing was changed"
             ) from None
+        network = _unmapped(network)
         if network.prefixlen < WIDEST[network.version]:
             raise BadInput(
                 f"{network} covers {network.num_addresses} addresses: what is wider than /{WIDEST[network.version]} is"
@@ -240,6 +241,15 @@ class ExceptionsService:
                     f"{network} covers the trusted proxy {proxy}, and with it everybody behind it; nothing was changed"
                 )
         return network
+
+
+def _unmapped(network: Network) -> Network:
+    """As IPv4 where it is IPv4 written as IPv6 (::ffff:10.0.0.7): the gates know such peers by their IPv4 address."""
+    if isinstance(network, ipaddress.IPv6Network) and network.prefixlen >= 96:
+        mapped = network.network_address.ipv4_mapped
+        if mapped is not None:
+            return ipaddress.IPv4Network((mapped, network.prefixlen - 96))
+    return network
 
 
 def _overlaps(network: Network, proxy: str) -> bool:

@@ -120,6 +120,16 @@ def test_who_is_unknown_or_may_not(at: Desk) -> None:
         )
 
 
+def test_ipv4_written_as_ipv6_is_ipv4(at: Desk) -> None:
+    assert [add(at, source=text).source for text in ("::ffff:10.0.0.7", "::ffff:10.1.0.0/112")] == [
+        "10.0.0.7/32",
+        "10.1.0.0/16",
+    ]
+    assert at.published[-1].admits_from(Point.HEARTBEAT, "10.1.9.9", NOW) is Version.TLS1_0
+    with pytest.raises(BadInput, match="no exception but a floor"):
+        add(at, source="::ffff:10.0.0.0/104")
+
+
 def test_a_trusted_proxy_is_not_covered(at: Desk) -> None:
     at.home.config = replace(at.home.config, trusted_proxies=("10.0.0.5",))
     with pytest.raises(BadInput, match="everybody behind it"):
