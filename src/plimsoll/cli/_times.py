@@ -1,4 +1,4 @@
-"""Times and spans as people type them: ``90d``, ``12h``, ``30m``, ``2026-12-31``, ``2026-12-31T18:00``; dates are UTC."""
+"""Times and spans as people type them: ``90d``, ``12h``, ``30m``, ``2026-12-31``, ``2026-12-31T18:00`` (UTC)."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ no event, and so is our own scan, whose source is registered.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -47,21 +47,26 @@ class Refusals:
         tell: Callable[[list[NewEvent]], None],
         clock: Callable[[], float],
         ours: Callable[[Sighting], bool] = lambda sighting: False,
+        watch: Callable[[Sighting, Sequence[tuple[str, str]]], None] = lambda sighting, computers: None,
     ) -> None:
         self._registry = registry
         self._board = board
         self._tell = tell
         self._clock = clock
         self._ours = ours
+        self._watch = watch
         self._told: dict[object, _Told] = {}
 
     def refused(self, sighting: Sighting) -> None:
-        """A hello, or a finished handshake, was below the floor of the heartbeat port."""
+        """A hello, or a finished handshake, was below the floor of a port; on 4120 computers are named."""
         if sighting.point is not Point.HEARTBEAT:
+            if not self._ours(sighting):
+                self._watch(sighting, ())
             return
         named = self._named(sighting)
         if not named:
             return
+        self._watch(sighting, [(known.id, known.entry.display) for known in named])
         now = self._clock()
         count = self._due(_key(named, sighting), now)
         events = []

@@ -26,6 +26,7 @@ from plimsoll.manager.services import Services
 from plimsoll.manager.services.computers import RegistryEntry
 from plimsoll.manager.services.events import NewEvent
 from plimsoll.manager.services.hub import CertificateChanged, Change, ComputersChanged
+from plimsoll.manager.work import changes
 from plimsoll.messages import MAX_BODY
 from plimsoll.net.board import FloorBoard
 from plimsoll.net.contexts import ServerContexts, ServerIdentity
@@ -68,6 +69,7 @@ class Running:
             self.services.events.record_later,
             clock,
             ours=self.services.judgement.is_own_scan,
+            watch=self.services.changes.saw_refusal,
         )
         self._door = HeartbeatDoor(
             self.services, self._registry, home.installation, talked=self._refusals.talked, clock=clock
@@ -109,6 +111,7 @@ class Running:
         self.supervisor.start("flush", self._monitor.flush_forever())
         self.supervisor.start("silence", self._monitor.watch_forever())
         self.supervisor.start("exceptions", self._monitor.exceptions_forever())
+        self.supervisor.start("changes", changes.run_forever(self.services))
         self.supervisor.start("outbound", self._outbound.run_forever())
 
     async def stop(self) -> None:

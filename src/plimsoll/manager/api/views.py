@@ -10,6 +10,7 @@ from plimsoll.manager.services.access import ApiKeyView, AuditEntry, UserView
 from plimsoll.manager.services.activation import TokenView
 from plimsoll.manager.services.audit import Link, Verified
 from plimsoll.manager.services.certificates import CertificateView
+from plimsoll.manager.services.changes import ChangeView
 from plimsoll.manager.services.computers import ComputerView
 from plimsoll.manager.services.events import EventView
 from plimsoll.manager.services.exceptions import ExceptionView
@@ -179,6 +180,34 @@ def would_be(one: WouldBe) -> dict[str, Any]:
         "count": one.count,
         "first": one.first,
         "last": one.last,
+    }
+
+
+def change(view: ChangeView) -> dict[str, Any]:
+    return {
+        "id": view.id,
+        "created": view.created,
+        "who": view.who,
+        "to": view.target.value,
+        "direction": view.direction,
+        "state": view.state,
+        "stage": view.stage,
+        "stages": list(view.stages),
+        "entered": view.entered,
+        "soaked": view.soaked,
+        "soak": view.soak,
+        "text": view.text,
+        "figures": list(view.figures),
+        "points": view.options["points"],
+        "options": view.options,
+        "canary": list(view.canary),
+        "approvedBy": view.approved_by,
+        "ended": view.ended,
+        "proof": view.proof,
+        "log": [
+            {"time": one.time, "stage": one.stage, "what": one.what, "text": one.text, "who": one.who}
+            for one in view.log
+        ],
     }
 
 

@@ -11,6 +11,7 @@ from plimsoll.manager.services.access import AccessService
 from plimsoll.manager.services.activation import ActivationService
 from plimsoll.manager.services.audit import AuditService
 from plimsoll.manager.services.certificates import CertificatesService
+from plimsoll.manager.services.changes import ChangesService
 from plimsoll.manager.services.computers import ComputersService
 from plimsoll.manager.services.core import Core
 from plimsoll.manager.services.events import EventsService
@@ -18,6 +19,7 @@ from plimsoll.manager.services.exceptions import ExceptionsService
 from plimsoll.manager.services.floors import FloorsService
 from plimsoll.manager.services.judgement import JudgementService
 from plimsoll.manager.services.policies import PoliciesService
+from plimsoll.manager.services.proving import ProvingService, own_scan
 from plimsoll.manager.services.shadow import ShadowService
 from plimsoll.manager.store import Store
 
@@ -46,6 +48,8 @@ class Services:
         self.exceptions = ExceptionsService(core)
         self.judgement = JudgementService(core, self.computers, self.shadow.count)
         self.floors = FloorsService(core, self.judgement.fleet)
+        self.proving = ProvingService(core, own_scan(self.judgement.register_prober), self.exceptions.in_force)
+        self.changes = ChangesService(core, self.floors, self.judgement, self.shadow, self.proving)
         self.policies = PoliciesService(core, self.judgement.fleet)
         self.activation = ActivationService(core)
         self.access = AccessService(core)

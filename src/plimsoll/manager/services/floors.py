@@ -15,7 +15,7 @@ from dataclasses import asdict, replace
 from plimsoll.fleet.parts import Fleet
 from plimsoll.manager import config
 from plimsoll.manager.config import Configuration, ConfigurationError
-from plimsoll.manager.ports import SYSTEM, BadInput, Blocked, Permission, Principal, internal, permits
+from plimsoll.manager.ports import SYSTEM, BadInput, Blocked, Conflict, Permission, Principal, internal, permits
 from plimsoll.manager.services import events as event_numbers
 from plimsoll.manager.services import floor_state, policy_rules
 from plimsoll.manager.services.core import Core, Unit
@@ -33,7 +33,7 @@ from plimsoll.manager.services.floor_views import (
 )
 from plimsoll.manager.services.guard import Consent, Judged, check_not_locked_out, judge_raise
 from plimsoll.manager.services.pending import PendingCount, count_pending
-from plimsoll.manager.store import Connection, facts
+from plimsoll.manager.store import Connection, changes, facts
 from plimsoll.manager.store import computers as computer_table
 from plimsoll.manager.store import floors as table
 from plimsoll.manager.store import policies as policy_table
@@ -166,6 +166,7 @@ class FloorsService:
         target, points = parse_floor(floor), parse_points(point)
         consent = Consent(force, reason).checked()
         with self._changing:
+            self._core.store.read(check_no_change)
             before = self._core.store.read(floor_state.read)
             after = before.with_floor(target, points)
             check_not_locked_out(principal, before.gui, after.gui)
@@ -186,6 +187,30 @@ class FloorsService:
     ) -> FloorChange:
         """``dsm_c -action settlsprotocol`` (R13, R16): 4120, the base policy's relay and agent floor, and 4119."""
         return self.set(principal, floor, ALL, force, reason)
+
+    @internal
+    def move(
+        self,
+        principal: Principal,
+        after: Callable[[FloorState], FloorState],
+        reason: str,
+        cause: str,
+        also: Callable[[Unit, FloorState, FloorState], None],
+    ) -> FloorChange:
+        """A step of a staged change: the floors, and in the same transaction what `also` does with before and after.
+
+        Whatever `also` raises leaves everything as it was. The gates use the new floors when this returns.
+        """
+        with self._changing:
+            before = self._core.store.read(floor_state.read)
+            wanted = after(before)
+            write_file = config.digest(wanted.protocols) != config.digest(before.protocols)
+            change = self._commit(
+                principal, wanted, Judged(None), reason, cause, write_file, lambda unit: also(unit, before, wanted)
+            )
+            # Rules may have moved where floors did not.
+            self._core.publish(self.snapshot())
+        return change
 
     @permits(Permission.MANAGER_CHANGE)
     def reload(self, principal: Principal) -> ReloadResult:
@@ -254,7 +279,14 @@ class FloorsService:
         return self._commit(principal, after, judged, None, "edit", write_file=False)
 
     def _commit(
-        self, principal: Principal, after: FloorState, judged: Judged, reason: str | None, cause: str, write_file: bool
+        self,
+        principal: Principal,
+        after: FloorState,
+        judged: Judged,
+        reason: str | None,
+        cause: str,
+        write_file: bool,
+        also: Callable[[Unit], None] = lambda unit: None,
     ) -> FloorChange:
         before_value = self._core.home.protocols_in_file() if write_file else None
         writing = write_file and config.digest(before_value) != config.digest(after.protocols)
@@ -271,6 +303,7 @@ class FloorsService:
             )
             for change in changed:
                 _note(unit, principal, change, judged, reason, cause, generation)
+            also(unit)
             return changed, generation, count_pending(unit.connection)
 
         changed, generation, pending = self._core.write(work)
@@ -300,6 +333,16 @@ class FloorsService:
         if config.digest(self._core.home.protocols_in_file()) == replaced:
             config.write_protocols(self._core.home.config_path, applied)
         self._core.store.write(lambda c: facts.drop(c, facts.PROTOCOLS_WRITING))
+
+
+def check_no_change(connection: Connection) -> None:
+    """Raises Conflict where a staged change moves floors: two hands on one floor would undo each other."""
+    running = changes.under_way(connection)
+    if running is not None:
+        raise Conflict(
+            f"change {running.id} to {running.target} is under way ({running.state}, stage {running.stage}); nothing"
+            f" was changed. To take it back at once: plimsoll change abort {running.id}"
+        )
 
 
 def _note(

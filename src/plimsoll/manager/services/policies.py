@@ -11,6 +11,7 @@ from plimsoll.manager.ports import BadInput, Conflict, NotFound, Permission, Pri
 from plimsoll.manager.services import floor_state, policy_rules, sending
 from plimsoll.manager.services.core import Core, Unit
 from plimsoll.manager.services.events import FLOOR_CHANGED, NewEvent
+from plimsoll.manager.services.floors import check_no_change
 from plimsoll.manager.services.guard import Consent, Judged, judge_raise
 from plimsoll.manager.services.policy_rules import BASE, Effective
 from plimsoll.manager.store import Connection, facts
@@ -126,6 +127,8 @@ class PoliciesService:
             if before.name == BASE:
                 raise Conflict("the base policy keeps its name; nothing was changed")
             columns["name"] = name.strip()
+        if _FLOORS.keys() & columns.keys():
+            self._core.store.read(check_no_change)
         judged = self._judge(before.id, columns, consent)
 
         def work(unit: Unit) -> None:

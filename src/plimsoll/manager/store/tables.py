@@ -117,6 +117,46 @@ shadow_refusals = Table(
     Index("ix_shadow_refusals_last", "last"),
 )
 
+#: Staged changes. `version` counts up with every step: who decided on an older one decided on nothing.
+changes = Table(
+    "changes",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("created", Float, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("via", Text, nullable=False),
+    Column("target", VersionText, nullable=False),
+    Column("direction", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("stage", Text, nullable=False),
+    Column("entered", Float, nullable=False),
+    Column("soaked", Float, nullable=False),
+    Column("options", JSON, nullable=False),
+    # What it moved, with what stood there before: all that a way back needs.
+    Column("effects", JSON, nullable=False),
+    # What was seen in the stage under way, and the figures of its health rules.
+    Column("seen", JSON, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("approved_by", Text),
+    Column("ended", Float),
+    Column("proof", JSON),
+    Column("version", Integer, nullable=False),
+)
+
+change_log = Table(
+    "change_log",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("change", Integer, ForeignKey("changes.id"), nullable=False),
+    Column("time", Float, nullable=False),
+    Column("stage", Text, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("who", Text, nullable=False),
+    Index("ix_change_log_change", "change"),
+)
+
 policies = Table(
     "policies",
     metadata,

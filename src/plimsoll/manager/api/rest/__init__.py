@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from plimsoll.manager.api.rest import access, computers, events, manager, policies, tls
+from plimsoll.manager.api.rest import access, changes, computers, events, manager, policies, tls
 
 routers: tuple[APIRouter, ...] = (
     tls.router,
+    changes.router,
     computers.router,
     policies.router,
     events.router,

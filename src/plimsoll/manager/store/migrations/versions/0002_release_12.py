@@ -19,6 +19,7 @@ def upgrade() -> None:
     _add_access()
     _add_scope()
     _add_shadow()
+    _add_changes()
 
 
 def _text(name: str, default: str | None = "") -> sa.Column[Any]:
@@ -264,3 +265,33 @@ def _add_shadow() -> None:
         sa.PrimaryKeyConstraint(*key, name="pk_shadow_refusals"),
     )
     op.create_index("ix_shadow_refusals_last", "shadow_refusals", ["last"])
+
+
+def _add_changes() -> None:
+    op.create_table(
+        "changes",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("created", sa.Float(), nullable=False),
+        *(sa.Column(name, sa.Text(), nullable=False) for name in ("who", "name", "via", "target", "direction")),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("stage", sa.Text(), nullable=False),
+        sa.Column("entered", sa.Float(), nullable=False),
+        sa.Column("soaked", sa.Float(), nullable=False),
+        *(sa.Column(name, sa.JSON(), nullable=False) for name in ("options", "effects", "seen")),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("approved_by", sa.Text()),
+        sa.Column("ended", sa.Float()),
+        sa.Column("proof", sa.JSON()),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_changes"),
+    )
+    op.create_table(
+        "change_log",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("change", sa.Integer(), nullable=False),
+        sa.Column("time", sa.Float(), nullable=False),
+        *(sa.Column(name, sa.Text(), nullable=False) for name in ("stage", "what", "text", "who")),
+        sa.PrimaryKeyConstraint("id", name="pk_change_log"),
+        sa.ForeignKeyConstraint(["change"], ["changes.id"], name="fk_change_log_change"),
+    )
+    op.create_index("ix_change_log_change", "change_log", ["change"])

@@ -1,0 +1,1 @@
+"""What the manager carries through by itself, step by step, over restarts."""
