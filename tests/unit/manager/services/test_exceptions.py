@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.support.homes import ROOT, Desk, desk, principal
+from tests.support.homes import ROOT, Desk, desk, principal, reopened
 
 from plimsoll.manager.ports import BadInput, Conflict, Forbidden, NotFound, Presence, Role
 from plimsoll.manager.services.exceptions import DAY, LONGEST, ExceptionView
@@ -231,3 +231,20 @@ def test_a_computer_that_is_gone_or_moved_opens_no_address_any_more(at: Desk) ->
     admitted = [snapshot.admits_from(Point.HEARTBEAT, ip, NOW) for ip in ("10.7.0.0", "10.7.0.1", "10.9.9.9")]
     assert admitted == [Version.TLS1_2, Version.TLS1_2, Version.TLS1_0]
     assert not at.services.exceptions.refresh()
+
+
+def test_a_restart_keeps_what_is_in_force_and_what_has_ended(at: Desk, clock: Clock) -> None:
+    add(at, until=NOW + 60)
+    kept = add(at, source="10.0.0.8", until=NOW + DAY)
+    path = at.home.path
+    at.home.close()
+    clock.now = NOW + 61
+    with reopened(path, at.made, clock) as again:
+        snapshot = again.published[-1]
+        assert snapshot.admits_from(Point.HEARTBEAT, "10.0.0.8", clock.now) is Version.TLS1_0
+        assert snapshot.admits_from(Point.HEARTBEAT, "10.0.0.7", clock.now) is Version.TLS1_2
+        assert again.services.exceptions.look() == 1, "its time was up while nobody looked"
+    clock.now = NOW
+    with reopened(path, at.made, clock) as earlier:
+        assert earlier.published[-1].admits_from(Point.HEARTBEAT, "10.0.0.7", NOW) is Version.TLS1_2, "it stays ended"
+        assert [one.id for one in earlier.services.exceptions.list(ROOT)] == [kept.id]
