@@ -1,0 +1,30 @@
+"""SIGKILL at the step boundaries of a change: afterwards it goes on or has taken itself back, never half of either."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from tests.support.homes import FIXTURES
+
+
+def walk(what: str, stride: int) -> int:
+    command = [sys.executable, "-m", "tests.unit.manager.services.kill_changes", what, str(stride)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900, cwd=FIXTURES.parents[2])
+    assert done.returncode == 0, done.stderr[-4000:]
+    return int(done.stdout)
+
+
+@pytest.mark.rule("R7")
+@pytest.mark.rule("G2")
+@pytest.mark.parametrize("what", ["up", "breach"])
+def test_a_change_that_is_killed_goes_on_or_is_taken_back(what: str) -> None:
+    assert walk(what, 11) >= 10
+
+
+@pytest.mark.deep
+@pytest.mark.timeout(1000)
+@pytest.mark.parametrize("what", ["up", "breach"])
+def test_a_change_that_is_killed_at_every_step(what: str) -> None:
+    assert walk(what, 1) >= 100
