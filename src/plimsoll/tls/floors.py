@@ -59,11 +59,14 @@ class Rule:
         return self.until is None or now < self.until
 
     def covers(self, address: str) -> bool:
-        return self.source is not None and _within(ipaddress.ip_address(address), self.source)
+        if self.source is None:
+            return False
+        ip = ipaddress.ip_address(address)
+        return ip.version == self.source.version and ip in self.source
 
 
-def _within(ip: ipaddress.IPv4Address | ipaddress.IPv6Address, network: Network) -> bool:
-    return ip.version == network.version and ip in network
+#: The IP version of a network, and how many bits of an address it leaves open.
+_Length = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,19 +83,25 @@ class FloorSnapshot:
     known_addresses: Mapping[str, Collection[str]] = field(default_factory=dict)
     shadow: Mapping[Point, Version] = field(default_factory=dict)
     #: The rules as a hello needs them: a canary may name thousands of computers, and every hello asks.
-    _by_source: Mapping[Point, tuple[Rule, ...]] = field(init=False, repr=False, compare=False)
+    _by_source: Mapping[Point, Mapping[_Length, Mapping[int, tuple[Rule, ...]]]] = field(
+        init=False, repr=False, compare=False
+    )
     _by_computer: Mapping[tuple[Point, str], tuple[Rule, ...]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        by_source: dict[Point, list[Rule]] = {}
-        by_computer: dict[tuple[Point, str], list[Rule]] = {}
+        by_source: dict[Point, dict[_Length, dict[int, tuple[Rule, ...]]]] = {}
+        by_computer: dict[tuple[Point, str], tuple[Rule, ...]] = {}
         for rule in self.rules:
-            if rule.computer is None:
-                by_source.setdefault(rule.point, []).append(rule)
-            else:
-                by_computer.setdefault((rule.point, rule.computer), []).append(rule)
-        object.__setattr__(self, "_by_source", {key: tuple(rules) for key, rules in by_source.items()})
-        object.__setattr__(self, "_by_computer", {key: tuple(rules) for key, rules in by_computer.items()})
+            if rule.source is not None:
+                length = rule.source.version, rule.source.max_prefixlen - rule.source.prefixlen
+                same = by_source.setdefault(rule.point, {}).setdefault(length, {})
+                number = int(rule.source.network_address) >> length[1]
+                same[number] = (*same.get(number, ()), rule)
+            elif rule.computer is not None:
+                key = rule.point, rule.computer
+                by_computer[key] = (*by_computer.get(key, ()), rule)
+        object.__setattr__(self, "_by_source", by_source)
+        object.__setattr__(self, "_by_computer", by_computer)
 
     def floor(self, point: Point) -> Version:
         """The point's floor for whom no rule names. A point that is missing holds TLS 1.2 (R6)."""
@@ -129,11 +138,16 @@ class FloorSnapshot:
         return min([self.floor(point), *lowered])
 
     def _sourced(self, point: Point, address: str) -> Collection[Rule]:
-        rules = self._by_source.get(point)
-        if not rules:
+        lengths = self._by_source.get(point)
+        if not lengths:
             return ()
         ip = ipaddress.ip_address(address)
-        return [rule for rule in rules if rule.source is not None and _within(ip, rule.source)]
+        number = int(ip)
+        found: list[Rule] = []
+        for (version, rest), networks in lengths.items():
+            if version == ip.version:
+                found += networks.get(number >> rest, ())
+        return found
 
 
 def _moves(rules: Iterable[Rule], now: float) -> tuple[Version | None, Version | None]:

@@ -90,7 +90,7 @@ class Core:
     ) -> None:
         self.store = store
         self.home = home
-        self._to_gates = publish
+        self.publish = publish
         self.observed: Observed = observed or NothingObserved()
         self.clock = clock
         self.hub = Hub()
@@ -106,10 +106,6 @@ class Core:
         with self._publishing:
             self._put_in_force(self.store.read(floor_state.snapshot))
 
-    def publish(self, snapshot: FloorSnapshot) -> None:
-        """The same for who has read a snapshot: by now it may be old, so it only says that there is a newer one."""
-        self.publish_floors()
-
     def refresh_floors(self) -> bool:
         """The same where what the gates have is not what is stored: a ruled computer moved, or was deleted."""
         with self._publishing:
@@ -122,7 +118,7 @@ class Core:
     def _put_in_force(self, snapshot: FloorSnapshot) -> None:
         # Where this fails, nobody knows what the gates have, and a refresh tries again.
         self._published = None
-        self._to_gates(snapshot)
+        self.publish(snapshot)
         self._published = snapshot
 
     def write(self, work: Callable[[Unit], T]) -> T:

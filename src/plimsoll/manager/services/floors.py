@@ -209,7 +209,7 @@ class FloorsService:
                 principal, wanted, Judged(None), reason, cause, write_file, lambda unit: also(unit, before, wanted)
             )
             # Rules may have moved where floors did not.
-            self._core.publish(self.snapshot())
+            self._core.publish_floors()
         return change
 
     @permits(Permission.MANAGER_CHANGE)
@@ -238,7 +238,7 @@ class FloorsService:
             self._finish_write()
             self._core.home.config = self._core.home.read_config()
             change = self._take_edit(SYSTEM, self._core.home.config.protocols)
-            self._core.publish(self.snapshot())
+            self._core.publish_floors()
         return change
 
     @internal
@@ -308,7 +308,7 @@ class FloorsService:
 
         changed, generation, pending = self._core.write(work)
         if changed:
-            self._core.publish(self.snapshot())
+            self._core.publish_floors()
         warnings = self._write_file(after.protocols) if writing else ()
         return FloorChange(changed, judged.preflight, pending.computers, generation, warnings)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from plimsoll.fleet.parts import Fleet
 from plimsoll.manager.ports import BadInput, Conflict, NotFound, Permission, Principal, permits
-from plimsoll.manager.services import floor_state, policy_rules, sending
+from plimsoll.manager.services import policy_rules, sending
 from plimsoll.manager.services.core import Core, Unit
 from plimsoll.manager.services.events import FLOOR_CHANGED, NewEvent
 from plimsoll.manager.services.floors import check_no_change
@@ -139,7 +139,7 @@ class PoliciesService:
         if columns:
             self._core.write(work)
         if before.name == BASE and _FLOORS.keys() & columns.keys():
-            self._core.publish(self._core.store.read(floor_state.snapshot))
+            self._core.publish_floors()
         return self._view(policy)
 
     def _judge(self, policy: int, columns: dict[str, Any], consent: Consent) -> Judged:

@@ -87,6 +87,8 @@ rules = Table(
     # How many of its warnings were told, and when it ended: by itself at `until`, or earlier by somebody.
     Column("warned", Integer, nullable=False, server_default="0"),
     Column("ended", Float),
+    # Ids are never used twice: what the audit trail says of one must not come to name another.
+    sqlite_autoincrement=True,
 )
 
 #: Floors that refuse nobody and count whom they would have.

@@ -206,7 +206,7 @@ def test_of_two_changes_at_once_the_newer_is_published_last(at: Desk) -> None:
             assert go.wait(10)
         seen.append(snapshot)
 
-    core._to_gates = publish
+    core.publish = publish
     first = threading.Thread(target=core.publish_floors)
     first.start()
     assert began.wait(10)

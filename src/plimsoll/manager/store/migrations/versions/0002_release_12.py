@@ -149,6 +149,7 @@ def _add_fleet() -> None:
         sa.Column("ended", sa.Float()),
         sa.PrimaryKeyConstraint("id", name="pk_rules"),
         sa.ForeignKeyConstraint(["computer"], ["computers.id"], name="fk_rules_computer", ondelete="CASCADE"),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "commands",
