@@ -24,6 +24,8 @@ FLUSH_SECONDS = 1.0
 EXCEPTION_SECONDS = 2.0
 #: After so many of them it is also looked whether the gates have what is stored.
 REFRESH_LOOKS = 5
+#: After so many of them, and soon after a start, what no report reaches any more is deleted.
+FORGET_LOOKS = 1800
 #: Seconds between two looks for computers that fell silent.
 SILENCE_SECONDS = 2.0
 
@@ -70,6 +72,8 @@ class Monitor:
                 await asyncio.to_thread(self._services.exceptions.look)
                 if looks % REFRESH_LOOKS == 0:
                     await asyncio.to_thread(self._services.exceptions.refresh)
+                if looks % FORGET_LOOKS == 1:
+                    await asyncio.to_thread(self._services.shadow.forget)
             except ServiceError as error:
                 log.error("exceptions were not looked at, and are soon: %s", error.message)
 

@@ -136,7 +136,7 @@ class ShadowService:
         since = self._core.clock() - days * table.DAY
 
         def work(connection: Connection) -> tuple[WouldBe, ...]:
-            found = table.report(connection, since, _ROWS)
+            found = _merged(table.report(connection, since, _ROWS))
             names = _names(connection, found)
             return tuple(_would_be(one, names) for one in found)
 
@@ -164,10 +164,17 @@ class ShadowService:
             batch.append(
                 WouldBeRecord(
                     int(one.last // table.DAY), one.point.value, shadow.floor.value, one.who or "", one.address,
-                    one.ja4, one.offered, one.negotiated, one.count, max(one.first, shadow.since), one.last,
+                    one.ja4, shadow.since, one.offered, one.negotiated, one.count, max(one.first, shadow.since),
+                    one.last,
                 )
             )  # fmt: skip
         table.count(connection, _merged(batch))
+
+    @internal
+    def forget(self) -> int:
+        """Deletes what is older than any report reaches; how many rows went."""
+        before = self._core.clock() - _DAYS * table.DAY
+        return self._core.store.write(lambda c: table.forget(c, before))
 
     @internal
     def refused(self, connection: Connection, point: Point, since: float) -> tuple[WouldBe, ...]:
@@ -198,8 +205,8 @@ def drop(unit: Unit, principal: Principal, point: Point) -> None:
     unit.event(NewEvent(event_numbers.SHADOW_CHANGED, "info", text, target=point.value))
 
 
-def _merged(batch: list[WouldBeRecord]) -> list[WouldBeRecord]:
-    """One row for each key: a statement may not meet the same row twice."""
+def _merged(batch: Iterable[WouldBeRecord]) -> list[WouldBeRecord]:
+    """One row a day for each client: a statement may not meet a row twice, and nobody asks how often it was set."""
     rows: dict[tuple[object, ...], WouldBeRecord] = {}
     for one in batch:
         key = (one.day, one.point, one.floor, one.who, one.address, one.ja4)

@@ -25,7 +25,10 @@ class ShadowRecord:
 
 @dataclass(frozen=True, slots=True)
 class WouldBeRecord:
-    """A client that came in and would not have. `day` counts from the epoch; empty texts are not known."""
+    """A client that came in and would not have. `day` counts from the epoch; empty texts are not known.
+
+    `since` is when the shadow floor was set that counted it.
+    """
 
     day: int
     point: str
@@ -33,6 +36,7 @@ class WouldBeRecord:
     who: str
     address: str
     ja4: str
+    since: float
     offered: Version | None
     negotiated: Version | None
     count: int
@@ -84,8 +88,9 @@ def last(connection: Connection, point: str, since: float = 0.0) -> WouldBeRecor
 
 
 def total(connection: Connection, point: str, since: float) -> int:
+    """What the shadow floor has counted that was set then."""
     c = shadow_refusals.c
-    query = select(func.coalesce(func.sum(c["count"]), 0)).where(c.point == point, c["last"] >= since)
+    query = select(func.coalesce(func.sum(c["count"]), 0)).where(c.point == point, c.since == since)
     return int(connection.execute(query).scalar_one())
 
 

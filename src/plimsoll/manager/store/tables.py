@@ -111,6 +111,8 @@ shadow_refusals = Table(
     Column("who", Text, primary_key=True),
     Column("address", Text, primary_key=True),
     Column("ja4", Text, primary_key=True),
+    # When the shadow floor was set that counted it: one that is set again the same day begins at nothing.
+    Column("since", Float, primary_key=True),
     Column("offered", VersionText),
     Column("negotiated", VersionText),
     Column("count", Integer, nullable=False),

@@ -126,6 +126,19 @@ def test_clearing_keeps_the_report(at: Desk, seen: Seen) -> None:
     assert {view.shadow for view in at.services.shadow.show(ROOT)} == {None}
 
 
+def test_one_that_is_set_again_the_same_day_begins_at_nothing(at: Desk, seen: Seen, clock: Clock) -> None:
+    for start in (NOW, NOW + 10):
+        clock.now = start
+        at.services.shadow.set(ROOT, "TLSv1.2", "heartbeat")
+        assert at.services.shadow.show(ROOT)[0].would_be == 0
+        seen.sighted = [beat("computer:x", Version.TLS1_0, start + 5)]
+        at.services.judgement.absorb()
+        assert at.services.shadow.show(ROOT)[0].would_be == 2
+    if int(NOW // 86400) == int((NOW + 20) // 86400):
+        (both,) = at.services.shadow.report(ROOT)
+        assert (both.count, both.first, both.last) == (4, NOW + 5, NOW + 15), "the day's report has all of it"
+
+
 @pytest.mark.parametrize(
     ("floor", "point", "words"),
     [
@@ -139,6 +152,15 @@ def test_what_is_refused(at: Desk, floor: str, point: str, words: str) -> None:
     with pytest.raises(BadInput, match=words):
         at.services.shadow.set(ROOT, floor, point)
     assert {view.shadow for view in at.services.shadow.show(ROOT)} == {None}
+
+
+def test_what_no_report_reaches_is_forgotten(at: Desk, seen: Seen, clock: Clock) -> None:
+    at.services.shadow.set(ROOT, "TLSv1.2", "heartbeat")
+    seen.sighted = [beat("computer:x", Version.TLS1_0, NOW + 1)]
+    at.services.judgement.absorb()
+    assert at.services.shadow.forget() == 0
+    clock.now = NOW + 401 * 86400
+    assert at.services.shadow.forget() == 1
 
 
 def test_a_report_has_bounds(at: Desk) -> None:

@@ -253,11 +253,12 @@ def _add_shadow() -> None:
         sa.Column("since", sa.Float(), nullable=False),
         sa.PrimaryKeyConstraint("point", name="pk_shadow_floors"),
     )
-    key = ("day", "point", "floor", "who", "address", "ja4")
+    key = ("day", "point", "floor", "who", "address", "ja4", "since")
     op.create_table(
         "shadow_refusals",
         sa.Column("day", sa.Integer(), nullable=False),
-        *(sa.Column(name, sa.Text(), nullable=False) for name in key[1:]),
+        *(sa.Column(name, sa.Text(), nullable=False) for name in key[1:-1]),
+        sa.Column("since", sa.Float(), nullable=False),
         sa.Column("offered", sa.Text()),
         sa.Column("negotiated", sa.Text()),
         sa.Column("count", sa.Integer(), nullable=False),
