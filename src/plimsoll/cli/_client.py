@@ -52,8 +52,10 @@ class Client:
     def get(self, path: str, **query: object) -> Any:
         return self._ask("GET", path, params=_present(query))
 
-    def post(self, path: str, body: Mapping[str, object] | None = None) -> Any:
-        return self._ask("POST", path, json={} if body is None else dict(body))
+    def post(self, path: str, body: Mapping[str, object] | None = None, *, patience: float | None = None) -> Any:
+        """`patience` is for an answer that takes longer than most, in seconds."""
+        timeout = TIMEOUT if patience is None else httpx.Timeout(patience, connect=10.0)
+        return self._ask("POST", path, json={} if body is None else dict(body), timeout=timeout)
 
     def delete(self, path: str) -> Any:
         return self._ask("DELETE", path)

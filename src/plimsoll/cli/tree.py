@@ -20,6 +20,8 @@ GROUPS = (
     "manager",
     "floor",
     "change",
+    "proof",
+    "scope",
     "shadow",
     "exception",
     "computers",

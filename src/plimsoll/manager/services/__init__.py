@@ -19,6 +19,7 @@ from plimsoll.manager.services.exceptions import ExceptionsService
 from plimsoll.manager.services.floors import FloorsService
 from plimsoll.manager.services.judgement import JudgementService
 from plimsoll.manager.services.policies import PoliciesService
+from plimsoll.manager.services.proof import ProofService
 from plimsoll.manager.services.proving import ProvingService, own_scan
 from plimsoll.manager.services.shadow import ShadowService
 from plimsoll.manager.store import Store
@@ -54,4 +55,5 @@ class Services:
         self.activation = ActivationService(core)
         self.access = AccessService(core)
         self.audit = AuditService(core)
+        self.proof = ProofService(core, self.proving, self.exceptions, self.changes, self.audit)
         self.certificates = CertificatesService(core)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from plimsoll.manager.api.rest import access, changes, computers, events, manager, policies, tls
+from plimsoll.manager.api.rest import access, changes, computers, events, manager, policies, proofs, tls
 
 routers: tuple[APIRouter, ...] = (
     tls.router,
     changes.router,
+    proofs.router,
     computers.router,
     policies.router,
     events.router,

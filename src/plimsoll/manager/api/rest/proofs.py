@@ -1,0 +1,87 @@
+"""/api/tls/proofs and /api/tls/scope: signed evidence, and what of it is in the scope of PCI DSS."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import Field
+
+from plimsoll.manager.api.auth import Asks, Back
+from plimsoll.manager.api.rest.bodies import Body
+from plimsoll.manager.services.proof import MarkView
+
+router = APIRouter(prefix="/api/tls", tags=["proof"])
+
+
+class ProofBody(Body):
+    change: int | None = Field(default=None, description="a change whose log stands in the proof")
+
+
+class ScopeBody(Body):
+    """One of the two."""
+
+    point: str | None = None
+    computer: str | None = None
+    note: str = ""
+
+
+@router.post("/proofs")
+def build(asks: Asks, back: Back, body: ProofBody) -> dict[str, Any]:
+    """Asks every port now, which takes seconds, and gives the files of a signed bundle."""
+    made = back.services.proof.build(asks, body.change)
+    return {
+        "verdict": made.verdict,
+        "counts": made.content["counts"],
+        "key": made.key,
+        "open": [
+            {"point": one["point"], "name": one["name"], "verdict": one["verdict"], "reasons": one["reasons"]}
+            for one in made.content["places"]
+            if one["verdict"] != "proved"
+        ],
+        "files": {name: data.decode() for name, data in made.files.items()},
+    }
+
+
+@router.get("/proofs/keys")
+def keys(asks: Asks, back: Back) -> dict[str, Any]:
+    found = back.services.proof.keys(asks)
+    return {"keys": [{"id": one, "pem": pem, "inUse": used} for one, pem, used in found]}
+
+
+@router.post("/proofs/keys")
+def rotate(asks: Asks, back: Back) -> dict[str, Any]:
+    """A new key signs from now on."""
+    return {"id": back.services.proof.rotate(asks)}
+
+
+@router.get("/scope")
+def scope(asks: Asks, back: Back) -> dict[str, Any]:
+    return _scope(back.services.proof.scope(asks))
+
+
+@router.post("/scope")
+def mark(asks: Asks, back: Back, body: ScopeBody) -> dict[str, Any]:
+    return _scope(back.services.proof.mark(asks, point=body.point, computer=body.computer, note=body.note))
+
+
+@router.delete("/scope")
+def unmark(asks: Asks, back: Back, point: str | None = None, computer: str | None = None) -> dict[str, Any]:
+    return _scope(back.services.proof.unmark(asks, point=point, computer=computer))
+
+
+def _scope(marks: tuple[MarkView, ...]) -> dict[str, Any]:
+    return {
+        "scope": [
+            {
+                "id": one.id,
+                "point": one.point,
+                "computer": one.computer,
+                "name": one.name,
+                "note": one.note,
+                "who": one.who,
+                "created": one.created,
+            }
+            for one in marks
+        ]
+    }

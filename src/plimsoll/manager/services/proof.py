@@ -1,0 +1,335 @@
+"""The proof for an auditor: every point asked from outside, and what was seen signed with a key of its own."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+
+from plimsoll import RELEASE
+from plimsoll.manager import config
+from plimsoll.manager.ports import BadInput, Conflict, NotFound, Permission, Principal, Unavailable, internal, permits
+from plimsoll.manager.services import floor_state
+from plimsoll.manager.services.audit import AuditService
+from plimsoll.manager.services.changes import ChangesService
+from plimsoll.manager.services.core import Core, Unit
+from plimsoll.manager.services.exceptions import ExceptionsService
+from plimsoll.manager.services.proving import Place, Proved, ProvingService, overall
+from plimsoll.manager.store import Connection
+from plimsoll.manager.store import computers as computer_table
+from plimsoll.manager.store import floors as floor_table
+from plimsoll.manager.store import scope as scope_table
+from plimsoll.scan.options import FULL
+from plimsoll.scan.profiles import judge
+from plimsoll.scan.proof_page import page
+from plimsoll.scan.proofs import SCHEMA, key_id, public_pem, sign
+from plimsoll.tls.floors import Point
+
+PCI = "pci-dss-4.0.1"
+FOLDER = "proof"
+_SIGNING = "signing.pem"
+_HISTORY = 50
+_NOTE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class MarkView:
+    """What is in scope: a point of every computer, or a computer with all of its ports."""
+
+    id: int
+    point: str | None
+    computer: str | None
+    name: str | None
+    note: str
+    who: str
+    created: float
+
+
+@dataclass(frozen=True, slots=True)
+class SignedProof:
+    """A bundle's files by name, the verdict over all ports, and the key that signed it."""
+
+    files: Mapping[str, bytes]
+    content: Mapping[str, Any]
+    key: str
+
+    @property
+    def verdict(self) -> str:
+        return str(self.content["verdict"])
+
+
+class ProofService:
+    def __init__(
+        self,
+        core: Core,
+        proving: ProvingService,
+        exceptions: ExceptionsService,
+        changes: ChangesService,
+        audit: AuditService,
+    ) -> None:
+        self._core = core
+        self._proving = proving
+        self._exceptions = exceptions
+        self._changes = changes
+        self._audit = audit
+
+    @permits(Permission.FLOORS_READ)
+    def build(self, principal: Principal, change: int | None = None) -> SignedProof:
+        """Asks every port and signs what it saw. Takes seconds. With a change's number, its log stands in it too.
+
+        Raises NotFound for an unknown change, Unavailable where the key cannot be read or made.
+        """
+        story = None if change is None else _story(self._changes.get(principal, change))
+        key = self._key()
+        found = self._proving.prove(mode=FULL)
+        content = self._content(principal, found, story)
+        self._core.write(
+            lambda unit: unit.audit(principal, "proof.build", content["id"], None, {"verdict": content["verdict"]})
+        )
+        return SignedProof(sign(content, page(content), key), content, key_id(key.public_key()))
+
+    @permits(Permission.FLOORS_READ)
+    def keys(self, principal: Principal) -> tuple[tuple[str, str, bool], ...]:
+        """(id, PEM, in use) of the key in use and of those before it."""
+        current = self._key().public_key()
+        found = [(key_id(current), public_pem(current).decode(), True)]
+        folder = self._folder / "retired"
+        if folder.is_dir():
+            found += [(path.stem, path.read_text(), False) for path in sorted(folder.glob("*.pem"))]
+        return tuple(found)
+
+    @permits(Permission.MANAGER_CHANGE)
+    def rotate(self, principal: Principal) -> str:
+        """A new key signs from now on; the public half of the old one is kept, for what it signed. The new id."""
+        old = self._key().public_key()
+        retired = self._folder / "retired"
+        retired.mkdir(mode=0o700, exist_ok=True)
+        config.write_atomically(retired / f"{key_id(old)}.pem", public_pem(old), 0o600)
+        new = self._make_key()
+        identifier = key_id(new.public_key())
+        self._core.write(lambda unit: unit.audit(principal, "proof.rotate", identifier, {"key": key_id(old)}, None))
+        return identifier
+
+    # -- what is in scope (R10)
+
+    @permits(Permission.FLOORS_READ)
+    def scope(self, principal: Principal) -> tuple[MarkView, ...]:
+        return self._core.store.read(_marks)
+
+    @permits(Permission.FLOORS_CHANGE)
+    def mark(
+        self, principal: Principal, *, point: str | None = None, computer: str | None = None, note: str = ""
+    ) -> tuple[MarkView, ...]:
+        """Marks a point, or a computer by id, as in the scope of PCI DSS."""
+        where = _one(point, computer)
+        if len(note) > _NOTE:
+            raise BadInput(f"a note has at most {_NOTE} characters; nothing was changed")
+
+        def work(unit: Unit) -> None:
+            if computer is not None and computer_table.get(unit.connection, computer) is None:
+                raise NotFound(f"there is no computer {computer!r}; nothing was changed")
+            if scope_table.find(unit.connection, point, computer) is not None:
+                raise Conflict(f"{where} is in scope already; nothing was changed")
+            scope_table.add(unit.connection, point, computer, note.strip(), principal.who, unit.now)
+            unit.audit(principal, "scope.add", where, None, {"note": note.strip()})
+
+        self._core.write(work)
+        return self._core.store.read(_marks)
+
+    @permits(Permission.FLOORS_CHANGE)
+    def unmark(
+        self, principal: Principal, *, point: str | None = None, computer: str | None = None
+    ) -> tuple[MarkView, ...]:
+        where = _one(point, computer)
+
+        def work(unit: Unit) -> None:
+            known = scope_table.find(unit.connection, point, computer)
+            if known is None:
+                raise NotFound(f"{where} is not marked as in scope; nothing was changed")
+            scope_table.remove(unit.connection, known.id)
+            unit.audit(principal, "scope.remove", where, {"note": known.note}, None)
+
+        self._core.write(work)
+        return self._core.store.read(_marks)
+
+    # -- what a bundle says
+
+    @internal
+    def content_of(self, principal: Principal, found: Sequence[Proved]) -> dict[str, Any]:
+        """The content without a change."""
+        return self._content(principal, found, None)
+
+    def _content(self, principal: Principal, found: Sequence[Proved], change: dict[str, Any] | None) -> dict[str, Any]:
+        def work(connection: Connection) -> tuple[Any, ...]:
+            return (
+                floor_state.read(connection).floors(),
+                floor_table.history(connection, 1000),
+                scope_table.all_marks(connection),
+            )
+
+        floors, history, marks = self._core.store.read(work)
+        verified = self._audit.walk()
+        head = verified.head
+        moved = {}
+        for row in reversed(history):
+            moved[row.point] = row
+        counts = {word: sum(one.verdict == word for one in found) for word in ("proved", "violated", "not proved")}
+        return {
+            "schema": SCHEMA,
+            "id": uuid.uuid4().hex,
+            "made": self._core.clock(),
+            "by": principal.who,
+            "manager": {
+                "name": self._core.home.config.public_name or os.uname().nodename,
+                "installation": self._core.home.installation,
+                "release": RELEASE,
+            },
+            "verdict": overall(found),
+            "counts": counts,
+            "floors": [
+                {
+                    "point": point.value,
+                    "floor": floors[point].value,
+                    "since": row.time if (row := moved.get(point.value)) else None,
+                    "who": row.who if row else None,
+                    "reason": row.reason if row else None,
+                }
+                for point in Point
+            ],
+            "places": [one.as_json() for one in found],
+            "exceptions": [
+                {
+                    "id": view.id,
+                    "for": view.source or view.name or view.computer,
+                    "point": view.point.value,
+                    "floor": view.floor.value,
+                    "until": view.until,
+                    "reason": view.reason,
+                    "who": view.who,
+                }
+                for view in self._exceptions.in_force()
+            ],
+            "scope": _scope(found, marks),
+            "change": change,
+            "history": [
+                {
+                    "time": row.time,
+                    "point": row.point,
+                    "from": row.before.value if row.before else None,
+                    "to": row.floor.value,
+                    "who": row.who,
+                    "reason": row.reason,
+                    "cause": row.cause,
+                }
+                for row in history[:_HISTORY]
+            ],
+            "audit": {
+                "whole": verified.ok,
+                "entry": None if head is None else head.entry,
+                "hash": None if head is None else head.hash,
+            },
+        }
+
+    # -- the key
+
+    @property
+    def _folder(self) -> Path:
+        return self._core.home.path / FOLDER
+
+    def _key(self) -> Ed25519PrivateKey:
+        path = self._folder / _SIGNING
+        try:
+            key = load_pem_private_key(path.read_bytes(), password=None)
+        except FileNotFoundError:
+            return self._make_key()
+        except (ValueError, OSError) as error:
+            raise Unavailable(f"the signing key {path} cannot be read: {error}; nothing was signed") from None
+        if not isinstance(key, Ed25519PrivateKey):
+            raise Unavailable(f"{path} is no Ed25519 key; nothing was signed")
+        return key
+
+    def _make_key(self) -> Ed25519PrivateKey:
+        key = Ed25519PrivateKey.generate()
+        pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        try:
+            self._folder.mkdir(mode=0o700, exist_ok=True)
+            config.write_atomically(self._folder / _SIGNING, pem, 0o600)
+        except OSError as error:
+            raise Unavailable(f"the signing key could not be written: {error.strerror}; nothing was signed") from None
+        return key
+
+
+def _story(view: Any) -> dict[str, Any]:
+    return {
+        "id": view.id,
+        "to": view.target.value,
+        "points": view.options["points"],
+        "state": view.state,
+        "who": view.who,
+        "approvedBy": view.approved_by,
+        "text": view.text,
+        "named": view.options["named"],
+        "log": [asdict(entry) for entry in view.log],
+    }
+
+
+def _one(point: str | None, computer: str | None) -> str:
+    if (point is None) == (computer is None):
+        raise BadInput("say either a point or a computer; nothing was changed")
+    if point is not None and point not in {known.value for known in Point}:
+        names = ", ".join(known.value for known in Point)
+        raise BadInput(f"unknown point {point!r}; valid are {names}. Nothing was changed")
+    return point or computer or ""
+
+
+def _marks(connection: Connection) -> tuple[MarkView, ...]:
+    views = []
+    for mark in scope_table.all_marks(connection):
+        known = None if mark.computer is None else computer_table.get(connection, mark.computer)
+        name = None if known is None else known.display
+        views.append(MarkView(mark.id, mark.point, mark.computer, name, mark.note, mark.who, mark.created))
+    return tuple(views)
+
+
+def _in_scope(place: Place, marks: Sequence[scope_table.MarkRecord]) -> bool:
+    return any(
+        mark.point == place.point.value or (mark.computer is not None and mark.computer == place.computer)
+        for mark in marks
+    )
+
+
+def _scope(found: Sequence[Proved], marks: Sequence[scope_table.MarkRecord]) -> dict[str, Any]:
+    """The section of its own: each port in scope, judged by PCI DSS."""
+    places = []
+    for one in found:
+        if not _in_scope(one.place, marks):
+            continue
+        verdict, findings = "not proved", list(one.reasons)
+        if one.report is not None and one.report.accepted:
+            judged = judge(one.report, PCI)
+            verdict = judged.verdict.value
+            findings = [f"{f.rule.sentence}: {'; '.join(f.reasons)}" for f in (*judged.failed, *judged.open)]
+        place = one.place
+        places.append(
+            {
+                "point": place.point.value, "name": place.name, "computer": place.computer, "address": place.address,
+                "port": place.port, "verdict": verdict, "findings": findings,
+            }
+        )  # fmt: skip
+    return {
+        "profile": PCI,
+        "note": "what a handshake can show of requirement 4.2.1; inventories and revocation are not judged",
+        "marks": [{"point": mark.point, "computer": mark.computer, "note": mark.note} for mark in marks],
+        "places": places,
+    }

@@ -1,0 +1,162 @@
+"""What a proof says of a fleet that a test made up, its key, and what is in scope (R10, R17)."""
+
+from __future__ import annotations
+
+import json
+import stat
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.support.homes import ROOT, Desk, desk, principal
+
+from plimsoll.manager.ports import BadInput, Conflict, Forbidden, NotFound, Role, Unavailable
+from plimsoll.manager.services.proving import NOT_PROVED, PROVED, VIOLATED, Place, Proved, overall
+from plimsoll.messages import Kind
+from plimsoll.scan.proofs import check, load_public, write
+from plimsoll.scan.report import Control, EndpointReport, Outcome, State, SuiteReport, Target, VersionReport
+from plimsoll.tls.floors import Point
+from plimsoll.tls.versions import Version
+
+
+@pytest.fixture
+def at(tmp_path: Path) -> Iterator[Desk]:
+    with desk(tmp_path) as opened:
+        yield opened
+
+
+def report(*accepted: Version) -> EndpointReport:
+    suites = (SuiteReport(0xC02F, "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"),)
+    versions = {
+        version: VersionReport(version, Outcome.ACCEPTED, (), suites, True)
+        if version in accepted
+        else VersionReport(version, Outcome.REFUSED, ("alert 70",))
+        for version in Version
+    }
+    return EndpointReport(Target("127.0.0.1", 4120), State.COMPLETE, "full", versions=versions, control=Control(True))
+
+
+def seen(place: Place, verdict: str, *accepted: Version) -> Proved:
+    return Proved(place, verdict, (verdict,), report(*accepted) if accepted else None)
+
+
+def prove(at: Desk, *found: Proved) -> None:
+    at.services.proving.prove = lambda **_: found  # type: ignore[method-assign]
+
+
+HEARTBEAT = Place(Point.HEARTBEAT, "manager", "127.0.0.1", 4120, Version.TLS1_2)
+
+
+def test_a_bundle_says_what_is_asked_for_and_verifies_with_the_manager_s_key(at: Desk, tmp_path: Path) -> None:
+    at.services.floors.set_minimum(ROOT, "TLSv1")
+    at.services.floors.set_minimum(ROOT, "TLSv1.2", True, "the audit")
+    at.services.exceptions.add(
+        ROOT, point="gui", floor="TLSv1", until=time.time() + 50,
+        reason="a script", source="10.0.0.7",
+    )  # fmt: skip
+    prove(at, seen(HEARTBEAT, PROVED, Version.TLS1_2), seen(replace(HEARTBEAT, name="r1"), NOT_PROVED))
+    made = at.services.proof.build(ROOT)
+    assert (made.verdict, made.content["counts"]) == (NOT_PROVED, {"proved": 1, "violated": 0, "not proved": 1})
+    write(tmp_path / "bundle", made.files)
+    ((identifier, pem, used),) = at.services.proof.keys(ROOT)
+    assert used
+    found = check(tmp_path / "bundle", load_public(pem.encode()))
+    assert (found.faults, found.key_id) == ((), identifier)
+    floors = {one["point"]: one for one in found.content["floors"]}
+    assert (floors["heartbeat"]["floor"], floors["heartbeat"]["reason"]) == ("TLSv1.2", "the audit")
+    assert found.content["exceptions"][0]["for"] == "10.0.0.7/32"
+    assert found.content["audit"]["whole"]
+    assert found.content["audit"]["entry"] > 1
+    assert "the audit" in made.files["proof.html"].decode()
+    assert at.services.access.audit(ROOT, 1)[0].action == "proof.build"
+
+
+def test_the_key_is_for_its_owner_alone_and_an_old_one_is_kept_for_what_it_signed(at: Desk, tmp_path: Path) -> None:
+    prove(at, seen(HEARTBEAT, PROVED, Version.TLS1_2))
+    old = at.services.proof.build(ROOT)
+    path = at.home.path / "proof" / "signing.pem"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    assert "PRIVATE" not in json.dumps([data.decode() for data in old.files.values()])
+    new = at.services.proof.rotate(ROOT)
+    keys = at.services.proof.keys(ROOT)
+    assert [(one[0], one[2]) for one in keys] == [(new, True), (old.key, False)]
+    write(tmp_path / "old", old.files)
+    assert check(tmp_path / "old", load_public(keys[1][1].encode())).whole
+    assert at.services.proof.build(ROOT).key == new
+    with pytest.raises(Forbidden):
+        at.services.proof.rotate(principal(Role.OPERATOR))
+    path.write_text("broken")
+    with pytest.raises(Unavailable, match="nothing was signed"):
+        at.services.proof.build(ROOT)
+
+
+@pytest.mark.rule("R10")
+def test_what_is_in_scope_has_a_section_judged_by_pci_dss(at: Desk) -> None:
+    relay = at.activate("north", kind=Kind.RELAY).computer
+    good = replace(HEARTBEAT, point=Point.RELAY, name="north", computer=relay, port=4122)
+    bad = replace(good, point=Point.AGENT, port=4118)
+    other = replace(HEARTBEAT, name="south", computer="x")
+    prove(
+        at, seen(good, PROVED, Version.TLS1_2), seen(bad, VIOLATED, Version.TLS1_0), seen(other, PROVED, Version.TLS1_2)
+    )
+    assert at.services.proof.build(ROOT).content["scope"]["places"] == []
+    at.services.proof.mark(ROOT, computer=relay, note="cards")
+    section = at.services.proof.build(ROOT).content["scope"]
+    verdicts = {one["point"]: one for one in section["places"]}
+    assert set(verdicts) == {"relay", "agent"}
+    assert verdicts["agent"]["verdict"] == "does not hold"
+    assert any("early TLS" in text for text in verdicts["agent"]["findings"])
+    at.services.proof.mark(ROOT, point="heartbeat")
+    assert {one["point"] for one in at.services.proof.build(ROOT).content["scope"]["places"]} == {
+        "relay", "agent", "heartbeat",
+    }  # fmt: skip
+    assert [view.name or view.point for view in at.services.proof.scope(ROOT)] == ["north", "heartbeat"]
+    with pytest.raises(Conflict):
+        at.services.proof.mark(ROOT, point="heartbeat")
+    at.services.proof.unmark(ROOT, computer=relay)
+    assert [view.point for view in at.services.proof.unmark(ROOT, point="heartbeat")] == []
+
+
+@pytest.mark.parametrize(
+    ("given", "error"),
+    [
+        ({}, BadInput),
+        ({"point": "gui", "computer": "x"}, BadInput),
+        ({"point": "4119"}, BadInput),
+        ({"computer": "x"}, NotFound),
+        ({"point": "gui", "note": "x" * 501}, BadInput),
+    ],
+)
+def test_bad_marks_change_nothing(at: Desk, given: dict[str, Any], error: type[Exception]) -> None:
+    with pytest.raises(error):
+        at.services.proof.mark(ROOT, **given)
+    with pytest.raises((NotFound, BadInput)):
+        at.services.proof.unmark(ROOT, point="gui")
+    assert at.services.proof.scope(ROOT) == ()
+
+
+def test_an_unknown_change_proves_nothing(at: Desk) -> None:
+    with pytest.raises(NotFound):
+        at.services.proof.build(ROOT, 7)
+
+
+@pytest.mark.rule("R17")
+def test_places_are_the_manager_s_ports_relays_and_agents_that_listen(at: Desk) -> None:
+    at.activate("north", kind=Kind.RELAY, address="10.0.0.8")
+    at.activate("plain", address="10.0.0.9")
+    places = at.services.proving.places()
+    assert [(one.point, one.name) for one in places] == [
+        (Point.GUI, "manager"), (Point.HEARTBEAT, "manager"), (Point.RELAY, "north"),
+    ]  # fmt: skip
+
+
+def test_one_that_is_open_leaves_all_open_and_one_violation_outweighs_it() -> None:
+    good, silent, bad = (seen(HEARTBEAT, word) for word in (PROVED, NOT_PROVED, VIOLATED))
+    assert overall([good]) == PROVED
+    assert overall([good, silent]) == NOT_PROVED
+    assert overall([good, silent, bad]) == VIOLATED
+    assert overall([]) == NOT_PROVED
