@@ -5,10 +5,12 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 from tests.contract.backends import BACKENDS, migrated
 
 from plimsoll.manager.ports import NotFound, Unavailable
@@ -24,8 +26,8 @@ from plimsoll.manager.store import (
     sightings,
 )
 from plimsoll.manager.store.computers import ComputerRecord
-from plimsoll.manager.store.sightings import SightingRecord
-from plimsoll.manager.store.tables import metadata
+from plimsoll.manager.store.sightings import SightingRecord, Wanted
+from plimsoll.manager.store.tables import metadata, sighting_counts
 from plimsoll.tls.versions import Version
 
 
@@ -232,15 +234,88 @@ def sighting(last: float, count: int = 1, who: str = "", offered: Version = Vers
 def test_sightings_that_are_alike_share_an_hour(store: Store) -> None:
     store.write(lambda c: sightings.add(c, [sighting(100.0, 2), sighting(7300.0)]))
     store.write(lambda c: sightings.add(c, [sighting(50.0, 3), sighting(200.0, who="apikey:2")]))
-    found = store.read(lambda c: sightings.newest(c, 10))
+    found = store.read(lambda c: sightings.find(c, Wanted(), 10))
     assert [(one.who, one.count, one.first, one.last) for one in found] == [
-        ("", 1, 7295.0, 7300.0),
+        ("", 6, 45.0, 7300.0),
         ("apikey:2", 1, 195.0, 200.0),
-        ("", 5, 45.0, 100.0),
     ]
+    later = store.read(lambda c: sightings.find(c, Wanted(since=7200.0), 10))
+    assert [(one.who, one.count) for one in later] == [("", 1)]
     programs = store.read(lambda c: sightings.programs(c, "gui", 150.0, but="scan:own"))
     assert [(row.who, row.last) for row in programs] == [("", 7300.0), ("apikey:2", 200.0)]
-    assert store.write(lambda c: sightings.forget(c, 150.0)) == 1
+
+
+def test_what_was_taken_back_is_not_there(store: Store) -> None:
+    store.write(lambda c: sightings.add(c, [sighting(100.0)]))
+    store.write(lambda c: sightings.add(c, [sighting(101.0, -1), sighting(101.0, who="user:a")]))
+    assert [one.who for one in store.read(lambda c: sightings.find(c, Wanted(), 10))] == ["user:a"]
+    assert [row.who for row in store.read(lambda c: sightings.programs(c, "gui", 0.0, but=""))] == ["user:a"]
+    assert [one.who for one in store.read(lambda c: sightings.peers(c, Wanted(), 10))] == ["user:a"]
+
+
+def _counts(store: Store) -> list[tuple[int, int, int]]:
+    query = select(sighting_counts.c.start, sighting_counts.c.hours, sighting_counts.c["count"])
+    return [tuple(row) for row in store.read(lambda c: c.execute(query.order_by(sighting_counts.c.start)).all())]
+
+
+def test_hours_become_days_and_days_are_forgotten(store: Store) -> None:
+    hours = [(hour + 0.5) * sightings.HOUR for hour in (1, 2, 23, 24, 49)]
+    store.write(lambda c: sightings.add(c, [sighting(at, 2) for at in hours]))
+    first, last = store.read(lambda c: sightings.piece_after(c, None, 10)) or (0, 0)
+    assert store.read(lambda c: sightings.piece_after(c, last, 10)) is None
+    assert store.write(lambda c: sightings.roll_up(c, first, last, 48)) == 4
+    assert _counts(store) == [(0, 24, 6), (24, 24, 2), (49, 1, 2)]
+    # One that comes late joins the day at the next turn, and a turn without work changes nothing.
+    store.write(lambda c: sightings.add(c, [sighting(hours[0])]))
+    assert store.write(lambda c: sightings.roll_up(c, first, last, 48)) == 1
+    assert store.write(lambda c: sightings.roll_up(c, first, last, 48)) == 0
+    assert _counts(store) == [(0, 24, 7), (24, 24, 2), (49, 1, 2)]
+    assert store.write(lambda c: sightings.forget(c, first, last, 24.0 * sightings.HOUR)) == 0
+    assert _counts(store) == [(24, 24, 2), (49, 1, 2)]
+    assert store.write(lambda c: sightings.forget(c, first, last, 50.0 * sightings.HOUR)) == 1
+    assert _counts(store) == []
+    assert store.read(sightings.rows) == 0
+
+
+def test_a_full_table_counts_new_strangers_together_and_names_apart(store: Store) -> None:
+    store.write(lambda c: sightings.add(c, [sighting(100.0)]))
+    strangers = [replace(sighting(100.0), address=f"10.9.0.{number}") for number in range(5)]
+    store.write(lambda c: sightings.add(c, [sighting(101.0), *strangers, sighting(102.0, who="user:a")], full=True))
+    found = {(one.who, one.address, one.ja4): one.count for one in store.read(lambda c: sightings.find(c, Wanted(), 9))}
+    assert found == {("", "10.0.0.5", "j"): 2, ("", "", "many-TLSv1"): 5, ("user:a", "10.0.0.5", "j"): 1}
+
+
+def test_a_peer_is_the_newest_of_what_it_showed(store: Store) -> None:
+    low = sighting(100.0, who="computer:a")
+    high = replace(low, ja4="k", offered=Version.TLS1_3, negotiated="TLSv1.2", address="10.0.0.6", last=300.0)
+    refused = replace(low, outcome="refused", negotiated="", offered=Version.TLS1_1, last=200.0)
+    other = replace(sighting(50.0), address="10.0.0.7", user_agent="curl/7.19")
+    store.write(lambda c: sightings.add(c, [low, high, refused, other, replace(other, user_agent="", last=60.0)]))
+    a, b = store.read(lambda c: sightings.peers(c, Wanted(), 10))
+    assert (a.who, a.offered, a.negotiated, a.refused) == ("computer:a", Version.TLS1_3, "TLSv1.2", Version.TLS1_1)
+    assert (a.count, a.admitted, a.refusals, a.first, a.last) == (3, 2, 1, 95.0, 300.0)
+    assert (b.who, b.address, b.refused, b.user_agent, b.count) == ("", "10.0.0.7", None, "curl/7.19", 2)
+    prints = store.read(lambda c: sightings.fingerprints(c, [a, b]))
+    assert prints == {("gui", "computer:a", ""): {"j", "k"}, ("gui", "", "10.0.0.7"): {"j"}}
+
+
+def test_sightings_are_found_by_every_filter(store: Store) -> None:
+    one = sighting(100.0, who="apikey:1")
+    two = replace(sighting(200.0), point="heartbeat", outcome="refused", negotiated="", offered=Version.TLS1_1)
+    three = replace(sighting(300.0), address="10.0.0.9", offered=Version.TLS1_3)
+    store.write(lambda c: sightings.add(c, [one, two, three]))
+
+    def last(wanted: Wanted) -> set[float]:
+        return {found.last for found in store.read(lambda c: sightings.find(c, wanted, 10))}
+
+    assert last(Wanted(point="heartbeat")) == last(Wanted(outcomes=sightings.REFUSED)) == {200.0}
+    assert last(Wanted(names=["apikey:1"])) == {100.0}
+    assert last(Wanted(names=[], address="10.0.0.9")) == {300.0}
+    assert last(Wanted(names=["apikey:1"], hellos=[("10.0.0.5", "j")])) == {100.0, 200.0}
+    assert last(Wanted(offering=[Version.TLS1_0, Version.TLS1_1], since=150.0)) == {200.0}
+    assert store.read(lambda c: sightings.offering_since(c, ["apikey:1"])) == {("apikey:1", Version.TLS1_0): 95.0}
+    (refusal,) = store.read(lambda c: sightings.refusals(c, 0.0, but="x"))
+    assert (refusal.point, refusal.last_) == ("heartbeat", 200.0)
 
 
 def test_columns_of_many_computers_come_in_order_with_their_versions(store: Store) -> None:

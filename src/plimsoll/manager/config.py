@@ -33,6 +33,8 @@ KNOWN = (
     "publicName",
     "database",
     "trustedProxies",
+    "sightingsDays",
+    "sightingsHourlyDays",
 )
 
 
@@ -218,7 +220,13 @@ class Configuration:
     database: str
     trusted_proxies: tuple[str, ...]
     unknown: tuple[str, ...]
+    #: How long sightings are kept, and how long of that by the hour; after that by the day.
+    sightings_days: int = 400
+    sightings_hourly_days: int = 14
 
+
+#: Ten years: longer than any auditor asks for.
+LONGEST_DAYS = 3650
 
 #: Settings that are read only when the manager starts.
 AT_START = ("gui_port", "heartbeat_port", "listen_address", "public_name", "database", "trusted_proxies")
@@ -246,6 +254,8 @@ def _configuration(properties: Properties) -> Configuration:
         database=_text(properties, "database", "sqlite"),
         trusted_proxies=tuple(filter(None, re.split(r"[,\s]+", _text(properties, "trustedProxies", "")))),
         unknown=tuple(key for key in found if key not in KNOWN),
+        sightings_days=_days(properties, "sightingsDays", 400),
+        sightings_hourly_days=_days(properties, "sightingsHourlyDays", 14),
     )
     if configuration.gui_port == configuration.heartbeat_port != 0:
         entry = found.get("heartbeatPort") or found["guiPort"]
@@ -281,6 +291,16 @@ def _port(properties: Properties, key: str, default: int) -> int:
         return default
     if not re.fullmatch("[0-9]{1,5}", entry.value) or int(entry.value) > 65535:
         problem = f"{key} must be a port number from 0 to 65535, not {entry.value!r}"
+        raise ConfigurationError(properties.path, entry.line, entry.column, problem)
+    return int(entry.value)
+
+
+def _days(properties: Properties, key: str, default: int) -> int:
+    entry = properties.get(key)
+    if entry is None:
+        return default
+    if not re.fullmatch("[0-9]{1,4}", entry.value) or not 1 <= int(entry.value) <= LONGEST_DAYS:
+        problem = f"{key} must be a number of days from 1 to {LONGEST_DAYS}, not {entry.value!r}"
         raise ConfigurationError(properties.path, entry.line, entry.column, problem)
     return int(entry.value)
 

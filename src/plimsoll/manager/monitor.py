@@ -28,10 +28,13 @@ REFRESH_LOOKS = 5
 FORGET_LOOKS = 1800
 #: Seconds between two looks for computers that fell silent.
 SILENCE_SECONDS = 2.0
+#: Seconds between two looks whether a new day asks for tidying, and how long after the start the first one waits.
+TIDY_SECONDS = 1800.0
+TIDY_AFTER = 60.0
 
 
 class Monitor:
-    """Two loops for the supervisor. `started` is when the ports opened: silence before that is ours."""
+    """Three loops for the supervisor. `started` is when the ports opened: silence before that is ours."""
 
     def __init__(
         self, services: Services, registry: Registry, sightings: SightingLog, clock: Callable[[], float]
@@ -53,7 +56,7 @@ class Monitor:
         if not self._registry.dirty and not len(self._sightings):
             return
         try:
-            await asyncio.to_thread(self._services.judgement.absorb)
+            await asyncio.to_thread(self._services.sightings.absorb)
         except ServiceError as error:
             if not self._failing:
                 log.error("presence and sightings were not stored: %s", error.message)
@@ -76,6 +79,23 @@ class Monitor:
                     await asyncio.to_thread(self._services.shadow.forget)
             except ServiceError as error:
                 log.error("exceptions were not looked at, and are soon: %s", error.message)
+
+    async def tidy_forever(self) -> None:
+        # Not at once: a manager that has just started has all its agents to greet.
+        await asyncio.sleep(TIDY_AFTER)
+        while True:
+            await self.tidy()
+            await asyncio.sleep(TIDY_SECONDS)
+
+    async def tidy(self) -> None:
+        """Old sightings are rolled up or forgotten; a store that is down is asked again later."""
+        try:
+            done = await asyncio.to_thread(self._services.sightings.tidy)
+        except ServiceError as error:
+            log.warning("old sightings were not tidied, and are later: %s", error.message)
+            return
+        if done.hours or done.forgotten:
+            log.info("sightings: %d hours became days, %d kinds are forgotten", done.hours, done.forgotten)
 
     async def watch_forever(self) -> None:
         while True:

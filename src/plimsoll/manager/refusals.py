@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from plimsoll.manager.registry import Known, Registry
 from plimsoll.manager.services.events import NewEvent
+from plimsoll.net.sightings import Outcome
 from plimsoll.tls.floors import Point
 
 if TYPE_CHECKING:
@@ -60,13 +61,14 @@ class Refusals:
     def refused(self, sighting: Sighting) -> None:
         """A hello, or a finished handshake, was below the floor of a port; on 4120 computers are named."""
         if sighting.point is not Point.HEARTBEAT:
-            if not self._ours(sighting):
+            if not self._ours(sighting) and sighting.outcome is not Outcome.FAILED:
                 self._watch(sighting, ())
             return
         named = self._named(sighting)
         if not named:
             return
-        self._watch(sighting, [(known.id, known.entry.display) for known in named])
+        if sighting.outcome is not Outcome.FAILED:
+            self._watch(sighting, [(known.id, known.entry.display) for known in named])
         now = self._clock()
         count = self._due(_key(named, sighting), now)
         events = []

@@ -68,7 +68,7 @@ class Running:
             self._board,
             self.services.events.record_later,
             clock,
-            ours=self.services.judgement.is_own_scan,
+            ours=self.services.sightings.is_own_scan,
             watch=self.services.changes.saw_refusal,
         )
         self._door = HeartbeatDoor(
@@ -109,6 +109,7 @@ class Running:
         self._monitor.started = self._clock()
         await asyncio.to_thread(self._look_what_is_served)
         self.supervisor.start("flush", self._monitor.flush_forever())
+        self.supervisor.start("tidying", self._monitor.tidy_forever())
         self.supervisor.start("silence", self._monitor.watch_forever())
         self.supervisor.start("exceptions", self._monitor.exceptions_forever())
         self.supervisor.start("changes", changes.run_forever(self.services))

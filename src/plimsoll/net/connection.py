@@ -25,6 +25,8 @@ _log = logging.getLogger(__name__)
 #: Seconds that an answer in flight may still take after a raise; a handler sets 60 for a download.
 GRACE = 10.0
 _COMPUTER = "computer:"
+#: How much of a user agent is kept.
+_USER_AGENT = 160
 
 
 class Connection:
@@ -34,6 +36,7 @@ class Connection:
         "_keeper",
         "_key",
         "_suite",
+        "_user_agent",
         "_who",
         "address",
         "computer",
@@ -53,6 +56,7 @@ class Connection:
         self._key: Key | None = None
         self._suite = ""
         self._who: str | None = None
+        self._user_agent = ""
         self.hello = hello
         self.address = address
         self.port = port
@@ -100,7 +104,8 @@ class Connection:
         self._who = who
         keeper = self._keeper
         now = keeper.now()
-        self.count_again()
+        if self._key is not None:
+            self._key = keeper.log.attribute(self._key, self.hello, who, now, _printable(self._user_agent))
         if who is not None and who.startswith(_COMPUTER):
             self.computer = who.removeprefix(_COMPUTER)
             if self.version < self.floor(keeper.board.snapshot, now):
@@ -108,9 +113,22 @@ class Connection:
                 keeper.dismiss(self)
 
     def count_again(self) -> None:
-        """Count it in the log as what it is known to be, though its handshake was counted already."""
+        """Count it in the log once more, though its handshake was counted already: it is still there."""
         if self._key is not None:
-            self._key = self._keeper.log.attribute(self._key, self.hello, self._who, self._keeper.now())
+            self._keeper.log.again(self._key, self.hello, self._keeper.now())
+
+    @property
+    def user_agent(self) -> str:
+        """What its last HTTP request called itself, to the letter."""
+        return self._user_agent
+
+    @user_agent.setter
+    def user_agent(self, text: str) -> None:
+        if text == self._user_agent:
+            return
+        self._user_agent = text
+        if self._key is not None:
+            self._keeper.log.describe(self._key, self.hello, _printable(text), self._keeper.now())
 
     def floor(self, snapshot: FloorSnapshot, now: float) -> Version:
         """The floor that holds for this peer in that snapshot."""
@@ -211,6 +229,12 @@ class Connection:
             who=self._who,
             detail=detail,
         )
+
+
+def _printable(user_agent: str) -> str:
+    """Fit to be stored and shown: it is whatever a stranger chose to send."""
+    text = user_agent[:_USER_AGENT]
+    return text if text.isascii() and text.isprintable() else "".join(c if " " <= c <= "~" else "?" for c in text)
 
 
 def _reason(error: Exception) -> str:

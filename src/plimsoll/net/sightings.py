@@ -35,7 +35,8 @@ class Sighting:
     """One kind of client from one address, with how often and when. Times are seconds since the epoch.
 
     `offered` is the newest version in the hello, `versions` all that it named. `who` is ``computer:<id>``,
-    ``apikey:<id>`` or ``user:<name>`` where that became known, never a guess.
+    ``apikey:<id>`` or ``user:<name>`` where that became known, never a guess. `user_agent` is what an HTTP request said
+    last, where one was reached. A `count` can be 0 or less: it takes back what was counted before it was known whose.
     """
 
     point: Point
@@ -51,7 +52,12 @@ class Sighting:
     first: float
     last: float
     detail: str = ""
+    user_agent: str = ""
 
+
+_REFUSED = frozenset({Outcome.REFUSED, Outcome.REFUSED_AFTER})
+#: The detail of a handshake that OpenSSL could not serve for want of a suite: a refusal too, though not by the floor.
+NO_SHARED_SUITE = "no shared cipher"
 
 #: What tells clients apart whose addresses do not: the fingerprint's key and the name asked for.
 Kind = tuple[FingerprintKey | None, str | None]
@@ -64,19 +70,20 @@ def kind_of(hello: ClientHello | None) -> Kind:
 
 
 class _Tally:
-    __slots__ = ("count", "first", "last", "versions")
+    __slots__ = ("count", "first", "last", "user_agent", "versions")
 
-    def __init__(self, now: float, versions: tuple[Version, ...]) -> None:
-        self.count = 1
+    def __init__(self, now: float, versions: tuple[Version, ...], count: int = 1) -> None:
+        self.count = count
         self.first = self.last = now
         self.versions = versions
+        self.user_agent = ""
 
 
 class SightingLog:
     """Counts sightings by kind until they are drained. Bounded: new kinds beyond `capacity` are dropped and counted.
 
-    Each callback in `on_refusal` is told of a kind of refusal once between two drains, so that a peer that retries in
-    a loop costs a dictionary operation and no event.
+    Each callback in `on_refusal` is told of a kind of refusal, by the floor or for want of a shared suite, once between
+    two drains, so that a peer that retries in a loop costs a dictionary operation and no event.
     """
 
     def __init__(self, capacity: int = 20_000) -> None:
@@ -107,21 +114,47 @@ class SightingLog:
         self._count(key, hello, now)
         return key
 
-    def attribute(self, key: Key, hello: ClientHello | None, who: str | None, now: float) -> Key:
-        """It became known who an attempt was that was counted before: count it under that name instead."""
-        tally = self._tallies.get(key)
+    def attribute(self, key: Key, hello: ClientHello | None, who: str | None, now: float, user_agent: str = "") -> Key:
+        """It became known who an attempt was that was counted before: count it under that name instead.
+
+        Where it was drained meanwhile, the next drain takes it back.
+        """
+        tally = self._existing(key, hello, now)
         if tally is not None:
             tally.count -= 1
             if not tally.count:
                 del self._tallies[key]
         named: Key = (*key[:6], who, key[7])
         self._count(named, hello, now)
+        if user_agent:
+            self.describe(named, hello, user_agent, now)
         return named
+
+    def again(self, key: Key, hello: ClientHello | None, now: float) -> None:
+        """What was counted before goes on: it is seen now too, and counted where the former count was drained."""
+        tally = self._tallies.get(key)
+        if tally is None:
+            self._count(key, hello, now)
+        else:
+            tally.last = now
+
+    def describe(self, key: Key, hello: ClientHello | None, user_agent: str, now: float) -> None:
+        """What a peer that was counted says of itself in HTTP: kept beside the count, never counted by."""
+        tally = self._existing(key, hello, now)
+        if tally is not None:
+            tally.user_agent = user_agent
 
     def drain(self) -> list[Sighting]:
         """Take out all that was counted since the last call."""
         tallies, self._tallies = self._tallies, {}
         return [_sighting(key, tally) for key, tally in tallies.items()]
+
+    def _existing(self, key: Key, hello: ClientHello | None, now: float) -> _Tally | None:
+        """The tally of what was counted before, an empty one where it was drained since; None beyond the bound."""
+        tally = self._tallies.get(key)
+        if tally is None and len(self._tallies) < self.capacity:
+            tally = self._tallies[key] = _Tally(now, () if hello is None else hello.offered, 0)
+        return tally
 
     def _count(self, key: Key, hello: ClientHello | None, now: float) -> None:
         tally = self._tallies.get(key)
@@ -133,7 +166,7 @@ class SightingLog:
             self.dropped += 1
             return
         tally = self._tallies[key] = _Tally(now, () if hello is None else hello.offered)
-        if self.on_refusal and (key[4] is Outcome.REFUSED or key[4] is Outcome.REFUSED_AFTER):
+        if self.on_refusal and (key[4] in _REFUSED or (key[4] is Outcome.FAILED and key[7] == NO_SHARED_SUITE)):
             self._tell(_sighting(key, tally))
 
     def _tell(self, sighting: Sighting) -> None:
@@ -162,4 +195,5 @@ def _sighting(key: Key, tally: _Tally) -> Sighting:
         first=tally.first,
         last=tally.last,
         detail=detail,
+        user_agent=tally.user_agent,
     )

@@ -276,6 +276,38 @@ SHADOWS = {
         },
     ]
 }
+GUESSED = {
+    **SIGHTING,
+    "point": "heartbeat",
+    "who": None,
+    "name": "old-1",
+    "attribution": "certain",
+    "candidates": ["old-1"],
+}
+ONE_OF = {**GUESSED, "name": None, "attribution": "one of", "candidates": ["a", "b", "c", "d"]}
+PEER = {
+    "last": 1_763_900_000.0,
+    "first": 1_763_800_000.0,
+    "point": "gui",
+    "who": "apikey:1",
+    "name": "nightly report",
+    "address": "10.0.0.20",
+    "offered": "TLSv1",
+    "negotiated": "TLSv1",
+    "refused": None,
+    "admitted": 3,
+    "refusals": 0,
+    "userAgent": "curl/7.19.7",
+}
+
+
+def sightings(asked: tuple[str, str, dict[str, str], Any]) -> dict[str, Any]:
+    """By peer, or by kind; refused ones are those that nobody signed."""
+    if asked[2].get("by") == "peer":
+        return {"peers": [PEER]}
+    return {"sightings": [GUESSED, ONE_OF] if asked[2].get("refused") == "true" else [SIGHTING]}
+
+
 LINK = {
     "from": "agents before 10.0",
     "to": "manager",
@@ -337,7 +369,7 @@ def small_fleet() -> Answers:
         ("GET", "/api/events"): (200, {"events": [EVENT]}),
         ("GET", "/api/events/stream"): (200, STREAM),
         ("GET", "/api/audit"): (200, {"audit": [AUDIT]}),
-        ("GET", "/api/tls/sightings"): (200, {"sightings": [SIGHTING]}),
+        ("GET", "/api/tls/sightings"): (200, sightings),
         ("GET", "/api/tls/exceptions"): (200, {"exceptions": [WAITING, EXCEPTION]}),
         ("POST", "/api/tls/exceptions"): (200, WAITING),
         ("DELETE", "/api/tls/exceptions/3"): (200, EXCEPTION | {"state": "ended", "ended": 1_763_900_000.0}),

@@ -46,6 +46,7 @@ class FakeConnection:
     hello: ClientHello = field(default_factory=hello)
     opened: float = 1.0
     who: str | None = None
+    user_agent: str = ""
 
     def real(self) -> Connection:
         return cast(Connection, self)

@@ -36,6 +36,8 @@ def write(folder: Path, text: str | bytes) -> Path:
         ("protocols=TLSv1.2, TLSv9\n", 1, 11, "unknown TLS version 'TLSv9'"),
         ("protocols = SSLv3\n", 1, 13, "unknown TLS version 'SSLv3'"),
         ("protocols=\n", 1, 11, "names no version"),
+        ("sightingsDays=0\n", 1, 15, "days from 1 to 3650"),
+        ("sightingsHourlyDays=2w\n", 1, 21, "days from 1 to 3650"),
     ],
 )
 def test_a_malformed_file_is_refused_with_line_and_column(

@@ -15,7 +15,7 @@ from plimsoll.manager.services import Services
 from plimsoll.net.sightings import SightingLog
 
 
-class FakeJudgement:
+class FakeSightings:
     def __init__(self) -> None:
         self.absorbed = 0
         self.down = False
@@ -43,7 +43,7 @@ class Bench:
         self.now = 1_000.0
         self.registry = Registry()
         self.registry.load([entry("a"), entry("b")])
-        self.events, self.judgement, self.computers = FakeEvents(), FakeJudgement(), FakeComputers()
+        self.events, self.sightings, self.computers = FakeEvents(), FakeSightings(), FakeComputers()
         self.monitor = Monitor(cast(Services, self), self.registry, SightingLog(), lambda: self.now)
         for name in ("a", "b"):
             known = self.registry.by_id[name]
@@ -85,12 +85,12 @@ def test_a_store_that_is_down_leaves_them_to_be_looked_at_again() -> None:
 def test_only_what_is_new_is_flushed_and_a_failure_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
     bench = Bench()
     bench.flush()
-    assert bench.judgement.absorbed == 1
-    bench.judgement.down = True
+    assert bench.sightings.absorbed == 1
+    bench.sightings.down = True
     bench.flush()
     bench.flush()
     assert len(caplog.records) == 1
     list(bench.registry.take_presence())
-    bench.judgement.down = False
+    bench.sightings.down = False
     bench.flush()
-    assert bench.judgement.absorbed == 1
+    assert bench.sightings.absorbed == 1

@@ -8,7 +8,7 @@ import pytest
 from tests.unit.net.conftest import Files
 from tests.unit.net.running import HOST, RunningGate, ask, client, dial, hello_bytes, read_to_end, tls
 
-from plimsoll.net.sightings import Outcome, Sighting, SightingLog
+from plimsoll.net.sightings import NO_SHARED_SUITE, Outcome, Sighting, SightingLog
 from plimsoll.tls.floors import Point
 from plimsoll.tls.hello import ClientHello, encode_client_hello, peek_client_hello
 from plimsoll.tls.ja4 import ja4
@@ -51,8 +51,33 @@ def test_a_name_that_becomes_known_moves_the_count() -> None:
     named = log.attribute(keys[1], hello(1), "user:ada", 3.0)
     log.attribute(named, hello(1), "user:eve", 4.0)
     assert {s.who: s.count for s in log.drain()} == {None: 1, "apikey:7": 1, "user:eve": 1}
+    # It was drained without a name meanwhile: that is taken back.
     log.attribute(keys[2], hello(1), "apikey:7", 5.0)
-    assert {s.who: s.count for s in log.drain()} == {"apikey:7": 1}
+    assert {s.who: s.count for s in log.drain()} == {None: -1, "apikey:7": 1}
+
+
+def test_what_goes_on_is_seen_again_and_counted_once_between_two_drains() -> None:
+    log = SightingLog()
+    key = log.record(Point.GUI, HOST, hello(1), Outcome.ADMITTED, 1.0)
+    log.again(key, hello(1), 5.0)
+    assert [(s.count, s.last) for s in log.drain()] == [(1, 5.0)]
+    log.again(key, hello(1), 9.0)
+    assert [(s.count, s.first) for s in log.drain()] == [(1, 9.0)]
+
+
+def test_what_a_peer_calls_itself_stands_beside_its_count() -> None:
+    log = SightingLog()
+    key = log.record(Point.GUI, HOST, hello(1), Outcome.ADMITTED, 1.0)
+    log.describe(key, hello(1), "curl/7.19", 1.5)
+    named = log.attribute(key, hello(1), "apikey:7", 2.0, "curl/7.19")
+    assert [(s.who, s.count, s.user_agent) for s in log.drain()] == [("apikey:7", 1, "curl/7.19")]
+    log.describe(named, hello(1), "curl/7.34", 3.0)
+    assert [(s.who, s.count, s.user_agent, s.offered) for s in log.drain()] == [
+        ("apikey:7", 0, "curl/7.34", Version.TLS1_2)
+    ]
+    full = SightingLog(capacity=0)
+    full.describe(key, hello(1), "curl", 1.0)
+    assert not full.drain()
 
 
 def test_a_refusal_is_told_once_between_two_drains_and_a_fault_in_a_listener_stays_there() -> None:
@@ -68,7 +93,8 @@ def test_a_refusal_is_told_once_between_two_drains_and_a_fault_in_a_listener_sta
     assert [sighting.outcome for sighting in told] == [Outcome.REFUSED, Outcome.REFUSED_AFTER]
     log.drain()
     log.record(Point.RELAY, HOST, hello(1), Outcome.REFUSED, 2.0)
-    assert len(told) == 3
+    log.record(Point.RELAY, HOST, hello(1), Outcome.FAILED, 2.0, detail=NO_SHARED_SUITE)
+    assert len(told) == 4
 
 
 @pytest.mark.rule("G4")

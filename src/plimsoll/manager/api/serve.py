@@ -90,6 +90,12 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._reading_head = False
         self._disarm()
+        connection: Connection | None = self.app_state.get("connection")
+        if connection is not None:
+            # Also of a request that is answered 401 or 404: the sighting is of whoever came.
+            for name, value in self.headers:
+                if name == b"user-agent":
+                    connection.user_agent = value.decode("latin-1")
         try:
             super().on_headers_complete()
         except httptools.HttpParserInvalidURLError:

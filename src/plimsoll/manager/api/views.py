@@ -15,9 +15,10 @@ from plimsoll.manager.services.computers import ComputerView
 from plimsoll.manager.services.events import EventView
 from plimsoll.manager.services.exceptions import ExceptionView
 from plimsoll.manager.services.floors import FloorChange, FloorHistoryEntry, FloorsView, ReloadResult
-from plimsoll.manager.services.judgement import RelayView, SightingView
+from plimsoll.manager.services.judgement import RelayView
 from plimsoll.manager.services.policies import PolicyValues, PolicyView, RelayGroupView
 from plimsoll.manager.services.shadow import ShadowView, WouldBe
+from plimsoll.manager.services.sightings import PeerView, SightingView
 from plimsoll.tls.floors import Point
 from plimsoll.tls.versions import Version
 
@@ -130,6 +131,10 @@ def sighting(view: SightingView) -> dict[str, Any]:
         "outcome": view.outcome,
         "negotiated": name(view.negotiated),
         "who": view.who,
+        "name": view.name,
+        "attribution": view.attribution,
+        "candidates": list(view.candidates),
+        "userAgent": view.user_agent,
         "count": view.count,
         "first": view.first,
         "last": view.last,
@@ -208,6 +213,26 @@ def change(view: ChangeView) -> dict[str, Any]:
             {"time": one.time, "stage": one.stage, "what": one.what, "text": one.text, "who": one.who}
             for one in view.log
         ],
+    }
+
+
+def peer(view: PeerView) -> dict[str, Any]:
+    return {
+        "point": view.point,
+        "who": view.who,
+        "name": view.name,
+        "address": view.address,
+        "offered": name(view.offered),
+        "negotiated": name(view.negotiated),
+        "refused": name(view.refused),
+        "count": view.count,
+        "admitted": view.admitted,
+        "refusals": view.refusals,
+        "first": view.first,
+        "last": view.last,
+        "ja4": list(view.ja4),
+        "sni": view.sni,
+        "userAgent": view.user_agent,
     }
 
 

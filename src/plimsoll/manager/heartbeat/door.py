@@ -113,6 +113,9 @@ class HeartbeatDoor:
 
     def __call__(self, request: Request) -> Response | Awaitable[Response]:
         path = request.path
+        user_agent = request.headers.get("user-agent")
+        if user_agent:
+            request.connection.user_agent = user_agent
         if path not in (HEARTBEAT, ACTIVATE, RENEW):
             return self.problem(404, "there is no such path on the heartbeat port", "unknown-path")
         if request.method != "POST":

@@ -22,6 +22,7 @@ from plimsoll.manager.services.policies import PoliciesService
 from plimsoll.manager.services.proof import ProofService
 from plimsoll.manager.services.proving import ProvingService, own_scan
 from plimsoll.manager.services.shadow import ShadowService
+from plimsoll.manager.services.sightings import SightingsService
 from plimsoll.manager.store import Store
 
 __all__ = ["Services"]
@@ -47,9 +48,10 @@ class Services:
         self.computers = ComputersService(core)
         self.shadow = ShadowService(core)
         self.exceptions = ExceptionsService(core)
-        self.judgement = JudgementService(core, self.computers, self.shadow.count)
+        self.sightings = SightingsService(core, self.computers.apply_presence, self.shadow.count)
+        self.judgement = JudgementService(core, self.sightings)
         self.floors = FloorsService(core, self.judgement.fleet)
-        self.proving = ProvingService(core, own_scan(self.judgement.register_prober), self.exceptions.in_force)
+        self.proving = ProvingService(core, own_scan(self.sightings.register_prober), self.exceptions.in_force)
         self.changes = ChangesService(core, self.floors, self.judgement, self.shadow, self.proving)
         self.policies = PoliciesService(core, self.judgement.fleet)
         self.activation = ActivationService(core)

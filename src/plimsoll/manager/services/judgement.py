@@ -2,38 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 
 from plimsoll import RELEASE
 from plimsoll.fleet.advice import Advice, advise
 from plimsoll.fleet.parts import Database, Fleet, Part, Program, RelayFloor
 from plimsoll.fleet.picture import Link, links
 from plimsoll.fleet.preflight import Preflight, judge
-from plimsoll.manager.ports import BadInput, Permission, Principal, ServiceError, internal, permits
+from plimsoll.manager.ports import BadInput, Permission, Principal, internal, permits
 from plimsoll.manager.services import floor_state, policy_rules
 from plimsoll.manager.services.core import Core
 from plimsoll.manager.services.floors import parse_floor, parse_points
-from plimsoll.manager.services.probers import OWN_SCAN, Probers
+from plimsoll.manager.services.probers import OWN_SCAN
+from plimsoll.manager.services.sightings import SightingsService
 from plimsoll.manager.store import Connection, access, facts, sightings
 from plimsoll.manager.store import computers as computer_table
 from plimsoll.manager.store import policies as policy_table
 from plimsoll.manager.store.computers import ComputerRecord
-from plimsoll.manager.store.sightings import SightingRecord
 from plimsoll.messages import Direction, Kind
 from plimsoll.tls.floors import Point, Rule
 from plimsoll.tls.versions import Version
 
-if TYPE_CHECKING:
-    from plimsoll.manager.services.computers import ComputersService
-    from plimsoll.net.sightings import Sighting
-
 #: A program that was not seen for that long, in seconds, is no longer counted as one.
 PROGRAM_DAYS = 30 * 86400.0
-
-#: Sightings that wait for a store that failed; more are not kept.
-_UNSTORED = 50_000
 
 Excused = Callable[[str, str | None], tuple[Rule, ...]]
 
@@ -85,49 +77,10 @@ class RelayView:
     pending: bool
 
 
-@dataclass(frozen=True, slots=True)
-class SightingView:
-    point: str
-    address: str
-    ja4: str
-    offered: Version | None
-    versions: tuple[Version, ...]
-    sni: str
-    outcome: str
-    negotiated: Version | None
-    who: str | None
-    count: int
-    first: float
-    last: float
-    detail: str
-
-
 class JudgementService:
-    def __init__(
-        self,
-        core: Core,
-        computers: ComputersService,
-        count: Callable[[Connection, Sequence[Sighting]], None] = lambda connection, seen: None,
-    ) -> None:
+    def __init__(self, core: Core, seen: SightingsService) -> None:
         self._core = core
-        self._count = count
-        self._computers = computers
-        self._unstored: list[SightingRecord] = []
-        self._probers = Probers()
-
-    @permits(Permission.FLOORS_CHANGE)
-    def register_prober(self, principal: Principal, address: str, seconds: int) -> tuple[str, float]:
-        """Our own scans come from there: for that time its anonymous handshakes are no programs. Until when."""
-        # What was seen before this moment is somebody else's.
-        self.absorb()
-        registered = self._probers.register(address, seconds, self._core.clock())
-        self._core.write(lambda unit: unit.audit(principal, "prober.register", registered[0], None, seconds))
-        return registered
-
-    @internal
-    def is_own_scan(self, sighting: Sighting) -> bool:
-        """Whether a nameless peer came from a registered source in its time: then it is no program and no breach."""
-        return self._probers.ours(sighting)
+        self._seen = seen
 
     @permits(Permission.FLOORS_READ)
     def preflight(self, principal: Principal, to: str, point: str | Collection[str] = "all") -> Preflight:
@@ -158,48 +111,16 @@ class JudgementService:
 
         return self._core.store.read(work)
 
-    @permits(Permission.COMPUTERS_READ)
-    def sightings(self, principal: Principal, limit: int = 200) -> tuple[SightingView, ...]:
-        """Newest first, after taking what is observed and not stored yet."""
-        self.absorb()
-        return tuple(map(_sighting_view, self._core.store.read(lambda c: sightings.newest(c, min(limit, 10_000)))))
-
     @internal
     def fleet(self) -> Fleet:
         """All parts and programs with what was seen of them, what is still in memory included."""
-        self.absorb()
+        self._seen.absorb()
         return self._core.store.read(self._read_fleet)
 
     @internal
     def absorb(self) -> None:
-        """Stores what `Observed` holds: presence and sightings, each batch in one transaction."""
-        presence = tuple(self._core.observed.presence())
-        if presence:
-            self._computers.apply_presence(presence)
-        waiting, self._unstored = self._unstored, []
-        seen = list(self._core.observed.sightings())
-        # Those of earlier calls that the store refused come first; what is beyond the bound is lost, the newest first.
-        batch = [*waiting, *map(self._record, seen)][:_UNSTORED]
-
-        def work(connection: Connection) -> None:
-            sightings.add(connection, batch)
-            self._count(connection, [one for one in seen if not self._probers.ours(one)])
-
-        if batch:
-            try:
-                self._core.store.write(work)
-            except ServiceError:
-                self._unstored += batch
-                raise
-
-    @internal
-    def forget_sightings(self, older_than: float) -> int:
-        """Deletes sightings that ended before that time; how many rows went."""
-        return self._core.store.write(lambda c: sightings.forget(c, older_than))
-
-    def _record(self, sighting: Sighting) -> SightingRecord:
-        record = _record(sighting)
-        return replace(record, who=OWN_SCAN) if self._probers.ours(sighting) else record
+        """What was observed and is not stored yet goes to the store, so that the next look finds it there."""
+        self._seen.absorb()
 
     def _read_fleet(self, connection: Connection) -> Fleet:
         policies = policy_rules.resolve(policy_table.all_policies(connection))
@@ -356,31 +277,3 @@ def _programs(connection: Connection, now: float, excused: Excused | None) -> tu
             )
         )
     return tuple(programs)
-
-
-def _record(sighting: Sighting) -> SightingRecord:
-    return SightingRecord(
-        point=sighting.point.value,
-        address=sighting.address,
-        ja4=sighting.ja4,
-        outcome=sighting.outcome.value,
-        negotiated=sighting.negotiated.value if sighting.negotiated else "",
-        who=sighting.who or "",
-        offered=sighting.offered,
-        versions=[version.value for version in sighting.versions],
-        sni=sighting.sni or "",
-        count=sighting.count,
-        first=sighting.first,
-        last=sighting.last,
-        detail=sighting.detail,
-    )
-
-
-def _sighting_view(record: SightingRecord) -> SightingView:
-    values: dict[str, Any] = {name: getattr(record, name) for name in SightingView.__dataclass_fields__}
-    values |= {
-        "versions": tuple(map(Version, record.versions)),
-        "negotiated": Version(record.negotiated) if record.negotiated else None,
-        "who": record.who or None,
-    }
-    return SightingView(**values)

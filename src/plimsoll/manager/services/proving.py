@@ -162,7 +162,7 @@ class ProvingService:
 
 
 def own_scan(register: Callable[..., object]) -> Callable[[str, int], None]:
-    """`judgement.register_prober` as the manager itself calls it."""
+    """`sightings.register_prober` as the manager itself calls it."""
 
     def call(address: str, seconds: int) -> None:
         register(SYSTEM, address, seconds)

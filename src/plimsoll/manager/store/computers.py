@@ -240,3 +240,36 @@ def command(connection: Connection, identifier: str, computer: str) -> CommandRe
 
 def finish_command(connection: Connection, identifier: str, now: float, ok: bool, text: str) -> None:
     connection.execute(update(commands).where(commands.c.id == identifier).values(done=now, ok=ok, text=text))
+
+
+def named(connection: Connection, text: str) -> tuple[tuple[str, str, str], ...]:
+    """Id, address and fingerprint of the computers with that id, or that name in any case."""
+    c = computers.c
+    wanted = text.casefold()
+    query = select(c.id, c.address, c.ja4).where(
+        or_(c.id == text, func.lower(c.display_name) == wanted, func.lower(c.hostname) == wanted)
+    )
+    return tuple((row[0], row[1], row[2]) for row in connection.execute(query.order_by(c.id)))
+
+
+def names(connection: Connection, ids: Sequence[str]) -> dict[str, str]:
+    """What to call these computers."""
+    c = computers.c
+    found: dict[str, str] = {}
+    for some in chunks(ids):
+        for identifier, display, hostname in connection.execute(
+            select(c.id, c.display_name, c.hostname).where(c.id.in_(some))
+        ):
+            found[identifier] = display or hostname or identifier
+    return found
+
+
+def by_hello(connection: Connection, addresses: Sequence[str]) -> dict[tuple[str, str], list[str]]:
+    """Whose last authenticated hello came from these addresses: ids by address and fingerprint."""
+    c = computers.c
+    found: dict[tuple[str, str], list[str]] = {}
+    for some in chunks(addresses):
+        query = select(c.address, c.ja4, c.id).where(c.address.in_(some), c.ja4 != "").order_by(c.id)
+        for address, ja4, identifier in connection.execute(query):
+            found.setdefault((address, ja4), []).append(identifier)
+    return found

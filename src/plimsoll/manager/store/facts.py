@@ -19,6 +19,8 @@ PROTOCOLS_DIGEST = "protocols_digest"
 PROTOCOLS_VALUE = "protocols_value"
 PROTOCOLS_WRITING = "protocols_writing"
 FLOOR_GENERATION = "floor_generation"
+#: The last day (since 1970) up to which sightings were rolled up.
+SIGHTINGS_TIDIED = "sightings_tidied"
 POLICY_GENERATION = "policy_generation"
 
 

@@ -83,21 +83,28 @@ def count(connection: Connection, batch: Sequence[WouldBeRecord]) -> None:
 def last(connection: Connection, point: str, since: float = 0.0) -> WouldBeRecord | None:
     """The newest would-be refusal at the point."""
     c = shadow_refusals.c
-    query = select(shadow_refusals).where(c.point == point, c["last"] >= since).order_by(c["last"].desc()).limit(1)
+    query = (
+        select(shadow_refusals)
+        .where(c.point == point, c["last"] >= since, c["count"] > 0)
+        .order_by(c["last"].desc())
+        .limit(1)
+    )
     return record(WouldBeRecord, connection.execute(query).one_or_none())
 
 
 def total(connection: Connection, point: str, since: float) -> int:
     """What the shadow floor has counted that was set then."""
     c = shadow_refusals.c
-    query = select(func.coalesce(func.sum(c["count"]), 0)).where(c.point == point, c.since == since)
+    query = select(func.coalesce(func.sum(c["count"]), 0)).where(c.point == point, c.since == since, c["count"] > 0)
     return int(connection.execute(query).scalar_one())
 
 
 def report(connection: Connection, since: float, limit: int) -> tuple[WouldBeRecord, ...]:
     """By day, the newest first, and within it whoever came most often."""
     c = shadow_refusals.c
-    query = select(shadow_refusals).where(c["last"] >= since).order_by(c.day.desc(), c["count"].desc()).limit(limit)
+    # Nobody is left in a row that was taken back when it became known who it was.
+    query = select(shadow_refusals).where(c["last"] >= since, c["count"] > 0)
+    query = query.order_by(c.day.desc(), c["count"].desc()).limit(limit)
     return records(WouldBeRecord, connection.execute(query))
 
 

@@ -355,23 +355,42 @@ events = Table(
     Index("ix_events_computer", "computer"),
 )
 
-#: One row an hour for handshakes that are alike; texts are empty where unknown, for the key to work.
+#: SQLite's own row number is an INTEGER and nothing else, and takes no index of its own.
+LONG = sa.BigInteger().with_variant(Integer, "sqlite")
+
+#: One row for handshakes that are alike, under a hash of what makes them so; texts are empty where unknown.
 sightings = Table(
     "sightings",
     metadata,
-    Column("hour", Integer, primary_key=True),
-    Column("point", Text, primary_key=True),
-    Column("address", Text, primary_key=True),
-    Column("ja4", Text, primary_key=True),
-    Column("outcome", Text, primary_key=True),
-    Column("negotiated", Text, primary_key=True),
-    Column("who", Text, primary_key=True),
+    Column("id", LONG, primary_key=True, autoincrement=False),
+    Column("point", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("ja4", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("negotiated", Text, nullable=False),
+    Column("who", Text, nullable=False),
     Column("offered", VersionText),
     Column("versions", JSON, nullable=False),
     Column("sni", Text, nullable=False),
+    Column("user_agent", Text, nullable=False),
     Column("count", Integer, nullable=False),
     Column("first", Float, nullable=False),
     Column("last", Float, nullable=False),
     Column("detail", Text, nullable=False),
     Index("ix_sightings_last", "last"),
+    Index("ix_sightings_who", "who"),
+    Index("ix_sightings_address", "address"),
+)
+
+#: How often, in the `hours` from the hour `start` (since 1970) on: 1 at first, 24 once it is rolled up. No foreign
+#: key: a look-up for each of millions of rows would cost more than the rare orphan.
+sighting_counts = Table(
+    "sighting_counts",
+    metadata,
+    Column("sighting", LONG, primary_key=True, autoincrement=False),
+    Column("start", Integer, primary_key=True, autoincrement=False),
+    Column("hours", Integer, primary_key=True, autoincrement=False),
+    Column("count", Integer, nullable=False),
+    # The key is nearly all there is: kept twice, as table and as index, it would be twice as large.
+    sqlite_with_rowid=False,
 )

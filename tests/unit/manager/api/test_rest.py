@@ -31,6 +31,7 @@ GETS = [
     "/api/tls/shadow",
     "/api/tls/changes",
     "/api/tls/shadow/report",
+    "/api/tls/sightings?by=peer",
     "/api/computers",
     "/api/policies",
     "/api/relaygroups",
@@ -94,6 +95,29 @@ def test_a_key_and_the_local_socket_may_read(made: Made, path: str) -> None:
     # The gate learns whose connection it is, for its sightings.
     assert remote.connection is not None
     assert remote.connection.who == "apikey:1"
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "said"),
+    [
+        ("pont=gui", 400, "valid are point, who, below"),
+        ("point=gui&point=relay", 400, "more than once"),
+        ("point=4119", 400, "valid are heartbeat"),
+        ("below=1.2", 400, "valid are TLSv1"),
+        ("refused=perhaps", 400, "refused"),
+        ("since=soon", 400, "how long ago"),
+        ("limit=0", 400, "limit"),
+        ("limit=5001", 400, "limit"),
+        ("by=day", 400, "by"),
+        ("who=nobody-1", 404, "nobody is called 'nobody-1'"),
+    ],
+)
+def test_a_question_about_sightings_that_cannot_be_meant_is_refused(
+    made: Made, query: str, status: int, said: str
+) -> None:
+    answer = made.local().request("GET", f"/api/tls/sightings?{query}")
+    assert answer.status_code == status, answer.text
+    assert said in answer.json()["message"]
 
 
 @pytest.mark.rule("R13")

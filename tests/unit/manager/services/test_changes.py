@@ -310,7 +310,7 @@ def test_a_program_that_nobody_accepted_takes_4119_back(world: World) -> None:
     start(world, points=("gui",))
     world.until("gui")
     world.sighted.append(program(Version.TLS1_0, "user:report", world.now - 100))
-    world.services.judgement.absorb()
+    world.services.sightings.absorb()
     world.services.changes.saw_refusal(program(Version.TLS1_0, None, world.now, Outcome.REFUSED), [])
     world.run(1)
     assert world.change().state == "taken back"

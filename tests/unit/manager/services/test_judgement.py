@@ -1,48 +1,21 @@
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.support.homes import ROOT, Desk, desk, principal
+from tests.support.homes import ROOT, Desk, desk
+from tests.support.sightings import NOW, Seen, sighting
 
 from plimsoll.fleet.advice import Case
-from plimsoll.manager.ports import BadInput, Conflict, Forbidden, Presence, Role, Unavailable
+from plimsoll.manager.ports import BadInput, Presence
 from plimsoll.manager.services import Services
 from plimsoll.manager.services.computers import RelayObservation
 from plimsoll.manager.services.policies import PolicyValues
 from plimsoll.messages import Direction, Kind
-from plimsoll.net.sightings import Outcome, Sighting
+from plimsoll.net.sightings import Outcome
 from plimsoll.tls.floors import Point
 from plimsoll.tls.versions import Version
-
-NOW = time.time()
-
-
-def sighting(
-    offered: Version, who: str | None = None, outcome: Outcome = Outcome.ADMITTED, address: str = "10.0.0.50"
-) -> Sighting:
-    return Sighting(
-        Point.GUI, address, offered, (offered,), f"ja4-{offered}", None, outcome, offered, who, 3, NOW - 5, NOW
-    )
-
-
-class Seen:
-    """Stands in for a running manager: what it saw, given once."""
-
-    def __init__(self) -> None:
-        self.waiting: list[Presence] = []
-        self.sighted: list[Sighting] = []
-
-    def presence(self) -> Iterable[Presence]:
-        given, self.waiting = self.waiting, []
-        return given
-
-    def sightings(self) -> Iterable[Sighting]:
-        given, self.sighted = self.sighted, []
-        return given
 
 
 @pytest.fixture
@@ -56,23 +29,6 @@ def at(tmp_path: Path, seen: Seen) -> Iterator[Desk]:
         opened.services = Services(opened.home.store, opened.home, opened.published.append, seen)
         opened.services.floors.set(ROOT, "TLSv1")
         yield opened
-
-
-def test_sightings_that_the_store_refused_are_kept_for_the_next_time(
-    at: Desk, seen: Seen, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(work: object) -> object:
-        raise Unavailable("the disk is full")
-
-    seen.sighted = [sighting(Version.TLS1_0)]
-    with monkeypatch.context() as patched:
-        patched.setattr(at.services.judgement._core.store, "write", full)
-        with pytest.raises(Unavailable):
-            at.services.judgement.absorb()
-    seen.sighted = [sighting(Version.TLS1_1)]
-    at.services.judgement.absorb()
-    stored = at.services.judgement.sightings(ROOT, 10)
-    assert {(row.offered, row.count) for row in stored} == {(Version.TLS1_0, 3), (Version.TLS1_1, 3)}
 
 
 @pytest.mark.rule("R12")
@@ -99,10 +55,9 @@ def test_programs_that_cannot_follow_are_named_and_do_not_block(at: Desk, seen: 
     assert preflight.blockers == ()
     assert {finding.who for finding in preflight.affected} == {"nightly report", "a client at 10.0.0.52"}
     assert at.services.floors.set(ROOT, "TLSv1.2").changed
-    shown = at.services.judgement.sightings(ROOT)
+    shown = at.services.sightings.list(ROOT)
     assert len(shown) == 4
     assert {one.who for one in shown} == {who, "user:anna", "user:gone", None}
-    assert at.services.judgement.forget_sightings(NOW + 1) == 4
 
 
 @pytest.mark.rule("R8")
@@ -163,38 +118,3 @@ def test_words_that_are_no_version_or_point(at: Desk) -> None:
         at.services.judgement.preflight(ROOT, "TLSv1.2", "4120")
     with pytest.raises(BadInput, match="which points"):
         at.services.judgement.preflight(ROOT, "TLSv1.2", [])
-
-
-def test_our_own_scans_are_no_programs_and_hide_nobody_who_shows_a_name(at: Desk, seen: Seen) -> None:
-    """Design: the sources of our own proof scan are registered."""
-    judgement = at.services.judgement
-
-    def affected() -> list[str]:
-        return [one.who for one in judgement.preflight(ROOT, "TLSv1.2").affected]
-
-    before = replace(sighting(Version.TLS1_0, address="127.0.60.1"), ja4="before")
-    seen.sighted = [before]
-    now = judgement._core.clock()
-    _, until = judgement.register_prober(ROOT, "127.0.60.1", 60)
-    probe = replace(sighting(Version.TLS1_0, address="127.0.60.1"), first=now + 1, last=now + 2)
-    named = replace(probe, who="user:anna")
-    late = replace(probe, ja4="late", first=until + 1, last=until + 1)
-    elsewhere = replace(probe, address="127.0.60.2")
-    seen.sighted = [probe]
-    assert affected() == ["a client at 127.0.60.1"]
-    seen.sighted = [named, elsewhere, late]
-    assert sorted(affected()) == ["a client at 127.0.60.1", "a client at 127.0.60.1", "a client at 127.0.60.2", "anna"]
-    assert {row.who for row in judgement.sightings(ROOT, 10)} == {None, "scan:own", "user:anna"}
-
-
-def test_what_cannot_be_registered_as_our_own_scan(at: Desk) -> None:
-    register = at.services.judgement.register_prober
-    for address, seconds in (("host", 60), ("127.0.60.1", 0), ("127.0.60.1", 3601)):
-        with pytest.raises(BadInput, match="nothing was registered"):
-            register(ROOT, address, seconds)
-    with pytest.raises(Forbidden):
-        register(principal(Role.AUDITOR), "127.0.60.1", 60)
-    for number in range(64):
-        register(ROOT, f"127.0.60.{number + 1}", 60)
-    with pytest.raises(Conflict):
-        register(ROOT, "127.0.61.1", 60)

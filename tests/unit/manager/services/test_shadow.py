@@ -77,10 +77,10 @@ def test_who_would_be_refused_is_counted_by_name_and_day(at: Desk, seen: Seen, c
         replace(beat(None, Version.TLS1_0, NOW + 10), outcome=Outcome.REFUSED, negotiated=None),
         beat("user:anna", Version.TLS1_1, NOW + 20, Point.GUI),
     ]
-    at.services.judgement.absorb()
+    at.services.sightings.absorb()
     clock.now = NOW + 86400
     seen.sighted = [beat(f"computer:{old}", Version.TLS1_0, NOW + 86400)]
-    at.services.judgement.absorb()
+    at.services.sightings.absorb()
     found = at.services.shadow.report(ROOT)
     assert next((one.name, one.count) for one in found) == ("old", 2), "the newest day first"
     assert sorted((one.name, one.point.value, one.count) for one in found) == [
@@ -101,27 +101,27 @@ def test_an_exception_excuses_here_too(at: Desk, seen: Seen) -> None:
     at.services.exceptions.add(ROOT, point="heartbeat", floor="TLSv1", until=NOW + 100, reason="waits", computer=old)
     at.services.shadow.set(ROOT, "TLSv1.2", "heartbeat")
     seen.sighted = [beat(f"computer:{old}", Version.TLS1_0, NOW + 1), beat("computer:x", Version.TLS1_0, NOW + 1)]
-    at.services.judgement.absorb()
+    at.services.sightings.absorb()
     assert [one.who for one in at.services.shadow.report(ROOT)] == ["computer:x"]
 
 
 def test_our_own_scans_are_not_counted(at: Desk, seen: Seen) -> None:
-    at.services.judgement.register_prober(ROOT, "10.0.0.9", 60)
+    at.services.sightings.register_prober(ROOT, "10.0.0.9", 60)
     at.services.shadow.set(ROOT, "TLSv1.2", "gui")
     seen.sighted = [beat(None, Version.TLS1_0, NOW + 1, Point.GUI)]
-    at.services.judgement.absorb()
+    at.services.sightings.absorb()
     assert at.services.shadow.report(ROOT) == ()
 
 
 def test_clearing_keeps_the_report(at: Desk, seen: Seen) -> None:
     at.services.shadow.set(ROOT, "TLSv1.2")
     seen.sighted = [beat("user:anna", Version.TLS1_0, NOW + 1, Point.GUI)]
-    at.services.judgement.absorb()
+    at.services.sightings.absorb()
     assert at.services.shadow.clear(ROOT) == (Point.HEARTBEAT, Point.GUI)
     assert at.published[-1].shadow == {}
     assert at.services.shadow.clear(ROOT) == ()
     seen.sighted = [beat("user:anna", Version.TLS1_0, NOW + 2, Point.GUI)]
-    at.services.judgement.absorb()
+    at.services.sightings.absorb()
     assert [one.count for one in at.services.shadow.report(ROOT)] == [2]
     assert {view.shadow for view in at.services.shadow.show(ROOT)} == {None}
 

@@ -1,9 +1,28 @@
-"""The base of request bodies: a field that nobody knows is an error, not a wish that goes unheard."""
+"""What requests may carry: a field or parameter that nobody knows is an error, not a wish that goes unheard."""
 
 from __future__ import annotations
 
+from typing import Any
+
+from fastapi import Depends, Request
 from pydantic import BaseModel, ConfigDict
+
+from plimsoll.manager.ports import BadInput
 
 
 class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+
+def known_query(*names: str) -> Any:
+    """For a route: its query has these parameters, each once at most, and no other."""
+
+    def check(request: Request) -> None:
+        given = [name for name, _ in request.query_params.multi_items()]
+        for name in given:
+            if name not in names:
+                raise BadInput(f"unknown parameter {name!r}; valid are {', '.join(names)}")
+            if given.count(name) > 1:
+                raise BadInput(f"{name} stands there more than once; nothing was answered")
+
+    return Depends(check)

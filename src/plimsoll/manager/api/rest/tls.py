@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
 from pydantic import Field
@@ -10,8 +10,9 @@ from pydantic import Field
 from plimsoll.fleet.picture import link_as_json
 from plimsoll.manager.api import views
 from plimsoll.manager.api.auth import Asks, Back
-from plimsoll.manager.api.rest.bodies import Body
+from plimsoll.manager.api.rest.bodies import Body, known_query
 from plimsoll.manager.ports import BadInput
+from plimsoll.manager.services.sightings import SightingFilter
 
 router = APIRouter(prefix="/api/tls", tags=["tls"])
 Limit = Annotated[int, Query(ge=1, le=5000)]
@@ -68,7 +69,7 @@ def history(asks: Asks, back: Back, limit: Limit = 100) -> dict[str, Any]:
     return {"history": [views.history(entry) for entry in back.services.floors.history(asks, limit)]}
 
 
-@router.get("/preflight")
+@router.get("/preflight", dependencies=[known_query("to", "point")])
 def preflight(asks: Asks, back: Back, to: str, point: str = "all") -> dict[str, Any]:
     return back.services.judgement.preflight(asks, to, point).as_json()
 
@@ -88,15 +89,30 @@ def relays(asks: Asks, back: Back) -> dict[str, Any]:
     return {"relays": [views.relay(view) for view in back.services.judgement.relays(asks)]}
 
 
-@router.get("/sightings")
-def sightings(asks: Asks, back: Back, limit: Limit = 200) -> dict[str, Any]:
-    return {"sightings": [views.sighting(view) for view in back.services.judgement.sightings(asks, limit)]}
+@router.get("/sightings", dependencies=[known_query("point", "who", "below", "refused", "since", "limit", "by")])
+def sightings(
+    asks: Asks,
+    back: Back,
+    point: str | None = None,
+    who: str | None = None,
+    below: str | None = None,
+    refused: bool = False,
+    since: str | None = None,
+    by: Literal["kind", "peer"] = "kind",
+    limit: Limit = 200,
+) -> dict[str, Any]:
+    """Handshakes that are alike, newest first; with `by=peer` one row for each peer at each point."""
+    service = back.services.sightings
+    wanted = SightingFilter(point=point, who=who, below=below, refused=refused, since=since, limit=limit)
+    if by == "peer":
+        return {"peers": [views.peer(view) for view in service.peers(asks, wanted)]}
+    return {"sightings": [views.sighting(view) for view in service.list(asks, wanted)]}
 
 
 @router.post("/probers")
 def register_prober(asks: Asks, back: Back, body: ProberBody) -> dict[str, Any]:
     """The address that our own scans come from, so that nobody takes them for a program."""
-    address, until = back.services.judgement.register_prober(asks, body.address, body.seconds)
+    address, until = back.services.sightings.register_prober(asks, body.address, body.seconds)
     return {"address": address, "until": until}
 
 
@@ -144,7 +160,7 @@ class ShadowBody(Body):
 @router.get("/shadow")
 def show_shadow(asks: Asks, back: Back) -> dict[str, Any]:
     """Shadow floors, and when somebody last came in below one."""
-    back.services.judgement.absorb()
+    back.services.sightings.absorb()
     return {"points": [views.shadow(view) for view in back.services.shadow.show(asks)]}
 
 
@@ -161,7 +177,7 @@ def clear_shadow(asks: Asks, back: Back, point: str = "all") -> dict[str, Any]:
 @router.get("/shadow/report")
 def shadow_report(asks: Asks, back: Back, days: Annotated[int, Query(ge=1, le=400)] = 30) -> dict[str, Any]:
     """Who would have been refused, by day."""
-    back.services.judgement.absorb()
+    back.services.sightings.absorb()
     return {"days": days, "refused": [views.would_be(one) for one in back.services.shadow.report(asks, days)]}
 
 

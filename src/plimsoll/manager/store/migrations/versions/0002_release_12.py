@@ -169,21 +169,35 @@ def _add_fleet() -> None:
 
 
 def _add_sightings() -> None:
-    key = ("hour", "point", "address", "ja4", "outcome", "negotiated", "who")
+    long = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
     op.create_table(
         "sightings",
-        sa.Column("hour", sa.Integer(), nullable=False),
-        *(sa.Column(name, sa.Text(), nullable=False) for name in key[1:]),
+        sa.Column("id", long, nullable=False, autoincrement=False),
+        *(
+            sa.Column(name, sa.Text(), nullable=False)
+            for name in ("point", "address", "ja4", "outcome", "negotiated", "who")
+        ),
         sa.Column("offered", sa.Text()),
         sa.Column("versions", sa.JSON(), nullable=False),
         sa.Column("sni", sa.Text(), nullable=False),
+        sa.Column("user_agent", sa.Text(), nullable=False),
         sa.Column("count", sa.Integer(), nullable=False),
         sa.Column("first", sa.Float(), nullable=False),
         sa.Column("last", sa.Float(), nullable=False),
         sa.Column("detail", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint(*key, name="pk_sightings"),
+        sa.PrimaryKeyConstraint("id", name="pk_sightings"),
     )
-    op.create_index("ix_sightings_last", "sightings", ["last"])
+    for name in ("last", "who", "address"):
+        op.create_index(f"ix_sightings_{name}", "sightings", [name])
+    op.create_table(
+        "sighting_counts",
+        sa.Column("sighting", long, nullable=False, autoincrement=False),
+        sa.Column("start", sa.Integer(), nullable=False, autoincrement=False),
+        sa.Column("hours", sa.Integer(), nullable=False, autoincrement=False),
+        sa.Column("count", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("sighting", "start", "hours", name="pk_sighting_counts"),
+        sqlite_with_rowid=False,
+    )
 
 
 def _add_access() -> None:
