@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import measure, preflight, scan
+from bench import measure, preflight, scan, sightings
 from bench.machine import cores
 from bench.stand import Stand, nginx_binary
 
@@ -167,9 +167,28 @@ def scan_rows(folder: Path) -> list[Row]:
     return rows
 
 
+def sightings_rows(folder: Path) -> list[Row]:
+    """A year of a large fleet: its size, and how quick questions about it are."""
+    found = sightings.measure(folder, say)
+    mib, most = 1 << 20, sightings.BUDGET
+    what = f"{sightings.COMPUTERS:,} computers, {sightings.DAYS} days"
+    rows = [
+        Row(f"{what}, {found.rows:,} counts", f"{found.whole_year // mib} MiB", "", "", "<= 2048 MiB",
+            found.whole_year <= most),
+        Row(f"  from {sightings.PART} computers, hour by hour", f"{found.part_year // mib} MiB", "", "",
+            "<= 2048 MiB", found.part_year <= most),
+        Row("  to store 1,000 sightings", f"{found.absorbed * 1e3:.0f} ms", "", "", "", None),
+        Row("  tidying one day", f"{found.tidied:.1f} s", "", "", "", None),
+    ]  # fmt: skip
+    return rows + [
+        Row(f"  asked: {name}", f"{seconds * 1e3:.0f} ms", "", "", "<= 500 ms", seconds <= 0.5)
+        for name, seconds in found.asked.items()
+    ]
+
+
 def main(parts: Sequence[str]) -> int:
-    """Measure the named parts ("manager", "scan"), or both."""
-    if nginx_binary() is None:
+    """Measure the named parts ("manager", "scan", "sightings"), or the first two: a year takes minutes to write."""
+    if nginx_binary() is None and list(parts) != ["sightings"]:
         print("bench: nginx is missing, and without it there is nothing to compare with; `make deps` installs it")
         return 2
     start = time.monotonic()
@@ -185,6 +204,11 @@ def main(parts: Sequence[str]) -> int:
         print(
             f"\nscan, whole processes: medians of {scan.ROUNDS} interleaved rounds ({scan.FLEET_ROUNDS} for fleets)\n"
         )
+        show(rows)
+    if "sightings" in parts:
+        with tempfile.TemporaryDirectory(prefix="plimsoll-bench-") as folder:
+            rows = sightings_rows(Path(folder))
+        print("\nsightings: medians of five questions\n")
         show(rows)
     say(f"took {time.monotonic() - start:.0f} s")
     return 0

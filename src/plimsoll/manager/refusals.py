@@ -7,7 +7,7 @@ no event, and so is our own scan, whose source is registered.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 COMMUNICATIONS_PROBLEM = 742
 COMMUNICATIONS_PROBLEM_RESOLVED = 743
 HEARTBEAT_REJECTED = 770
+_COMPUTER = "computer:"
 
 #: Seconds between two events about the same computer; those between are counted.
 QUIET = 60.0
@@ -36,6 +37,14 @@ REMEMBERED = 50_000
 class _Told:
     at: float
     unsaid: int = 0
+
+
+@dataclass(slots=True)
+class _Problem:
+    """When a computer's problem was last told, and whether that still waits for its 743."""
+
+    at: float
+    open: bool
 
 
 class Refusals:
@@ -57,6 +66,15 @@ class Refusals:
         self._ours = ours
         self._watch = watch
         self._told: dict[object, _Told] = {}
+        self._problems: dict[str, _Problem] = {}
+
+    def remember(self, problems: Mapping[str, tuple[str, float]]) -> None:
+        """What was told before a restart and is not resolved: by computer why, and when."""
+        for computer, (reason, at) in problems.items():
+            known = self._registry.by_id.get(computer)
+            if known is not None:
+                known.problem = reason
+                self._problems[computer] = _Problem(at, True)
 
     def refused(self, sighting: Sighting) -> None:
         """A hello, or a finished handshake, was below the floor of a port; on 4120 computers are named."""
@@ -73,7 +91,7 @@ class Refusals:
         count = self._due(_key(named, sighting), now)
         events = []
         if len(named) == 1 and not named[0].problem:
-            events.append(self._problem(named[0], sighting, now))
+            events += self._problem(named[0], sighting, now)
         if count:
             events.append(self._rejected(named, sighting, now, count))
         if events:
@@ -89,25 +107,36 @@ class Refusals:
 
     def talked(self, known: Known, now: float) -> None:
         """A computer that had a problem came through."""
-        known.problem = ""
-        self._told.pop(known.id, None)
-        version = known.negotiated.value if known.negotiated else "TLS"
+        reason, known.problem = known.problem, ""
+        problem = self._problems.get(known.id)
+        if problem is None or not problem.open:
+            return  # it was not told, so there is nothing to take back
+        problem.open = False
+        version = known.negotiated.label if known.negotiated else "TLS"
+        facts = {
+            "reason": "tls",
+            "problem": reason,
+            "offered": None if known.offered is None else known.offered.value,
+            "negotiated": None if known.negotiated is None else known.negotiated.value,
+            "floor": str(self._board.snapshot.floor_for(Point.HEARTBEAT, known.address, known.id, now)),
+        }
         self._tell(
             [
                 NewEvent(
                     COMMUNICATIONS_PROBLEM_RESOLVED,
                     "info",
-                    f"{known.entry.display} talks to the manager again, with {version}.",
+                    f"{known.entry.display} talks to the manager again, with {version}. The reason had been {reason}.",
                     computer=known.id,
                     target=known.entry.display,
                     time=now,
+                    extra=facts,
                 )
             ]
         )
 
     def _named(self, sighting: Sighting) -> tuple[Known, ...]:
-        if sighting.who and sighting.who.startswith("computer:"):
-            known = self._registry.by_id.get(sighting.who.removeprefix("computer:"))
+        if sighting.who and sighting.who.startswith(_COMPUTER):
+            known = self._registry.by_id.get(sighting.who.removeprefix(_COMPUTER))
             if known is not None:
                 return (known,)
         if self._ours(sighting):
@@ -128,35 +157,54 @@ class Refusals:
         return 1 + (told.unsaid if told else 0)
 
     def _floor(self, sighting: Sighting, now: float) -> str:
-        return str(self._board.snapshot.admits_from(sighting.point, sighting.address, now))
+        snapshot = self._board.snapshot
+        if sighting.who and sighting.who.startswith(_COMPUTER):
+            # A canary is held to more than its neighbours.
+            computer = sighting.who.removeprefix(_COMPUTER)
+            return str(snapshot.floor_for(sighting.point, sighting.address, computer, now))
+        return str(snapshot.admits_from(sighting.point, sighting.address, now))
 
-    def _problem(self, known: Known, sighting: Sighting, now: float) -> NewEvent:
-        reason = f"TLS: it offers {_offer(sighting)}, the heartbeat port's floor is {self._floor(sighting, now)}"
+    def _problem(self, known: Known, sighting: Sighting, now: float) -> list[NewEvent]:
+        """The computer has a problem from now on; told unless it comes and goes."""
+        floor = self._floor(sighting, now)
+        if sighting.outcome is Outcome.FAILED:
+            reason = f"TLS: it offers {_offer(sighting)}, but shares no cipher suite with the heartbeat port"
+            remedy = "Give it a suite of the heartbeat port: an ECDHE suite with AES-GCM."
+        else:
+            reason = f"TLS: it offers {_offer(sighting)}, the heartbeat port's floor is {floor}"
+            remedy = "Upgrade its agent, give it an exception, or allow early TLS again on the heartbeat port."
         known.problem = reason
-        return NewEvent(
-            COMMUNICATIONS_PROBLEM,
-            "warning",
-            f"{known.entry.display} cannot talk to the manager because of {reason}. It keeps its policy."
-            " Upgrade its agent, or allow early TLS again on the heartbeat port.",
-            computer=known.id,
-            target=known.entry.display,
-            time=now,
-            extra=_facts(sighting, self._floor(sighting, now), "certain"),
-        )
+        told = self._problems.get(known.id)
+        if told is not None and now - told.at < QUIET:
+            return []
+        self._problems[known.id] = _Problem(now, True)
+        return [
+            NewEvent(
+                COMMUNICATIONS_PROBLEM,
+                "warning",
+                f"{known.entry.display} cannot talk to the manager because of {reason}. It keeps its policy. {remedy}",
+                computer=known.id,
+                target=known.entry.display,
+                time=now,
+                extra=_facts(sighting, floor, "certain") | {"problem": reason},
+            )
+        ]
 
     def _rejected(self, named: tuple[Known, ...], sighting: Sighting, now: float, count: int) -> NewEvent:
         floor = self._floor(sighting, now)
         certain = len(named) == 1
         times = "" if count == 1 else f" ({count} times since the last such event)"
         text = (
-            f"Heartbeat of {_names(named)} rejected because of TLS{times}: it offered {_offer(sighting)}, the floor of"
-            f" the heartbeat port asks for {floor} or newer. Seen from {sighting.address}, "
+            f"Heartbeat of {_names(named)} rejected because of TLS{times}: it offered {_offer(sighting)},"
+            f" {_asked(sighting, floor)}. Seen from {sighting.address}, "
         )
-        text += (
-            "certain: address and TLS fingerprint are this computer's alone."
-            if certain
-            else "one of these: address and TLS fingerprint fit them all."
-        )
+        if certain and sighting.who:
+            sure = "certain: it showed its certificate."
+        elif certain:
+            sure = "certain: address and TLS fingerprint are this computer's alone."
+        else:
+            sure = "one of these: address and TLS fingerprint fit them all."
+        text += sure
         extra = _facts(sighting, floor, "certain" if certain else "one of")
         extra["computers"] = [known.id for known in named[: NAMES * 4]]
         extra["count"] = count
@@ -179,6 +227,12 @@ def _offer(sighting: Sighting) -> str:
     return "no version that we know" if sighting.offered is None else f"{sighting.offered.label} at most"
 
 
+def _asked(sighting: Sighting, floor: str) -> str:
+    if sighting.outcome is Outcome.FAILED:
+        return "and no cipher suite that the heartbeat port has"
+    return f"the floor of the heartbeat port asks for {floor} or newer"
+
+
 def _names(named: tuple[Known, ...]) -> str:
     names = sorted(known.entry.display for known in named)
     if len(names) == 1:
@@ -195,4 +249,5 @@ def _facts(sighting: Sighting, floor: str, attribution: str) -> dict[str, Any]:
         "address": sighting.address,
         "ja4": sighting.ja4,
         "attribution": attribution,
+        "outcome": sighting.outcome.value,
     }

@@ -98,6 +98,8 @@ class Running:
         # The floors are on the board before any port opens.
         await asyncio.to_thread(services.floors.start)
         self._registry.load(await asyncio.to_thread(lambda: tuple(services.computers.registry())))
+        # A restart must not hide who could not come in before it.
+        self._refusals.remember(await asyncio.to_thread(services.events.open_problems))
         self._sightings.on_refusal.append(self._refusals.refused)
         self._gates = {
             Point.HEARTBEAT: self._gate(Point.HEARTBEAT, self._heartbeat_protocol, str(self.home.ca_certificate)),

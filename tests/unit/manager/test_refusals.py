@@ -10,7 +10,7 @@ from plimsoll.manager.registry import Registry
 from plimsoll.manager.services.events import NewEvent
 from plimsoll.net.board import FloorBoard
 from plimsoll.net.sightings import Outcome, Sighting
-from plimsoll.tls.floors import FloorSnapshot, Point
+from plimsoll.tls.floors import FloorSnapshot, Point, Rule
 from plimsoll.tls.versions import Version
 
 ADDRESS, JA4 = "10.0.0.1", "t10d"
@@ -26,7 +26,14 @@ class Bench:
         self.ours = False
         self.refusals = Refusals(self.registry, board, self.told.extend, lambda: self.now, lambda sighting: self.ours)
 
-    def refuse(self, point: Point = Point.HEARTBEAT, ja4: str = JA4, who: str | None = None, count: int = 1) -> None:
+    def refuse(
+        self,
+        point: Point = Point.HEARTBEAT,
+        ja4: str = JA4,
+        who: str | None = None,
+        count: int = 1,
+        outcome: Outcome = Outcome.REFUSED,
+    ) -> None:
         sighting = Sighting(
             point=point,
             address=ADDRESS,
@@ -34,7 +41,7 @@ class Bench:
             versions=(Version.TLS1_0,),
             ja4=ja4,
             sni=None,
-            outcome=Outcome.REFUSED,
+            outcome=outcome,
             negotiated=None,
             who=who,
             count=count,
@@ -112,3 +119,62 @@ def test_who_comes_through_again_is_told_as_resolved_once() -> None:
     bench.refusals.talked(known, bench.now)
     assert bench.told[-1].number == 743
     assert not known.problem
+
+
+def test_who_comes_and_goes_is_told_once_a_minute_and_resolved_as_often() -> None:
+    bench = Bench("a")
+    known = bench.registry.by_id["a"]
+    for _ in range(20):
+        bench.refuse()
+        assert known.problem
+        bench.refusals.talked(known, bench.now)
+        assert not known.problem
+        bench.now += 2
+    assert [event.number for event in bench.told] == [742, 770, 743]
+    bench.now += QUIET
+    bench.refuse()
+    bench.refusals.talked(known, bench.now)
+    assert [event.number for event in bench.told[3:]] == [742, 770, 743]
+    assert bench.told[4].extra["count"] == 20
+
+
+@pytest.mark.rule("G4")
+def test_the_resolution_says_what_the_problem_was_and_what_was_agreed() -> None:
+    bench = Bench("a")
+    bench.refuse()
+    known = bench.registry.by_id["a"]
+    known.offered = known.negotiated = Version.TLS1_2
+    bench.refusals.talked(known, bench.now)
+    resolved = bench.told[-1]
+    for word in ("host-a", "TLSv1.2", "TLSv1.0 at most", "floor"):
+        assert word in resolved.description
+    assert (resolved.extra["reason"], resolved.extra["negotiated"], resolved.extra["floor"]) == (
+        "tls", "TLSv1.2", "TLSv1.2"
+    )  # fmt: skip
+
+
+@pytest.mark.rule("G4")
+def test_a_computer_without_a_shared_suite_is_told_that_and_is_no_breach_of_a_floor() -> None:
+    bench = Bench("a")
+    bench.refuse(outcome=Outcome.FAILED)
+    assert [event.number for event in bench.told] == [742, 770]
+    assert all("suite" in event.description for event in bench.told)
+    assert all(event.extra["outcome"] == "failed" for event in bench.told)
+
+
+def test_a_canary_is_told_its_own_floor() -> None:
+    bench = Bench("a")
+    rule = Rule(Point.HEARTBEAT, Version.TLS1_3, computer="a", raises=True)
+    bench.refusals._board.publish(FloorSnapshot(2, {Point.HEARTBEAT: Version.TLS1_0}, (rule,)))
+    bench.refuse(who="computer:a", outcome=Outcome.REFUSED_AFTER)
+    assert all("TLSv1.3" in event.description for event in bench.told)
+    assert "certificate" in bench.told[1].description
+
+
+def test_a_problem_of_before_a_restart_is_remembered_and_resolved() -> None:
+    bench = Bench("a")
+    bench.refusals.remember({"a": ("TLS: it offered TLSv1.0 at most", bench.now - 500), "gone": ("TLS", 1.0)})
+    known = bench.registry.by_id["a"]
+    assert known.problem.startswith("TLS")
+    bench.refusals.talked(known, bench.now)
+    assert [event.number for event in bench.told] == [743]

@@ -60,6 +60,10 @@ NAMES: Mapping[int, str] = {
     5004: "Clock Change",
 }
 
+PROBLEM = 742
+PROBLEM_RESOLVED = 743
+#: A problem that was told longer ago than that is no news, whether it was resolved or not.
+PROBLEM_DAYS = 30
 CREATED = 250
 DELETED = 251
 SIGNED_IN = 600
@@ -166,6 +170,12 @@ class EventsService:
 
     def _page(self, after: int) -> tuple[EventView, ...]:
         return tuple(map(_view, self._core.store.read(lambda c: table.find(c, after=after, limit=_PAGE))))
+
+    @internal
+    def open_problems(self) -> dict[str, tuple[str, float]]:
+        """Computers that could not talk to us when we last heard of them (742 without a 743): why, and since when."""
+        since = self._core.clock() - PROBLEM_DAYS * 86400.0
+        return self._core.store.read(lambda c: table.open_problems(c, PROBLEM, PROBLEM_RESOLVED, since))
 
     @internal
     def record(self, *events: NewEvent) -> tuple[EventView, ...]:

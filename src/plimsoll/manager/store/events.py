@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, func, insert, select
 
 from plimsoll.manager.store._rows import records
 from plimsoll.manager.store.tables import events
@@ -27,6 +27,18 @@ class EventRecord:
 def add(connection: Connection, **values: Any) -> int:
     result: Any = connection.execute(insert(events).values(**values))
     return int(result.inserted_primary_key[0])
+
+
+def open_problems(connection: Connection, problem: int, resolved: int, since: float) -> dict[str, tuple[str, float]]:
+    """Computers whose last event of the two since then is the problem: what it was, and when."""
+    c = events.c
+    newest = (
+        select(func.max(c.id))
+        .where(c.number.in_((problem, resolved)), c.time >= since, c.computer.is_not(None))
+        .group_by(c.computer)
+    )
+    query = select(c.computer, c.time, c.extra).where(c.id.in_(newest), c.number == problem)
+    return {row.computer: (str(row.extra.get("problem", "TLS")), row.time) for row in connection.execute(query)}
 
 
 def find(

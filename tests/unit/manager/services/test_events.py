@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,6 +30,22 @@ def test_events_are_numbered_named_and_told(at: Desk) -> None:
     assert at.services.events.list(ROOT)[-2:] == (first, second)
     assert at.services.events.list(ROOT, after=first.id) == (second,)
     assert at.services.events.list(ROOT, computer="c1") == (first,)
+
+
+def test_problems_that_nothing_resolved_are_known_after_a_restart(at: Desk) -> None:
+    def told(number: int, computer: str, when: float, problem: str = "TLS: it offers TLSv1.0 at most") -> NewEvent:
+        return NewEvent(number, "warning", "d", computer=computer, time=when, extra={"problem": problem})
+
+    now = time.time()
+    long_ago = now - 40 * 86400
+    at.services.events.record(
+        told(742, "a", now - 9), told(743, "a", now - 8), told(742, "b", now - 7), told(743, "c", now - 6),
+        told(742, "c", now - 5, "TLS: no suite"), told(742, "d", long_ago), told(730, "b", now - 4),
+    )  # fmt: skip
+    assert at.services.events.open_problems() == {
+        "b": ("TLS: it offers TLSv1.0 at most", now - 7),
+        "c": ("TLS: no suite", now - 5),
+    }
 
 
 def test_an_export_reads_in_pages(at: Desk) -> None:
