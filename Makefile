@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 TOOLS := nmap openssl curl nginx haproxy sslscan gnutls-serv dovecot postgres postfix mariadbd slapd vsftpd prosody xrdp \
-  pop3-login lmtp managesieve-login submission-login
+  pop3-login lmtp managesieve-login submission-login chromium
 .DEFAULT_GOAL := help
 .PHONY: help deps venv lock demo run lint test test-deep bench fuzz clean
 
