@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from sqlalchemy import insert
 from plimsoll.manager.home import init_home, open_home
 from plimsoll.manager.ports import socket_principal
 from plimsoll.manager.services import Services
+from plimsoll.manager.store import sightings
+from plimsoll.manager.store.sightings import SightingRecord
 from plimsoll.manager.store.tables import computers
 from plimsoll.tls.versions import Version
 
@@ -41,6 +44,7 @@ def rows(count: int) -> Iterator[dict[str, Any]]:
             "hostname": f"host-{number:06d}.example.test",
             "version": chance.choice(("9.6.2", "9.5.3") if old else ("10.0.0", "11.3.1", "12.0.0")),
             "platform": chance.choice(("debian-12", "rhel-7", "windows-2019")),
+            "ja4": "t12i200700_d41ae481755e_fc7e9f0ad9ea" if seen else "",
             "address": f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}",
             "policy_id": 1,
             "fingerprint": f"{number:064x}",
@@ -56,6 +60,21 @@ def rows(count: int) -> Iterator[dict[str, Any]]:
         }
 
 
+def seen(fleet: list[dict[str, Any]]) -> Iterator[SightingRecord]:
+    """What is on record of each, and now and then a refusal of an old one."""
+    for number, row in enumerate(fleet):
+        if row["offered"] is None:
+            continue
+        at, offered = row["observed_at"], row["offered"]
+        known = SightingRecord(
+            "heartbeat", row["address"], "t12i200700_d41ae481755e_fc7e9f0ad9ea", "admitted", offered.value,
+            f"computer:{row['id']}", offered, [offered.value], "", 6, at - 1e6, at, "",
+        )  # fmt: skip
+        yield known
+        if number % (_OLD_EVERY * 10) == 0:
+            yield replace(known, outcome="refused", negotiated="", who="", last=at + 1)
+
+
 def measure(folder: Path, count: int = COMPUTERS) -> tuple[list[float], int]:
     """Seconds of each preflight, the first one after the start included, and how many blockers it named."""
     init_home(folder / "home")
@@ -63,7 +82,9 @@ def measure(folder: Path, count: int = COMPUTERS) -> tuple[list[float], int]:
     try:
         services = Services(home.store, home)
         services.floors.start()
-        home.store.write(lambda connection: connection.execute(insert(computers), list(rows(count))))
+        fleet = list(rows(count))
+        home.store.write(lambda connection: connection.execute(insert(computers), fleet))
+        home.store.write(lambda connection: sightings.add(connection, list(seen(fleet))))
         who = socket_principal(0)
         times, blockers = [], 0
         for _ in range(ROUNDS):

@@ -29,15 +29,31 @@ def headline(finding: Finding) -> str:
 
 
 def lines(finding: Finding) -> list[str]:
-    """The headline, and below it reason and remedy."""
+    """The headline, and below it why, since when, on what evidence, and what to do."""
     certainty = finding.get("certainty")
     known = f" [{certainty}]" if certainty else ""
     text = [headline(finding), f"    reason: {finding.get('reason', '')}{known}"]
     if finding.get("evidence"):
         text.append(f"    evidence: {finding['evidence']}")
+    if finding.get("since"):
+        text.append(f"    since: {when(finding['since'])}")
     if finding.get("remedy"):
         text.append(f"    remedy: {finding['remedy']}")
+    others = list(filter(None, map(_way, finding.get("ways") or ())))
+    if others and not finding.get("remedy", "").endswith(_EXCEPTION_OR_RETIRE):
+        text.append(f"    or: {', or '.join(others)}")
     return text
+
+
+#: Where nothing newer exists the remedy says so itself.
+_EXCEPTION_OR_RETIRE = "or retire it"
+
+
+def _way(way: Mapping[str, Any]) -> str | None:
+    if way.get("do") == "exception":
+        until = f" until {str(when(way['until']))[:10]} at most" if way.get("until") else " with an end date"
+        return f"an exception on {', '.join(way.get('points') or ())}{until}"
+    return "retire it" if way.get("do") == "retire" else None
 
 
 def counted(number: int, one: str, many: str) -> str:

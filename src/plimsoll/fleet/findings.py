@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from plimsoll.fleet.kinds import Certainty
 from plimsoll.tls.floors import Point
@@ -11,11 +11,34 @@ from plimsoll.tls.versions import Version
 
 
 @dataclass(frozen=True, slots=True)
+class Way:
+    """One thing that can be done about a finding.
+
+    `do` is "upgrade" (`to` which version at least), "exception" (`until` when at the latest, at which `points`),
+    "retire", or "look" where the finding's remedy says more than a program can use.
+    """
+
+    do: Literal["upgrade", "exception", "retire", "look"]
+    to: str | None = None
+    until: float | None = None
+    points: tuple[Point, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "do": self.do,
+            "to": self.to,
+            "until": self.until,
+            "points": [point.value for point in self.points],
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """One part or program that a raise concerns.
 
-    `id` is the part's or program's own id; it stands at most once in each list. `since` is when the fact that decided
-    was observed, None for a table's word. Times are seconds since the epoch.
+    `id` is the part's or program's own id; it stands at most once in each list. `since` is since when the fact that
+    decided is known to hold, None for a table's word. `ways` are what can be done, the best first; `remedy` says the
+    first in words. Times are seconds since the epoch.
     """
 
     id: str
@@ -30,6 +53,7 @@ class Finding:
     remedy: str
     points: tuple[Point, ...]
     since: float | None = None
+    ways: tuple[Way, ...] = ()
 
     @property
     def point(self) -> Point:
@@ -51,6 +75,7 @@ class Finding:
             "point": self.point.value,
             "points": [point.value for point in self.points],
             "since": self.since,
+            "ways": [way.as_json() for way in self.ways],
         }
 
 

@@ -18,12 +18,13 @@ KIND_ORDER = {kind: place for place, kind in enumerate(KINDS)}
 
 
 class Certainty(enum.Enum):
-    """How sure a finding is."""
+    """How sure a finding is. A setting is read and not observed: it is `CONFIGURED`."""
 
     SEEN_OFFERING = "seen-offering"
     SEEN_REFUSED = "seen-refused"
     TABLED = "tabled"
     NEVER_SEEN = "never-seen"
+    CONFIGURED = "configured"
 
 
 class Capability(NamedTuple):

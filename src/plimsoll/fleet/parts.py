@@ -59,7 +59,7 @@ class Part:
     agent has HEARTBEAT where it calls the manager, AGENT where it listens on 4118, RELAY where it downloads from a
     relay; a relay has RELAY for its own 4122. `offered` is the newest version in its latest *authenticated* hello,
     `negotiated` what that handshake settled on; `refused` is the newest version of a refused hello that is attributed
-    to it for certain. `exceptions` are the rules in force that name it.
+    to it for certain, and later than that handshake. `exceptions` are the rules in force that name it.
     """
 
     id: str
@@ -110,6 +110,8 @@ class Program:
     suites_shared: bool | None = None
     refused_at: float | None = None
     user_agent: str | None = None
+    #: Since when it is seen offering that.
+    since: float | None = None
     exceptions: tuple[Rule, ...] = ()
 
     @property
@@ -119,13 +121,29 @@ class Program:
 
 
 @dataclass(frozen=True, slots=True)
+class PolicyFloor:
+    """A policy that sets floors of its own, so that a raise of the base policy does not reach who has it."""
+
+    name: str
+    relay: Version | None = None
+    agent: Version | None = None
+    relays: int = 0
+    listeners: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Fleet:
-    """Everything that a judgement looks at. `installed_from` is the version that an upgrade started from."""
+    """Everything that a judgement looks at, as it was `at` that time.
+
+    `installed_from` is the version that an upgrade started from, `policies` those with floors of their own.
+    """
 
     parts: tuple[Part, ...] = ()
     programs: tuple[Program, ...] = ()
     installation: Installation = "new"
     installed_from: str | None = None
+    policies: tuple[PolicyFloor, ...] = ()
+    at: float | None = None
 
     @classmethod
     def of(

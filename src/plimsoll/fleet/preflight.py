@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Collection, Hashable, Iterable, Mapping
 
 from plimsoll.fleet import capabilities, wording
-from plimsoll.fleet.findings import Finding, Preflight
+from plimsoll.fleet.findings import Finding, Preflight, Way
 from plimsoll.fleet.kinds import KIND_ORDER, Certainty
-from plimsoll.fleet.parts import Fleet, Part, Program
+from plimsoll.fleet.parts import Fleet, Part, PolicyFloor, Program
 from plimsoll.fleet.verdicts import Verdict, judge_part, points_met
 from plimsoll.tls.floors import Point
 from plimsoll.tls.versions import FLOORS, Version
@@ -32,8 +32,9 @@ def judge(
     blockers. Without them, every point counts as raised from the bottom: "could these points hold that floor?"
     """
     raised = frozenset(point for point in points if _is_raise(point, target, floors))
-    judged, blockers, noted = _judge_parts(fleet.parts, target, raised, table or capabilities.table())
-    programs, affected, more = _judge_programs(fleet.programs, target, raised)
+    judged, blockers, noted = _judge_parts(fleet, target, raised, table or capabilities.table())
+    programs, affected, more = _judge_programs(fleet, target, raised)
+    more += _judge_policies(fleet.policies, target, raised)
     return Preflight(
         target=target,
         points=tuple(point for point in Point if point in points),
@@ -63,17 +64,17 @@ def _sort_key(finding: Finding) -> tuple[int, str, str, str, str]:
 
 
 def _judge_parts(
-    parts: Iterable[Part], target: Version, raised: frozenset[Point], table: capabilities.CapabilityTable
+    fleet: Fleet, target: Version, raised: frozenset[Point], table: capabilities.CapabilityTable
 ) -> tuple[int, list[Finding], list[Finding]]:
     verdicts: dict[Hashable, Verdict] = {}
     judged = 0
     blockers: list[Finding] = []
     noted: list[Finding] = []
-    for part in parts:
+    for part in fleet.parts:
         likeness = _likeness(part)
         verdict = verdicts.get(likeness)
         if verdict is None:
-            verdict = judge_part(part, target, points_met(part, raised), table)
+            verdict = judge_part(part, target, points_met(part, raised), table, fleet.at)
             verdicts[likeness] = verdict
         if not verdict.points:
             continue
@@ -96,7 +97,7 @@ def _likeness(part: Part) -> Hashable:
         part.refused,
         part.suites_shared,
         part.seen,
-        part.relay and part.relay.observed,
+        part.relay and (part.relay.observed, part.relay.sent, part.relay.acknowledged, part.relay.kept),
         part.platform,
         part.database,
         part.exceptions,
@@ -123,22 +124,23 @@ def _finding(part: Part, verdict: Verdict) -> Finding:
         remedy=verdict.remedy,
         points=verdict.points,
         since=since,
+        ways=verdict.ways,
     )
 
 
 def _judge_programs(
-    programs: Iterable[Program], target: Version, raised: frozenset[Point]
+    fleet: Fleet, target: Version, raised: frozenset[Point]
 ) -> tuple[int, list[Finding], list[Finding]]:
     judged = 0
     affected: list[Finding] = []
     noted: list[Finding] = []
-    for program in programs:
+    for program in fleet.programs:
         if program.point not in raised:
             continue
         judged += 1
         reason, cut_off = _judge_program(program, target)
         if cut_off:
-            affected.append(_program_finding(program, target, reason))
+            affected.append(_program_finding(program, target, reason, _program_ways(program, target, fleet.at)))
         elif reason:
             noted.append(_program_finding(program, target, reason))
     return judged, affected, noted
@@ -157,7 +159,39 @@ def _judge_program(program: Program, target: Version) -> tuple[str, bool]:
     return (f"{reason}, but is {wording.excused(rules)}", False) if rules else (reason, True)
 
 
-def _program_finding(program: Program, target: Version, reason: str) -> Finding:
+def _program_ways(program: Program, target: Version, now: float | None) -> tuple[Way, ...]:
+    return (Way("upgrade", to=f"one that speaks {target}"), *wording.without_upgrade((program.point,), now))
+
+
+def _judge_policies(policies: Iterable[PolicyFloor], target: Version, raised: frozenset[Point]) -> list[Finding]:
+    """Policies that a raise of the base policy does not reach: nobody is cut off there, and the floor is not held."""
+    noted: list[Finding] = []
+    for policy in policies:
+        for point, own, reached in (
+            (Point.RELAY, policy.relay, policy.relays),
+            (Point.AGENT, policy.agent, policy.listeners),
+        ):
+            if point not in raised or own is None or own >= target or not reached:
+                continue
+            noted.append(
+                Finding(
+                    id=f"policy:{policy.name}:{point.value}",
+                    who=policy.name,
+                    kind="policy",
+                    version=None,
+                    address=None,
+                    last_seen=None,
+                    reason=wording.policy_reason(policy, point, own, reached),
+                    certainty=Certainty.CONFIGURED,
+                    evidence="the policy as it is stored",
+                    remedy="set the floor in this policy, or let it inherit the base policy's; then send it",
+                    points=(point,),
+                )
+            )
+    return noted
+
+
+def _program_finding(program: Program, target: Version, reason: str, ways: tuple[Way, ...] = ()) -> Finding:
     if program.offered is None:
         certainty = Certainty.NEVER_SEEN
     else:
@@ -174,5 +208,6 @@ def _program_finding(program: Program, target: Version, reason: str) -> Finding:
         evidence=wording.program_evidence(program),
         remedy=f"update the program, or the TLS library that it uses, to one that speaks {target}; tell its owner",
         points=(program.point,),
-        since=program.refused_at if certainty is Certainty.SEEN_REFUSED else program.observed_at,
+        since=program.since or (program.refused_at if certainty is Certainty.SEEN_REFUSED else program.observed_at),
+        ways=ways,
     )

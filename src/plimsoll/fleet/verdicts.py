@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from plimsoll.fleet import wording
 from plimsoll.fleet.capabilities import CapabilityTable
 from plimsoll.fleet.component import parse_or_none
+from plimsoll.fleet.findings import Way
 from plimsoll.fleet.kinds import Capability, Certainty
 from plimsoll.fleet.parts import Part
+from plimsoll.fleet.relay_floor import relay_floor
 from plimsoll.tls.floors import Point, Rule
 from plimsoll.tls.versions import Version
 
@@ -30,6 +32,7 @@ class Verdict:
     reason: str = ""
     remedy: str = ""
     tabled: Capability | None = None
+    ways: tuple[Way, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,9 @@ def points_met(part: Part, raised: frozenset[Point]) -> frozenset[Point]:
     return met
 
 
-def judge_part(part: Part, target: Version, met: frozenset[Point], table: CapabilityTable) -> Verdict:
+def judge_part(
+    part: Part, target: Version, met: frozenset[Point], table: CapabilityTable, now: float | None = None
+) -> Verdict:
     """Whether the part would be cut off, or would keep the floor from being held, at the points that it meets."""
     points = tuple(point for point in Point if point in met)
     if not points:
@@ -70,15 +75,27 @@ def judge_part(part: Part, target: Version, met: frozenset[Point], table: Capabi
     if speaks is not None:
         left = tuple(point for point in points if point not in {rule.point for rule in excused})
         if left:
-            return Verdict(True, left, speaks.certainty, speaks.reason, speaks.remedy, tabled)
+            ways = _ways(part, target, left, table, now)
+            return Verdict(True, left, speaks.certainty, speaks.reason, speaks.remedy, tabled, ways)
     enforces = _cannot_enforce(part, target, met, tabled, table)
     if enforces is not None:
         held = points if part.kind == "manager" else (Point.RELAY,)
-        return Verdict(True, held, enforces.certainty, enforces.reason, enforces.remedy, tabled)
+        needed = table.first_able(part.kind, target, enforcing=True)
+        ways = (Way("look") if needed is None else Way("upgrade", to=str(needed)),)
+        return Verdict(True, held, enforces.certainty, enforces.reason, enforces.remedy, tabled, ways)
     if speaks is not None:
         note = f"{speaks.reason}, but is {wording.excused(excused)}"
         return Verdict(False, points, speaks.certainty, note, speaks.remedy, tabled)
     return _passes(part, target, points, tabled)
+
+
+def _ways(
+    part: Part, target: Version, points: tuple[Point, ...], table: CapabilityTable, now: float | None
+) -> tuple[Way, ...]:
+    unknown = part.offered is None and (not part.seen or parse_or_none(part.version) is None)
+    if part.suites_shared is False or unknown:
+        return (Way("look"), *(() if part.kind == "manager" else wording.without_upgrade(points, now)))
+    return wording.ways(part, target, table, points, now, enforcing=part.kind in ("manager", "relay"))
 
 
 def _tabled(part: Part, table: CapabilityTable) -> Capability | None:
@@ -117,7 +134,10 @@ def _seen_short(part: Part, offered: Version, target: Version, table: Capability
     """The problem with a part whose own hello was seen, or None where that hello reaches the target."""
     remedy = wording.upgrade(part, target, table, enforcing=part.kind in ("manager", "relay"))
     if offered < target:
-        return _Problem(f"it offers at most {offered}", Certainty.SEEN_OFFERING, remedy)
+        # A refusal that looks like its own is newer than its last handshake, else it is not kept as a part's.
+        refused = part.refused is not None and part.refused < target
+        certainty = Certainty.SEEN_REFUSED if refused else Certainty.SEEN_OFFERING
+        return _Problem(f"it offers at most {offered}", certainty, remedy)
     if part.negotiated is not None and part.negotiated < target:
         reason = f"it offers {offered}, but its handshake settled on {part.negotiated}"
         return _Problem(reason, Certainty.SEEN_OFFERING, remedy)
@@ -171,10 +191,24 @@ def _passes(part: Part, target: Version, points: tuple[Point, ...], tabled: Capa
     if part.refused is not None and part.refused < target:
         reason = f"a hello like its own offered {part.refused} only; without its certificate that warns, never blocks"
         return Verdict(False, points, Certainty.SEEN_REFUSED, reason, "look at what else runs at its address", tabled)
+    drift = _serves_less(part, points)
+    if drift:
+        return Verdict(False, points, Certainty.SEEN_OFFERING, drift, "send its policy again, then look at it", tabled)
     if part.kind == "relay" and Point.RELAY in points and tabled is not None and not tabled.enforces:
         reason = f"{wording.subject(part)} counts as not able to enforce, but a handshake showed that it does"
         return Verdict(False, points, Certainty.SEEN_REFUSED, reason, "nothing to do", tabled)
     return Verdict(False, points, tabled=tabled)
+
+
+def _serves_less(part: Part, points: tuple[Point, ...]) -> str:
+    """Said of a relay whose handshake shows a lower floor than it should hold (R17)."""
+    relay = part.relay
+    if relay is None or Point.RELAY not in points or relay.observed is None:
+        return ""
+    held = relay_floor(part.version, relay.sent if relay.acknowledged else None, relay.kept)
+    if relay.observed >= held.floor:
+        return ""
+    return f"it should hold {held.floor} ({held.origin}), but a handshake with its port shows {relay.observed}"
 
 
 def _database(part: Part, target: Version, points: tuple[Point, ...]) -> Verdict:

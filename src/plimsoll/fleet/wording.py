@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 
 from plimsoll.fleet.capabilities import CapabilityTable
 from plimsoll.fleet.component import parse_or_none
+from plimsoll.fleet.findings import Way
 from plimsoll.fleet.kinds import Capability, Certainty
-from plimsoll.fleet.parts import Part, Program
-from plimsoll.tls.floors import Rule
+from plimsoll.fleet.parts import Part, PolicyFloor, Program
+from plimsoll.tls.floors import Point, Rule
 from plimsoll.tls.versions import Version
+
+#: Exceptions are rules of the manager's own gates.
+EXCUSABLE = (Point.HEARTBEAT, Point.GUI)
+#: For how long an exception is proposed at most: a quarter, in which an upgrade can be planned.
+EXCEPTION_DAYS = 90
 
 #: What an administrator upgrades, per kind.
 _UPGRADED = {
@@ -79,6 +86,38 @@ def upgrade(part: Part, target: Version, table: CapabilityTable, *, enforcing: b
         )
     order = ", before the agents" if part.kind == "relay" else ""
     return f"upgrade {what} to {needed} or newer{order}"
+
+
+def ways(
+    part: Part, target: Version, table: CapabilityTable, points: Iterable[Point], now: float | None, *, enforcing: bool
+) -> tuple[Way, ...]:
+    """What can be done about a part that does not speak the target: the version to go to, an exception, an end."""
+    found: list[Way] = []
+    needed = table.first_able(part.kind, target, enforcing=enforcing)
+    version = parse_or_none(part.version)
+    row = table.platform(part.platform)
+    if needed is not None and (row is None or row.newest.level >= needed.level):
+        able = version is not None and version.level >= needed.level
+        found.append(Way("look") if able else Way("upgrade", to=str(needed)))
+    if part.kind not in ("manager", "database"):
+        found += without_upgrade(points, now)
+    return tuple(found)
+
+
+def without_upgrade(points: Iterable[Point], now: float | None) -> list[Way]:
+    """An exception, at the points whose gates are the manager's own, or an end."""
+    excusable = tuple(point for point in points if point in EXCUSABLE)
+    until = None if now is None else float(int(now) + EXCEPTION_DAYS * 86400)
+    return [*([Way("exception", until=until, points=excusable)] if excusable else []), Way("retire")]
+
+
+def policy_reason(policy: PolicyFloor, point: Point, own: Version, reached: int) -> str:
+    """Why a raise of the base policy does not reach the policy's computers."""
+    what = "relay" if point is Point.RELAY else "agent that listens"
+    many = f"{reached} {what}{'s' if reached != 1 and point is Point.RELAY else ''}"
+    if point is Point.AGENT and reached != 1:
+        many = f"{reached} agents that listen"
+    return f"it sets a floor of its own, {own}, for {many}: raising the base policy does not reach them"
 
 
 def missing(part: Part) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from plimsoll.fleet.capabilities import CapabilityTable, table
-from plimsoll.fleet.parts import Database, Fleet, Part, Program, RelayFloor
+from plimsoll.fleet.parts import Database, Fleet, Part, PolicyFloor, Program, RelayFloor
 from plimsoll.fleet.preflight import Certainty, Finding, Preflight, judge
 from plimsoll.fleet.verdicts import Verdict, judge_part
 from plimsoll.tls.floors import Point, Rule
@@ -411,11 +411,64 @@ def test_kinds_are_listed_in_the_order_of_upgrading() -> None:
 def test_parts_that_look_alike_are_judged_once(monkeypatch: pytest.MonkeyPatch) -> None:
     judged: list[str] = []
 
-    def counting(part: Part, target: Version, met: frozenset[Point], known: CapabilityTable) -> Verdict:
-        judged.append(part.id)
-        return judge_part(part, target, met, known)
+    def counting(*given: Any) -> Verdict:
+        judged.append(given[0].id)
+        return judge_part(*given)
 
     monkeypatch.setattr("plimsoll.fleet.preflight.judge_part", counting)
     found = check(*[agent("9.6" if n % 3 else "12.0", id=str(n), name=f"host-{n}") for n in range(3000)])
     assert len(found.blockers) == 2000
     assert len(judged) == 2
+
+
+@pytest.mark.rule("R12")
+def test_what_can_be_done_is_said_with_a_version_a_date_and_a_point() -> None:
+    fleet = Fleet((agent("9.6"), relay("10.0", id="2"), agent(None, id="3", last_seen=None)), at=DAY)
+    old, slow, unknown = sorted(judge(fleet, TLS1_2, {Point.HEARTBEAT, Point.RELAY}).blockers, key=lambda one: one.id)
+    assert [(way.do, way.to) for way in old.ways] == [("upgrade", "10.0"), ("exception", None), ("retire", None)]
+    assert (old.ways[1].points, old.ways[1].until) == ((Point.HEARTBEAT,), DAY + 90 * 86400)
+    assert [(way.do, way.to) for way in slow.ways] == [("upgrade", "10.0 Update 8")]
+    assert [way.do for way in unknown.ways] == ["look", "exception", "retire"]
+    assert old.as_json()["ways"][1] == {
+        "do": "exception", "to": None, "until": DAY + 90 * 86400, "points": ["heartbeat"]
+    }  # fmt: skip
+
+
+def test_an_exception_is_proposed_only_where_the_managers_own_gates_stand() -> None:
+    listening = judge(Fleet((agent("9.6", points=frozenset({Point.AGENT})),)), TLS1_2, {Point.AGENT}).blockers
+    assert [way.do for one in listening for way in one.ways] == ["upgrade", "retire"]
+    program = Program("p", "old", "10.0.0.9", offered=TLS1, user_agent="curl/7.19", since=DAY - 500, observed_at=DAY)
+    (affected,) = judge(Fleet((), (program,), at=DAY), TLS1_2, {Point.GUI}).affected
+    assert [way.do for way in affected.ways] == ["upgrade", "exception", "retire"]
+    assert (affected.since, affected.last_seen, affected.version) == (DAY - 500, DAY, "curl/7.19")
+
+
+def test_a_refusal_after_its_last_handshake_says_that_the_agent_was_seen_refused() -> None:
+    part = agent("9.6", offered=TLS1, negotiated=TLS1, observed_at=DAY - 900, refused=TLS1, refused_at=DAY)
+    found = only(check(part))
+    assert (found.certainty, found.since) == (Certainty.SEEN_REFUSED, DAY)
+    assert "was refused on 2026-11-02" in found.evidence
+
+
+@pytest.mark.rule("R14")
+def test_a_policy_with_a_floor_of_its_own_is_noted_where_the_raise_does_not_reach() -> None:
+    own = PolicyFloor("Legacy", relay=TLS1, agent=TLS1_3, relays=2, listeners=9)
+    unused = PolicyFloor("Empty", relay=TLS1, agent=TLS1)
+    found = judge(Fleet(policies=(own, unused)), TLS1_2, ALL)
+    (note,) = found.noted
+    assert (note.who, note.kind, note.point, note.certainty) == (
+        "Legacy", "policy", Point.RELAY, Certainty.CONFIGURED
+    )  # fmt: skip
+    assert "TLSv1, for 2 relays" in note.reason
+    assert found.is_clear
+    assert not judge(Fleet(policies=(own,)), TLS1_2, {Point.HEARTBEAT}).noted
+
+
+@pytest.mark.rule("R17")
+def test_a_relay_whose_handshake_shows_less_than_it_should_hold_is_noted() -> None:
+    part = relay(
+        "12.0", offered=TLS1_3, observed_at=DAY, relay=RelayFloor(sent=TLS1_2, acknowledged=True, observed=TLS1)
+    )
+    (note,) = check(part).noted
+    assert "should hold TLSv1.2 (policy), but a handshake with its port shows TLSv1" in note.reason
+    assert not check(relay("12.0", offered=TLS1_3, relay=RelayFloor(sent=TLS1_2, observed=TLS1_2))).noted

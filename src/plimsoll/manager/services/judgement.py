@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 from plimsoll import RELEASE
 from plimsoll.fleet.advice import Advice, advise
-from plimsoll.fleet.parts import Database, Fleet, Part, Program, RelayFloor
+from plimsoll.fleet.findings import Finding
+from plimsoll.fleet.kinds import Certainty
+from plimsoll.fleet.parts import Database, Fleet, Part, PolicyFloor, Program, RelayFloor
 from plimsoll.fleet.picture import Link, links
 from plimsoll.fleet.preflight import Preflight, judge
 from plimsoll.manager.ports import BadInput, Permission, Principal, internal, permits
@@ -26,6 +29,9 @@ from plimsoll.tls.versions import Version
 
 #: A program that was not seen for that long, in seconds, is no longer counted as one.
 PROGRAM_DAYS = 30 * 86400.0
+
+#: The direction in which an agent listens nowhere.
+_CALLS_ONLY = Direction.AGENT_INITIATED
 
 Excused = Callable[[str, str | None], tuple[Rule, ...]]
 
@@ -89,7 +95,23 @@ class JudgementService:
         names = [point] if isinstance(point, str) else list(point)
         if not names:
             raise BadInput("say for which points; nothing was judged")
-        return judge(self.fleet(), target, {found for name in names for found in parse_points(name)})
+        fleet = self.fleet()
+        return self._since(fleet, judge(fleet, target, {found for name in names for found in parse_points(name)}))
+
+    def _since(self, fleet: Fleet, judged: Preflight) -> Preflight:
+        """With the day since when each blocker that was seen offering too little is seen doing so."""
+        seen = {one.id for one in judged.blockers if one.certainty is Certainty.SEEN_OFFERING}
+        if not seen:
+            return judged
+        offered = {part.id: part.offered for part in fleet.parts if part.id in seen}
+        names = [f"computer:{identifier}" for identifier in seen]
+        first = self._core.store.read(lambda c: sightings.offering_since(c, names))
+        blockers: list[Finding] = []
+        for one in judged.blockers:
+            newest = offered.get(one.id)
+            since = None if newest is None else first.get((f"computer:{one.id}", newest))
+            blockers.append(one if since is None else replace(one, since=since))
+        return replace(judged, blockers=tuple(blockers))
 
     @permits(Permission.FLOORS_READ)
     def advice(self, principal: Principal) -> Advice:
@@ -126,6 +148,7 @@ class JudgementService:
         policies = policy_rules.resolve(policy_table.all_policies(connection))
         groups = {group.id: group.name for group in policy_table.all_groups(connection)}
         excused = _excused(connection, self._core.clock())
+        refused = _refused_computers(connection, self._core.clock())
         relays = {relay.id: relay for relay in computer_table.find(connection, kind=Kind.RELAY.value)}
         served = {relay.relay_group_id for relay in relays.values()}
         points = {
@@ -154,12 +177,16 @@ class JudgementService:
             for row in computer_table.select_columns(connection, *_COLUMNS)
             if row[14] != "revoked"
         ]
+        if refused:
+            _note_refusals(parts, refused)
         origin = facts.get(connection, facts.ORIGIN)
         return Fleet(
             parts=(*self._own_parts(), *parts),
             programs=_programs(connection, self._core.clock(), excused),
             installation="upgrade" if origin == "upgrade" else "new",
             installed_from=facts.get(connection, facts.INSTALLED_FROM),
+            policies=_policy_floors(connection, policies, relays),
+            at=self._core.clock(),
         )
 
     def _own_parts(self) -> tuple[Part, Part]:
@@ -174,15 +201,17 @@ class JudgementService:
             last_seen=now,
             online=True,
         )
-        # The embedded database is a file: nothing is connected to, so nothing can be cut off (R4).
+        # The embedded database is a file: nothing is connected to, so nothing can be cut off. PostgreSQL supports
+        # TLS 1.2 in every release (R4).
+        embedded = self._core.store.engine.dialect.name == "sqlite"
         database = Part(
             id="database",
             kind="database",
-            name="the embedded database",
+            name="the embedded database" if embedded else "the PostgreSQL database",
             points=frozenset({Point.HEARTBEAT}),
             last_seen=now,
             online=True,
-            database=Database("sqlite"),
+            database=Database("sqlite" if embedded else "postgresql"),
         )
         return manager, database
 
@@ -203,6 +232,72 @@ def _excused(connection: Connection, now: float) -> Excused | None:
         return (*own, *(rule for rule in by_source if address and rule.covers(address)))
 
     return excused
+
+
+def _refused_computers(connection: Connection, now: float) -> dict[str, Any]:
+    """The newest refusal at 4120 of each computer that it is certainly about: its own certificate, or a hello whose
+    address and fingerprint are those of its last own handshake and of nobody else's."""
+    rows = [
+        row
+        for row in sightings.refusals(connection, now - PROGRAM_DAYS, but=OWN_SCAN)
+        if row.point == Point.HEARTBEAT.value
+    ]
+    if not rows:
+        return {}
+    looks = computer_table.by_hello(connection, sorted({row.address for row in rows if not row.who}))
+    found: dict[str, Any] = {}
+    for row in rows:  # the newest last
+        if row.who.startswith("computer:"):
+            found[row.who.removeprefix("computer:")] = row
+            continue
+        alike = looks.get((row.address, row.ja4), [])
+        if not row.who and len(alike) == 1:
+            found[alike[0]] = row
+    return found
+
+
+def _note_refusals(parts: Iterable[Part], refused: Mapping[str, Any]) -> None:
+    for part in parts:
+        row = refused.get(part.id)
+        # One that got through since then was let in again, or upgraded.
+        if row is None or (part.observed_at is not None and row.last_ <= part.observed_at):
+            continue
+        if row.outcome in sightings.REFUSED:
+            part.refused, part.refused_at = row.offered, row.last_
+        else:
+            part.suites_shared = False
+
+
+def _policy_floors(
+    connection: Connection, resolved: Mapping[int, policy_rules.Effective], relays: Mapping[str, ComputerRecord]
+) -> tuple[PolicyFloor, ...]:
+    """The policies that set floors of their own, with whom that concerns."""
+    known = {one.id: one for one in policy_table.all_policies(connection)}
+    own = [one for one in known.values() if one.parent_id is not None]
+    if not any(one.relay_floor or one.agent_floor for one in own):
+        return ()
+    counted = computer_table.counted_by_policy(connection)
+    found = []
+    for one in own:
+        if one.relay_floor is None and one.agent_floor is None:
+            continue
+        heirs = policy_rules.descendants(known, one.id)
+        listening = [
+            heir
+            for heir in heirs
+            if resolved[heir].agent_floor is one.agent_floor and resolved[heir].direction is not _CALLS_ONLY
+        ]
+        serving = {heir for heir in heirs if resolved[heir].relay_floor is one.relay_floor}
+        found.append(
+            PolicyFloor(
+                name=one.name,
+                relay=one.relay_floor,
+                agent=one.agent_floor,
+                relays=sum(relay.policy_id in serving for relay in relays.values()),
+                listeners=sum(counted.get(heir, 0) for heir in listening),
+            )
+        )
+    return tuple(found)
 
 
 def _points(direction: Direction, has_relay: bool) -> frozenset[Point]:
@@ -260,7 +355,13 @@ def _programs(connection: Connection, now: float, excused: Excused | None) -> tu
     """Clients of 4119 that were let in: each key or user, from each address, with each kind of TLS client."""
     keys = {f"apikey:{key.id}": key.name for key in access.all_api_keys(connection)}
     programs: list[Program] = []
+    refused = {
+        (row.address, row.ja4): row.last_
+        for row in sightings.refusals(connection, now - PROGRAM_DAYS, but=OWN_SCAN)
+        if row.point == Point.GUI.value and row.outcome in sightings.REFUSED
+    }
     for row in sightings.programs(connection, Point.GUI.value, now - PROGRAM_DAYS, but=OWN_SCAN):
+        turned_away = refused.get((row.address, row.ja4))
         who: str = row.who
         key = keys.get(who)
         user = who.removeprefix("user:") if who.startswith("user:") else None
@@ -271,6 +372,9 @@ def _programs(connection: Connection, now: float, excused: Excused | None) -> tu
                 address=row.address,
                 offered=row.offered,
                 observed_at=row.last,
+                since=row.since,
+                refused_at=turned_away if turned_away is not None and turned_away > row.last else None,
+                user_agent=row.user_agent or None,
                 api_key=key,
                 user=user,
                 exceptions=excused(row.address, None) if excused is not None else (),

@@ -273,3 +273,10 @@ def by_hello(connection: Connection, addresses: Sequence[str]) -> dict[tuple[str
         for address, ja4, identifier in connection.execute(query):
             found.setdefault((address, ja4), []).append(identifier)
     return found
+
+
+def counted_by_policy(connection: Connection) -> dict[int, int]:
+    """How many computers have each policy, revoked ones not counted."""
+    c = computers.c
+    query = select(c.policy_id, func.count()).where(c.state != "revoked").group_by(c.policy_id)
+    return {policy: int(count) for policy, count in connection.execute(query)}

@@ -240,6 +240,8 @@ computers = Table(
     Column("relay_observed", VersionText),
     Column("relay_observed_at", Float),
     Column("relay_observed_detail", Text, nullable=False, server_default=""),
+    # Who is it that was refused from there?
+    Index("ix_computers_address", "address"),
     Index("ix_computers_policy_id", "policy_id"),
     Index("ix_computers_relay_group_id", "relay_group_id"),
 )

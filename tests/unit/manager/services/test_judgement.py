@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,9 +9,10 @@ from tests.support.homes import ROOT, Desk, desk
 from tests.support.sightings import NOW, Seen, sighting
 
 from plimsoll.fleet.advice import Case
+from plimsoll.fleet.kinds import Certainty
 from plimsoll.manager.ports import BadInput, Presence
 from plimsoll.manager.services import Services
-from plimsoll.manager.services.computers import RelayObservation
+from plimsoll.manager.services.computers import ComputerChange, RelayObservation
 from plimsoll.manager.services.policies import PolicyValues
 from plimsoll.messages import Direction, Kind
 from plimsoll.net.sightings import Outcome
@@ -118,3 +120,62 @@ def test_words_that_are_no_version_or_point(at: Desk) -> None:
         at.services.judgement.preflight(ROOT, "TLSv1.2", "4120")
     with pytest.raises(BadInput, match="which points"):
         at.services.judgement.preflight(ROOT, "TLSv1.2", [])
+
+
+@pytest.mark.rule("G1")
+def test_a_blocker_is_named_with_the_day_since_when_and_how_it_was_refused(at: Desk, seen: Seen) -> None:
+    old = at.activate("old-1", "9.6.2").computer
+    beat = replace(
+        sighting(Version.TLS1_0, f"computer:{old}", address="10.0.0.1"), point=Point.HEARTBEAT, first=NOW - 9e5
+    )
+    seen.sighted = [beat]
+    seen.waiting = [Presence(old, NOW, "10.0.0.1", beat.ja4, Version.TLS1_0, Version.TLS1_0, NOW)]
+    (found,) = at.services.judgement.preflight(ROOT, "TLSv1.2").blockers
+    assert (found.certainty, found.since) == (Certainty.SEEN_OFFERING, NOW - 9e5)
+    refused = replace(beat, who=None, outcome=Outcome.REFUSED, negotiated=None, first=NOW + 5, last=NOW + 9)
+    seen.sighted = [refused]
+    (found,) = at.services.judgement.preflight(ROOT, "TLSv1.2").blockers
+    assert (found.certainty, found.since) == (Certainty.SEEN_REFUSED, NOW + 9)
+    # Once it comes through again, that is over; and what looks like two computers is about neither.
+    seen.waiting = [Presence(old, NOW + 20, "10.0.0.1", beat.ja4, Version.TLS1_0, Version.TLS1_0, NOW + 20)]
+    (found,) = at.services.judgement.preflight(ROOT, "TLSv1.2").blockers
+    assert found.certainty is Certainty.SEEN_OFFERING
+
+
+def test_a_refusal_that_fits_two_computers_is_about_neither(at: Desk, seen: Seen) -> None:
+    for name in ("a-1", "b-1"):
+        one = at.activate(name).computer
+        seen.waiting.append(Presence(one, NOW, "10.0.0.1", "ja4-TLSv1.2", Version.TLS1_2, Version.TLS1_2, NOW))
+    refused = sighting(Version.TLS1_2, None, Outcome.REFUSED, "10.0.0.1")
+    seen.sighted = [replace(refused, point=Point.HEARTBEAT, first=NOW + 5, last=NOW + 9)]
+    assert not any(part.refused for part in at.services.judgement.fleet().parts)
+
+
+def test_a_computer_that_shared_no_suite_since_its_last_handshake_blocks(at: Desk, seen: Seen) -> None:
+    one = at.activate("odd-1").computer
+    seen.waiting = [Presence(one, NOW, "10.0.0.1", "ja4-TLSv1.2", Version.TLS1_2, Version.TLS1_2, NOW)]
+    failed = sighting(Version.TLS1_2, None, Outcome.FAILED, "10.0.0.1")
+    seen.sighted = [replace(failed, point=Point.HEARTBEAT, detail="no shared cipher", first=NOW + 5, last=NOW + 9)]
+    (found,) = at.services.judgement.preflight(ROOT, "TLSv1.2").blockers
+    assert "shares no cipher suite" in found.reason
+
+
+def test_programs_carry_their_user_agent_and_a_later_refusal(at: Desk, seen: Seen) -> None:
+    came = replace(sighting(Version.TLS1_0), user_agent="curl/7.19.7", first=NOW - 500)
+    later = replace(came, outcome=Outcome.REFUSED, negotiated=None, first=NOW + 5, last=NOW + 9)
+    seen.sighted = [came, later]
+    (found,) = at.services.judgement.preflight(ROOT, "TLSv1.2").affected
+    assert (found.version, found.certainty, found.since) == ("curl/7.19.7", Certainty.SEEN_REFUSED, NOW - 500)
+
+
+@pytest.mark.rule("R14")
+def test_policies_with_floors_of_their_own_reach_the_judgement_with_those_that_inherit_them(at: Desk) -> None:
+    policies = at.services.policies
+    base = policies.list(ROOT)[0].name
+    legacy = policies.create(ROOT, "Legacy", base, PolicyValues(relay_floor=Version.TLS1_0))
+    heir = policies.create(ROOT, "Heir", legacy.name, PolicyValues())
+    relay = at.activate("relay-1", kind=Kind.RELAY).computer
+    at.services.computers.update(ROOT, relay, ComputerChange(policy=heir.name))
+    (found,) = at.services.judgement.fleet().policies
+    assert (found.name, found.relay, found.relays, found.listeners) == ("Legacy", Version.TLS1_0, 1, 0)
+    assert any(one.kind == "policy" for one in at.services.judgement.preflight(ROOT, "TLSv1.2", "relay").noted)

@@ -108,6 +108,7 @@ def _widen_computers() -> None:
             table.add_column(column)
         table.alter_column("sent_relay_floor", new_column_name="relay_floor_given")
         table.alter_column("sent_at", new_column_name="floors_sent_at")
+    op.create_index("ix_computers_address", "computers", ["address"])
     op.create_index("ix_computers_policy_id", "computers", ["policy_id"])
     op.create_index("ix_computers_relay_group_id", "computers", ["relay_group_id"])
 
