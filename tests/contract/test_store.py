@@ -314,8 +314,11 @@ def test_sightings_are_found_by_every_filter(store: Store) -> None:
     assert last(Wanted(names=["apikey:1"], hellos=[("10.0.0.5", "j")])) == {100.0, 200.0}
     assert last(Wanted(offering=[Version.TLS1_0, Version.TLS1_1], since=150.0)) == {200.0}
     assert store.read(lambda c: sightings.offering_since(c, ["apikey:1"])) == {("apikey:1", Version.TLS1_0): 95.0}
-    (refusal,) = store.read(lambda c: sightings.refusals(c, 0.0, but="x"))
-    assert (refusal.point, refusal.last_) == ("heartbeat", 200.0)
+    failed = replace(two, outcome="failed", last=400.0)
+    store.write(lambda c: sightings.add(c, [failed, replace(failed, ja4="k", detail="no shared cipher", last=500.0)]))
+    found = store.read(lambda c: sightings.refusals(c, "heartbeat", 0.0, but="x"))
+    assert [(row.outcome, row.last_) for row in found] == [("refused", 200.0), ("failed", 500.0)]
+    assert not store.read(lambda c: sightings.refusals(c, "gui", 0.0, but="x"))
 
 
 def test_columns_of_many_computers_come_in_order_with_their_versions(store: Store) -> None:

@@ -237,11 +237,7 @@ def _excused(connection: Connection, now: float) -> Excused | None:
 def _refused_computers(connection: Connection, now: float) -> dict[str, Any]:
     """The newest refusal at 4120 of each computer that it is certainly about: its own certificate, or a hello whose
     address and fingerprint are those of its last own handshake and of nobody else's."""
-    rows = [
-        row
-        for row in sightings.refusals(connection, now - PROGRAM_DAYS, but=OWN_SCAN)
-        if row.point == Point.HEARTBEAT.value
-    ]
+    rows = sightings.refusals(connection, Point.HEARTBEAT.value, now - PROGRAM_DAYS, but=OWN_SCAN)
     if not rows:
         return {}
     looks = computer_table.by_hello(connection, sorted({row.address for row in rows if not row.who}))
@@ -357,8 +353,8 @@ def _programs(connection: Connection, now: float, excused: Excused | None) -> tu
     programs: list[Program] = []
     refused = {
         (row.address, row.ja4): row.last_
-        for row in sightings.refusals(connection, now - PROGRAM_DAYS, but=OWN_SCAN)
-        if row.point == Point.GUI.value and row.outcome in sightings.REFUSED
+        for row in sightings.refusals(connection, Point.GUI.value, now - PROGRAM_DAYS, but=OWN_SCAN)
+        if row.outcome in sightings.REFUSED
     }
     for row in sightings.programs(connection, Point.GUI.value, now - PROGRAM_DAYS, but=OWN_SCAN):
         turned_away = refused.get((row.address, row.ja4))

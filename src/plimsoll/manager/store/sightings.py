@@ -26,6 +26,8 @@ DAY = 24
 
 ADMITTED = "admitted"
 REFUSED = ("refused", "refused-after-handshake")
+FAILED = "failed"
+NO_SHARED_SUITE = "no shared cipher"
 
 #: What stands for a fingerprint where sources are no longer kept apart.
 FOLDED = "many"
@@ -284,13 +286,15 @@ def programs(connection: Connection, point: str, since: float, *, but: str) -> S
     return connection.execute(query).all()
 
 
-def refusals(connection: Connection, since: float, *, but: str) -> Sequence[Any]:
-    """What was refused, or shared no suite, since then, whoever it was but one `who`: newest last, as plain rows."""
+def refusals(connection: Connection, point: str, since: float, *, but: str) -> Sequence[Any]:
+    """What the point refused, or shared no suite with, since then, but one `who`: newest last, as plain rows."""
     c = sightings.c
     query = (
-        select(c.point, c.who, c.address, c.ja4, c.offered, c.outcome, c.detail, c.first, c["last"].label("last_"))
+        select(c.who, c.address, c.ja4, c.offered, c.outcome, c.detail, c.first, c["last"].label("last_"))
         .where(
-            or_(c.outcome.in_(REFUSED), and_(c.outcome == "failed", c.detail == "no shared cipher")),
+            c.point == point,
+            c.outcome.in_((*REFUSED, FAILED)),
+            or_(c.outcome != FAILED, c.detail == NO_SHARED_SUITE),
             c["last"] >= since,
             c.who != but,
             c["count"] > 0,

@@ -379,6 +379,8 @@ sightings = Table(
     Column("first", Float, nullable=False),
     Column("last", Float, nullable=False),
     Column("detail", Text, nullable=False),
+    # Programs and refusals are few among the heartbeats.
+    Index("ix_sightings_point", "point", "outcome", "last"),
     Index("ix_sightings_last", "last"),
     Index("ix_sightings_who", "who"),
     Index("ix_sightings_address", "address"),

@@ -188,6 +188,7 @@ def _add_sightings() -> None:
         sa.Column("detail", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_sightings"),
     )
+    op.create_index("ix_sightings_point", "sightings", ["point", "outcome", "last"])
     for name in ("last", "who", "address"):
         op.create_index(f"ix_sightings_{name}", "sightings", [name])
     op.create_table(
