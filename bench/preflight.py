@@ -85,6 +85,7 @@ def measure(folder: Path, count: int = COMPUTERS) -> tuple[list[float], int]:
         fleet = list(rows(count))
         home.store.write(lambda connection: connection.execute(insert(computers), fleet))
         home.store.write(lambda connection: sightings.add(connection, list(seen(fleet))))
+        fleet.clear()  # what a manager does not hold either, and the garbage collector would look through
         who = socket_principal(0)
         times, blockers = [], 0
         for _ in range(ROUNDS):

@@ -81,6 +81,8 @@ class Part:
     relay_group: str | None = None
     database: Database | None = None
     exceptions: tuple[Rule, ...] = ()
+    #: Since when it is seen offering what it offers; None where nobody asked.
+    since: float | None = None
 
     @property
     def observed(self) -> Observed | None:

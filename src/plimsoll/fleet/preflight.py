@@ -108,7 +108,7 @@ def _finding(part: Part, verdict: Verdict) -> Finding:
     certainty = verdict.certainty
     since = None
     if certainty is Certainty.SEEN_OFFERING:
-        since = part.observed_at
+        since = part.since or part.observed_at
     elif certainty is Certainty.SEEN_REFUSED:
         since = part.refused_at
     return Finding(

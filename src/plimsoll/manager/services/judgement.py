@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from plimsoll import RELEASE
 from plimsoll.fleet.advice import Advice, advise
-from plimsoll.fleet.findings import Finding
-from plimsoll.fleet.kinds import Certainty
 from plimsoll.fleet.parts import Database, Fleet, Part, PolicyFloor, Program, RelayFloor
 from plimsoll.fleet.picture import Link, links
 from plimsoll.fleet.preflight import Preflight, judge
@@ -95,23 +93,21 @@ class JudgementService:
         names = [point] if isinstance(point, str) else list(point)
         if not names:
             raise BadInput("say for which points; nothing was judged")
+        points = {found for name in names for found in parse_points(name)}
         fleet = self.fleet()
-        return self._since(fleet, judge(fleet, target, {found for name in names for found in parse_points(name)}))
+        self._note_since(fleet.parts, target)
+        return judge(fleet, target, points)
 
-    def _since(self, fleet: Fleet, judged: Preflight) -> Preflight:
-        """With the day since when each blocker that was seen offering too little is seen doing so."""
-        seen = {one.id for one in judged.blockers if one.certainty is Certainty.SEEN_OFFERING}
-        if not seen:
-            return judged
-        offered = {part.id: part.offered for part in fleet.parts if part.id in seen}
-        names = [f"computer:{identifier}" for identifier in seen]
-        first = self._core.store.read(lambda c: sightings.offering_since(c, names))
-        blockers: list[Finding] = []
-        for one in judged.blockers:
-            newest = offered.get(one.id)
-            since = None if newest is None else first.get((f"computer:{one.id}", newest))
-            blockers.append(one if since is None else replace(one, since=since))
-        return replace(judged, blockers=tuple(blockers))
+    def _note_since(self, parts: Iterable[Part], target: Version) -> None:
+        """Since when those that are seen offering too little are seen doing so."""
+        low = {version: version < target for version in Version}
+        slow = {f"computer:{part.id}": part for part in parts if part.offered is not None and low[part.offered]}
+        if not slow:
+            return
+        first = self._core.store.read(lambda c: sightings.offering_since(c, list(slow)))
+        for (who, offered), since in first.items():
+            if slow[who].offered is offered:
+                slow[who].since = since
 
     @permits(Permission.FLOORS_READ)
     def advice(self, principal: Principal) -> Advice:
