@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 def command(
     context: typer.Context,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the fleet running at the end, until Ctrl-C.")] = False,
+    fleet: Annotated[
+        bool, typer.Option("--fleet", help="Only the fleet, before any raise, until Ctrl-C: for docs/tutorial.md.")
+    ] = False,
     ports: Annotated[str, typer.Option(help="free or standard (4118, 4119, 4120, 4122).")] = "free",
     as_json: Json = False,
 ) -> int:
@@ -30,22 +33,25 @@ def command(
     from plimsoll.cli._demo.cast import cast
     from plimsoll.cli._demo.processes import Crew, DemoError
     from plimsoll.cli._demo.stage import Stage
-    from plimsoll.cli._demo.story import STEPS, Story
+    from plimsoll.cli._demo.story import BEGINNING, STEPS, Story
     from plimsoll.cli._demo.telling import Teller
 
     output = session(context).output
     if ports not in ("free", "standard"):
         raise CommandError(f"--ports is free or standard, not {ports!r}", Code.USAGE)
-    teller = Teller(output, as_json, STEPS)
+    teller = Teller(output, as_json, BEGINNING if fleet else STEPS)
     with tempfile.TemporaryDirectory(prefix="plimsoll-demo-") as folder, _ends_on_sigterm():
         crew = Crew(Path(folder), {"PLIMSOLL_HOME": str(Path(folder) / "manager")})
         stage = Stage(Path(folder), cast(ports == "standard"), crew)
         try:
-            Story(stage, teller).play()
+            if fleet:
+                Story(stage, teller).begin(programs=True)
+            else:
+                Story(stage, teller).play()
             teller.end()
             if as_json:
                 output.json(teller.report())
-            if keep:
+            if keep or fleet:
                 _keep(output, stage)
         except (DemoError, CommandError) as error:
             _failed(output, crew.culprit() or error)

@@ -15,6 +15,7 @@ app = group("Proof by handshake: every port asked from outside, and what was see
 
 #: Seconds for a look at a whole fleet; a port that is silent takes its time-out.
 _PATIENCE = 900.0
+_SCOPED = {"does not hold": Code.BLOCKERS, "not proved": Code.NOT_PROVED}
 _CODES = {"proved": Code.OK, "violated": Code.BLOCKERS, "not proved": Code.NOT_PROVED}
 
 
@@ -46,7 +47,7 @@ def build(
         raise CommandError(str(error)) from None
     if as_json:
         used.output.json(data | {"folder": str(out)})
-        return _CODES[data["verdict"]]
+        return _code(data)
     counts = data["counts"]
     used.output.line(
         f"{data['verdict']}: {counts['proved']} ports proved, {counts['violated']} violated,"
@@ -54,8 +55,16 @@ def build(
     )
     for one in data["open"]:
         used.output.line(f"  {one['verdict']}: {one['point']} of {one['name']}: {'; '.join(one['reasons'])}")
+    if data["scope"] is not None:
+        used.output.line(f"in the scope of PCI DSS: {data['scope']}")
     used.output.line(f"written to {out}, signed with key {data['key']}")
-    return _CODES[data["verdict"]]
+    return _code(data)
+
+
+def _code(data: dict[str, Any]) -> Code:
+    """The worse of the floors' verdict and that of what is in scope."""
+    codes = {_CODES[data["verdict"]], _SCOPED.get(data["scope"], Code.OK)}
+    return next((code for code in (Code.BLOCKERS, Code.NOT_PROVED) if code in codes), Code.OK)
 
 
 @app.command("verify")

@@ -96,7 +96,7 @@ def _scope(scope: Mapping[str, Any]) -> str:
             [
                 escape(one["point"]),
                 escape(one["name"]),
-                f"<code>{escape(one['address'] or '-')}:{one['port']}</code>",
+                f"<code>{escape(one['address'] or '-')}:{one['port'] or '-'}</code>",
                 f'<span class="{style}">{escape(one["verdict"])}</span>',
                 "<br>".join(escape(text) for text in one["findings"]) or "-",
             ]

@@ -165,7 +165,6 @@ def _moves(rules: Iterable[Rule], now: float) -> tuple[Version | None, Version |
 
 
 def _moved(floor: Version, lowered: Version | None, raised: Version | None) -> Version:
-    """An exception wins over a canary: whoever has one is not to be cut off."""
-    if lowered is not None and lowered < floor:
-        return lowered
-    return floor if raised is None else max(floor, raised)
+    """An exception wins over a canary, also one that waits for the floor to rise: it is not to be cut off before."""
+    held = floor if raised is None else max(floor, raised)
+    return held if lowered is None else min(held, lowered)

@@ -163,6 +163,14 @@ def test_a_rule_names_one_of_source_and_computer(names: dict) -> None:
         Rule(Point.GUI, Version.TLS1_0, **names)
 
 
+def test_an_exception_that_waits_for_a_raise_holds_off_the_canary_of_that_raise() -> None:
+    waiting = Rule(Point.HEARTBEAT, Version.TLS1_0, computer="c1", until=9.0)
+    canary = Rule(Point.HEARTBEAT, Version.TLS1_2, computer="c1", raises=True)
+    snapshot = FloorSnapshot(1, {Point.HEARTBEAT: Version.TLS1_0}, (waiting, canary))
+    assert snapshot.floor_for(Point.HEARTBEAT, "10.0.0.1", "c1", 0.0) is Version.TLS1_0
+    assert snapshot.floor_for(Point.HEARTBEAT, "10.0.0.1", "c1", 10.0) is Version.TLS1_2
+
+
 def test_a_network_covers_only_its_own_family() -> None:
     assert not Rule(Point.GUI, Version.TLS1_0, source=ipaddress.ip_network("::/0")).covers("10.0.0.1")
     assert Rule(Point.GUI, Version.TLS1_0, source=ipaddress.ip_network("::/0")).covers("fd00::1")

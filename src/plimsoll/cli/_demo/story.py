@@ -22,6 +22,8 @@ from plimsoll.tls.alerts import Alert
 from plimsoll.tls.versions import FLOORS, Version
 
 STEPS = 8
+#: Those of them that bring the fleet up.
+BEGINNING = 2
 EARLY, ENFORCED = Version.TLS1_0, Version.TLS1_2
 
 
@@ -36,12 +38,7 @@ class Story:
 
     def play(self) -> None:
         stage, tell = self._stage, self._tell
-        with tell.step("A manager with early TLS allowed, as an old deployment has it"):
-            self._set_up()
-        with tell.step("Two relays, three agents at 12.0, two agents at 9.6 and a 9.5 appliance join"):
-            stage.start_computers()
-            stage.send_policies(GROUPS)
-            tell.talk(f"{len(stage.cast.computers)} computers joined, and hold the policy that was sent")
+        self.begin()
         with tell.step("Who talks to whom, with early TLS allowed"):
             self._picture("Early TLS allowed (R19, second picture)", EARLY)
         with tell.step("Raising the floor to TLS 1.2 is refused, with the names"):
@@ -75,6 +72,21 @@ class Story:
             _floors(floors),
             shown == EARLY.value and all(floor is EARLY for floor in floors.values()),
         )
+
+    def begin(self, *, programs: bool = False) -> None:
+        """The fleet as it is before anybody raises anything: early TLS allowed, old parts among the new.
+
+        With `programs`, each API client asks once, so that the manager has seen it.
+        """
+        stage, tell = self._stage, self._tell
+        with tell.step("A manager with early TLS allowed, as an old deployment has it"):
+            self._set_up()
+        with tell.step("Two relays, three agents at 12.0, two agents at 9.6 and a 9.5 appliance join"):
+            stage.start_computers()
+            stage.send_policies(GROUPS)
+            tell.talk(f"{len(stage.cast.computers)} computers joined, and hold the policy that was sent")
+            for one in stage.cast.programs if programs else ():
+                stage.ask_manager(one)
 
     # who talks to whom
 

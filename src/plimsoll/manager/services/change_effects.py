@@ -235,9 +235,19 @@ def canary_of(unit: Unit, options: dict[str, Any]) -> tuple[str, ...]:
         return tuple(one.id for one in calling if one.relay_group_id == options["canary_group"])
     if named.startswith("policy:"):
         return tuple(one.id for one in calling if one.policy_id == options["canary_policy"])
-    online = [one for one in calling if one.online]
+    excused = _excused(unit)
+    online = [one for one in calling if one.online and one.id not in excused]
     count = canary_count(named, len(online))
     return choose_canary([(one.id, one.version, one.offered) for one in online], count)
+
+
+def _excused(unit: Unit) -> set[str]:
+    """Computers with an exception of their own: they tell nothing of the new floor."""
+    return {
+        rule.computer
+        for rule in rules.in_force(unit.connection)
+        if rule.computer is not None and rule.kind == rules.EXCEPTION and rule.point == Point.HEARTBEAT.value
+    }
 
 
 def canary_count(named: str, of: int) -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import threading
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -24,17 +26,21 @@ from plimsoll.manager.services import floor_state
 from plimsoll.manager.services.audit import AuditService
 from plimsoll.manager.services.changes import ChangesService
 from plimsoll.manager.services.core import Core, Unit
-from plimsoll.manager.services.exceptions import ExceptionsService
+from plimsoll.manager.services.exceptions import ExceptionsService, ExceptionView
 from plimsoll.manager.services.proving import Place, Proved, ProvingService, overall
 from plimsoll.manager.store import Connection
 from plimsoll.manager.store import computers as computer_table
 from plimsoll.manager.store import floors as floor_table
 from plimsoll.manager.store import scope as scope_table
+from plimsoll.manager.store import shadow as shadow_table
+from plimsoll.manager.store.computers import ComputerRecord
+from plimsoll.scan.judgement import Verdict
 from plimsoll.scan.options import FULL
 from plimsoll.scan.profiles import judge
 from plimsoll.scan.proof_page import page
-from plimsoll.scan.proofs import SCHEMA, key_id, public_pem, sign
+from plimsoll.scan.proofs import BUNDLE, SCHEMA, key_id, public_pem, sign
 from plimsoll.tls.floors import Point
+from plimsoll.tls.versions import Version
 
 PCI = "pci-dss-4.0.1"
 FOLDER = "proof"
@@ -83,6 +89,7 @@ class ProofService:
         self._exceptions = exceptions
         self._changes = changes
         self._audit = audit
+        self._making = threading.Lock()
 
     @permits(Permission.FLOORS_READ)
     def build(self, principal: Principal, change: int | None = None) -> SignedProof:
@@ -92,12 +99,14 @@ class ProofService:
         """
         story = None if change is None else _story(self._changes.get(principal, change))
         key = self._key()
-        found = self._proving.prove(mode=FULL)
+        marks = self._core.store.read(scope_table.all_marks)
+        found = self._proving.prove(mode=FULL, thorough=lambda place: _in_scope(place, marks))
         content = self._content(principal, found, story)
-        self._core.write(
-            lambda unit: unit.audit(principal, "proof.build", content["id"], None, {"verdict": content["verdict"]})
-        )
-        return SignedProof(sign(content, page(content), key), content, key_id(key.public_key()))
+        files = sign(content, page(content), key)
+        # The bundle names the trail's head, and the trail names the bundle: neither can be exchanged alone.
+        said = {"verdict": content["verdict"], "bundle": hashlib.sha256(files[BUNDLE]).hexdigest()}
+        self._core.write(lambda unit: unit.audit(principal, "proof.build", content["id"], None, said))
+        return SignedProof(files, content, key_id(key.public_key()))
 
     @permits(Permission.FLOORS_READ)
     def keys(self, principal: Principal) -> tuple[tuple[str, str, bool], ...]:
@@ -114,9 +123,10 @@ class ProofService:
         """A new key signs from now on; the public half of the old one is kept, for what it signed. The new id."""
         old = self._key().public_key()
         retired = self._folder / "retired"
-        retired.mkdir(mode=0o700, exist_ok=True)
-        config.write_atomically(retired / f"{key_id(old)}.pem", public_pem(old), 0o600)
-        new = self._make_key()
+        with self._making:
+            retired.mkdir(mode=0o700, exist_ok=True)
+            config.write_atomically(retired / f"{key_id(old)}.pem", public_pem(old), 0o600)
+            new = self._make_key()
         identifier = key_id(new.public_key())
         self._core.write(lambda unit: unit.audit(principal, "proof.rotate", identifier, {"key": key_id(old)}, None))
         return identifier
@@ -175,10 +185,13 @@ class ProofService:
             return (
                 floor_state.read(connection).floors(),
                 floor_table.history(connection, 1000),
-                scope_table.all_marks(connection),
+                marks := scope_table.all_marks(connection),
+                shadow_table.read(connection),
+                computer_table.find(connection, ids=[one.computer for one in marks if one.computer]),
             )
 
-        floors, history, marks = self._core.store.read(work)
+        floors, history, marks, shadows, computers = self._core.store.read(work)
+        excused = self._exceptions.in_force()
         verified = self._audit.walk()
         head = verified.head
         moved = {}
@@ -218,9 +231,10 @@ class ProofService:
                     "reason": view.reason,
                     "who": view.who,
                 }
-                for view in self._exceptions.in_force()
+                for view in excused
             ],
-            "scope": _scope(found, marks),
+            "shadow": [{"point": one.point, "floor": one.floor.value, "since": one.since} for one in shadows.values()],
+            "scope": _scope(found, marks, excused, computers),
             "change": change,
             "history": [
                 {
@@ -249,10 +263,11 @@ class ProofService:
 
     def _key(self) -> Ed25519PrivateKey:
         path = self._folder / _SIGNING
+        with self._making:
+            if not path.exists():
+                return self._make_key()
         try:
             key = load_pem_private_key(path.read_bytes(), password=None)
-        except FileNotFoundError:
-            return self._make_key()
         except (ValueError, OSError) as error:
             raise Unavailable(f"the signing key {path} cannot be read: {error}; nothing was signed") from None
         if not isinstance(key, Ed25519PrivateKey):
@@ -309,9 +324,14 @@ def _in_scope(place: Place, marks: Sequence[scope_table.MarkRecord]) -> bool:
     )
 
 
-def _scope(found: Sequence[Proved], marks: Sequence[scope_table.MarkRecord]) -> dict[str, Any]:
-    """The section of its own: each port in scope, judged by PCI DSS."""
-    places = []
+def _scope(
+    found: Sequence[Proved],
+    marks: Sequence[scope_table.MarkRecord],
+    excused: Sequence[ExceptionView],
+    computers: Sequence[ComputerRecord],
+) -> dict[str, Any]:
+    """The section of its own: each port in scope, judged by PCI DSS, and computers in scope that open none."""
+    places: list[dict[str, Any]] = []
     for one in found:
         if not _in_scope(one.place, marks):
             continue
@@ -320,6 +340,10 @@ def _scope(found: Sequence[Proved], marks: Sequence[scope_table.MarkRecord]) -> 
             judged = judge(one.report, PCI)
             verdict = judged.verdict.value
             findings = [f"{f.rule.sentence}: {'; '.join(f.reasons)}" for f in (*judged.failed, *judged.open)]
+        early = [view for view in excused if view.point is one.place.point and view.floor < Version.TLS1_2]
+        if early:
+            verdict = Verdict.FAILS.value
+            findings += [f"exception {view.id} lets {view.source or view.name} use {view.floor}" for view in early]
         place = one.place
         places.append(
             {
@@ -327,9 +351,24 @@ def _scope(found: Sequence[Proved], marks: Sequence[scope_table.MarkRecord]) -> 
                 "port": place.port, "verdict": verdict, "findings": findings,
             }
         )  # fmt: skip
+    seen = {one.place.computer for one in found}
+    places += [_portless(one) for one in computers if one.id not in seen]
     return {
         "profile": PCI,
+        "verdict": Verdict.of_all(Verdict(one["verdict"]) for one in places).value if places else None,
         "note": "what a handshake can show of requirement 4.2.1; inventories and revocation are not judged",
         "marks": [{"point": mark.point, "computer": mark.computer, "note": mark.note} for mark in marks],
         "places": places,
     }
+
+
+def _portless(one: ComputerRecord) -> dict[str, Any]:
+    """A computer in scope that opens no port: its own handshakes are all there is to judge."""
+    verdict, said = Verdict.NOT_PROVED, "it opens no port, and no handshake of its own was seen"
+    if one.negotiated is not None:
+        verdict = Verdict.HOLDS if one.negotiated >= Version.TLS1_2 else Verdict.FAILS
+        said = f"it opens no port; its own last handshake settled on {one.negotiated}"
+    return {
+        "point": "-", "name": one.display, "computer": one.id, "address": one.address, "port": 0,
+        "verdict": verdict.value, "findings": [said],
+    }  # fmt: skip

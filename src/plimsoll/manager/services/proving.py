@@ -19,9 +19,10 @@ from plimsoll.manager.store import Connection
 from plimsoll.manager.store import computers as computer_table
 from plimsoll.manager.store import policies as policy_table
 from plimsoll.messages import Kind
+from plimsoll.scan.certificates import TrustStore
 from plimsoll.scan.engine import scan_many
 from plimsoll.scan.judgement import Verdict
-from plimsoll.scan.options import SWEEP, Options
+from plimsoll.scan.options import FULL, SWEEP, Options
 from plimsoll.scan.profiles import floor_profile, judge
 from plimsoll.scan.report import EndpointReport, Outcome, State, Target
 from plimsoll.tls.floors import Point
@@ -137,9 +138,17 @@ class ProvingService:
 
     @internal
     def prove(
-        self, *, mode: str = SWEEP, progress: Callable[[int, int], None] | None = None, timeout: float = 5.0
+        self,
+        *,
+        mode: str = SWEEP,
+        thorough: Callable[[Place], bool] = lambda place: False,
+        progress: Callable[[int, int], None] | None = None,
+        timeout: float = 5.0,
     ) -> tuple[Proved, ...]:
-        """One look at every place, in their order. Takes seconds; a place that is silent takes its time-out."""
+        """One look at every place, in their order. Takes seconds; a place that is silent takes its time-out.
+
+        Places that want a `thorough` look are asked for everything, with our own CA for the root to trust.
+        """
         places = self.places()
         sources = {source for place in places if place.address and (source := _source(place))}
         for source in sources:
@@ -148,15 +157,25 @@ class ProvingService:
             except ServiceError:
                 break  # listed as somebody's client then, which warns and harms nothing
         reports: dict[tuple[str, int], EndpointReport] = {}
-        targets = list(dict.fromkeys(Target(place.address, place.port) for place in places if place.address))
+        known = [place for place in places if place.address]
+        whole = dict.fromkeys(Target(place.address, place.port) for place in known if thorough(place))
+        targets = [
+            target
+            for target in dict.fromkeys(Target(place.address, place.port) for place in known)
+            if target not in whole
+        ]
+        count = len(whole) + len(targets)
 
         def take(report: EndpointReport) -> None:
             reports[(report.target.host, report.target.port)] = report
             if progress is not None:
-                progress(len(reports), len(targets))
+                progress(len(reports), count)
 
         options = Options(mode=mode, timeout=timeout, features=False, groups=False)
         scan_many(targets, options, take, total=len(targets))
+        if whole:
+            trust = TrustStore.of_file(self._core.home.ca_certificate)
+            scan_many(list(whole), Options(mode=FULL, timeout=timeout, trust=trust), take, total=len(whole))
         excused = [view for view in self._excused() if view.source is not None]
         return tuple(_judge(place, reports.get((place.address, place.port)), sources, excused) for place in places)
 

@@ -6,6 +6,7 @@ import json
 import stat
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -117,6 +118,16 @@ def test_what_is_in_scope_has_a_section_judged_by_pci_dss(at: Desk) -> None:
     assert [view.name or view.point for view in at.services.proof.scope(ROOT)] == ["north", "heartbeat"]
     with pytest.raises(Conflict):
         at.services.proof.mark(ROOT, point="heartbeat")
+    plain = at.activate("plain").computer
+    at.services.proof.mark(ROOT, computer=plain)
+    section = at.services.proof.build(ROOT).content["scope"]
+    assert [one["verdict"] for one in section["places"] if one["name"] == "plain"] == ["not proved"]
+    at.services.proof.unmark(ROOT, computer=plain)
+    at.services.exceptions.add(
+        ROOT, point="heartbeat", floor="TLSv1", until=time.time() + 50, reason="old", source="10.0.0.7"
+    )
+    section = at.services.proof.build(ROOT).content["scope"]
+    assert {one["verdict"] for one in section["places"] if one["point"] == "heartbeat"} == {"does not hold"}
     at.services.proof.unmark(ROOT, computer=relay)
     assert [view.point for view in at.services.proof.unmark(ROOT, point="heartbeat")] == []
 
@@ -160,3 +171,10 @@ def test_one_that_is_open_leaves_all_open_and_one_violation_outweighs_it() -> No
     assert overall([good, silent]) == NOT_PROVED
     assert overall([good, silent, bad]) == VIOLATED
     assert overall([]) == NOT_PROVED
+
+
+def test_the_first_key_is_one_key_for_all_who_ask_at_once(at: Desk) -> None:
+    prove(at, seen(HEARTBEAT, PROVED, Version.TLS1_2))
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda _: at.services.proof.build(ROOT).key, range(8)))
+    assert set(made) == {at.services.proof.keys(ROOT)[0][0]}

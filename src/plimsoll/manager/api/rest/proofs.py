@@ -33,6 +33,7 @@ def build(asks: Asks, back: Back, body: ProofBody) -> dict[str, Any]:
     return {
         "verdict": made.verdict,
         "counts": made.content["counts"],
+        "scope": made.content["scope"]["verdict"],
         "key": made.key,
         "open": [
             {"point": one["point"], "name": one["name"], "verdict": one["verdict"], "reasons": one["reasons"]}
