@@ -38,7 +38,7 @@ $(VENV)/.ready: requirements/runtime.txt requirements/dev.txt pyproject.toml
 LOCK := --generate-hashes --strip-extras --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header --no-emit-options --allow-unsafe -q
 lock:
 	$(PYTHON) -m venv .lockenv && .lockenv/bin/pip -q install pip-tools
-	cd requirements && ../.lockenv/bin/pip-compile $(LOCK) -o runtime.txt runtime.in && ../.lockenv/bin/pip-compile $(LOCK) -o dev.txt dev.in && ../.lockenv/bin/pip-compile $(LOCK) -o fuzz.txt fuzz.in
+	cd requirements && ../.lockenv/bin/pip-compile $(LOCK) -o runtime.txt runtime.in && ../.lockenv/bin/pip-compile $(LOCK) -o dev.txt dev.in && ../.lockenv/bin/pip-compile $(LOCK) -o fuzz.txt fuzz.in && ../.lockenv/bin/pip-compile $(LOCK) -o packages.txt packages.in
 
 demo: venv
 	@$(BIN)/plimsoll demo $(DEMO)
