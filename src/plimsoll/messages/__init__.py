@@ -4,6 +4,7 @@ Old and new releases run side by side, so every message carries a capability num
 a default that means "not said". Capability numbers:
 
 * 1 (2026-11): activation, heartbeat, renewal, Send Policy, floor report.
+* 2 (2026-11): the command ``upgrade``. Who says less is never sent one: it could not read the whole answer.
 
 Paths on 4120 (the manager listens): POST ACTIVATE, HEARTBEAT, RENEW. Paths on 4118 (the agent listens, managers only
 are obeyed): POST VISIT_BEGIN and VISIT_FINISH (manager-initiated activation), GET VISIT_HEARTBEAT then POST VISIT_REPLY
@@ -21,7 +22,10 @@ import msgspec
 from plimsoll.tls.versions import Version
 
 #: What this release understands; see the list above.
-CAPABILITY = 1
+CAPABILITY = 2
+
+#: From here on an agent understands the command ``upgrade``.
+UPGRADES_FROM = 2
 
 ACTIVATE = "/agent/v1/activate"
 HEARTBEAT = "/agent/v1/heartbeat"
@@ -77,6 +81,10 @@ class Inventory(Message):
     relay_port: int | None = None
     guards: list[str] = []
     display_name: str = ""
+    #: Whether this host can change its own software: its launcher started it, from a tree of its own.
+    upgradable: bool = False
+    #: Releases that it can go back to without a download.
+    kept: list[str] = []
 
 
 class Policy(Message):
@@ -150,10 +158,34 @@ class AgentEvent(Message):
 
 
 class Ack(Message):
-    """What became of a command. It is repeated until the manager says that it is stored."""
+    """What became of a command. It is repeated until the manager says that it is stored. `code` is for programs."""
 
     command: str
     ok: bool
+    text: str = ""
+    code: str = ""
+
+
+class UpgradeOrder(Message):
+    """Become this release. `target` names the package in the signed metadata; without one, a release that is kept.
+
+    `length` (bytes) and `sha256` (hex) are what the manager expects of the package, beside what the metadata says.
+    `watch_seconds` is how long the new release may take until a heartbeat of its own is accepted; then it is left.
+    """
+
+    version: str
+    target: str = ""
+    length: int = 0
+    sha256: str = ""
+    watch_seconds: float = 600.0
+
+
+class UpgradeReport(Message):
+    """How far an upgrade is on its host. It is reported while it is under way; its end is the command's `Ack`."""
+
+    command: str
+    state: str
+    version: str
     text: str = ""
 
 
@@ -169,14 +201,19 @@ class Heartbeat(Message):
     acks: list[Ack] = []
     events: list[AgentEvent] = []
     relay: FloorReport | None = None
+    upgrade: UpgradeReport | None = None
 
 
 class Command(Message):
-    """An order to an agent: ``apply-policy`` brings a policy, ``renew-certificate`` asks for a renewal now."""
+    """An order to an agent: ``apply-policy`` brings a policy, ``renew-certificate`` asks for a renewal now.
+
+    ``upgrade`` says which release to become; only to those whose capability is `UPGRADES_FROM` or more.
+    """
 
     id: str
-    kind: Literal["apply-policy", "renew-certificate"]
+    kind: Literal["apply-policy", "renew-certificate", "upgrade"]
     policy: Policy | None = None
+    upgrade: UpgradeOrder | None = None
 
 
 class HeartbeatReply(Message):

@@ -28,6 +28,7 @@ from plimsoll.messages import (
     CAPABILITY,
     HEARTBEAT,
     RENEW,
+    UPGRADES_FROM,
     ActivationRequest,
     Command,
     Heartbeat,
@@ -232,7 +233,8 @@ class HeartbeatDoor:
         self, known: Known, beat: Heartbeat, now: float, stored_acks: list[str] | None = None, stored_event: int = 0
     ) -> HeartbeatReply:
         entry = known.entry
-        commands = list(entry.commands)
+        # A kind that an older release does not know makes the whole answer unreadable to it.
+        commands = [one for one in entry.commands if one.kind != "upgrade" or beat.capability >= UPGRADES_FROM]
         repeated = self._repeat_policy(known, beat, now)
         if repeated is not None:
             commands.append(repeated)

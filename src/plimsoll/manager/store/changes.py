@@ -1,22 +1,20 @@
-"""Staged changes and their logs. A step saves what it decided on, or nothing: see `save`."""
+"""Staged changes and their logs. A step saves what it decided on, or nothing: see `journal`."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, insert, select, update
+from sqlalchemy import Connection, and_, func, select
 
-from plimsoll.manager.store._rows import record, records
+from plimsoll.manager.store.journal import Journal, LogRecord, StaleError
 from plimsoll.manager.store.tables import change_log, changes, computers
 from plimsoll.tls.versions import Version
 
+__all__ = ["OPEN", "ChangeRecord", "LogRecord", "Presence", "StaleError"]
+
 #: States of a change that is not over.
 OPEN = ("awaiting approval", "scheduled", "running", "paused", "halted")
-
-
-class StaleError(Exception):
-    """Somebody else took a step since this one was decided on: nothing of it was kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +43,6 @@ class ChangeRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class LogRecord:
-    time: float
-    stage: str
-    what: str
-    text: str
-    who: str
-
-
-@dataclass(frozen=True, slots=True)
 class Presence:
     """How many of the computers in question are online, how many of those were seen since a moment."""
 
@@ -62,48 +51,14 @@ class Presence:
     silent: tuple[str, ...] = field(default=())
 
 
-def add(connection: Connection, new: ChangeRecord) -> int:
-    values = asdict(new)
-    del values["id"]
-    made: Any = connection.execute(insert(changes).values(**values))
-    return int(made.inserted_primary_key[0])
-
-
-def get(connection: Connection, change: int) -> ChangeRecord | None:
-    return record(ChangeRecord, connection.execute(select(changes).where(changes.c.id == change)).one_or_none())
-
-
-def find(connection: Connection, limit: int) -> tuple[ChangeRecord, ...]:
-    """Newest first."""
-    return records(ChangeRecord, connection.execute(select(changes).order_by(changes.c.id.desc()).limit(limit)))
-
-
-def under_way(connection: Connection) -> ChangeRecord | None:
-    """The one change that is not over, if there is one."""
-    query = select(changes).where(changes.c.state.in_(OPEN)).order_by(changes.c.id).limit(1)
-    return record(ChangeRecord, connection.execute(query).one_or_none())
-
-
-def save(connection: Connection, before: ChangeRecord, **values: Any) -> None:
-    """Changes these columns of the row as it was read. Raises StaleError where it is another one by now."""
-    done = connection.execute(
-        update(changes)
-        .where(changes.c.id == before.id, changes.c.version == before.version)
-        .values(version=before.version + 1, **values)
-    )
-    if done.rowcount != 1:
-        raise StaleError(f"change {before.id} has moved on")
-
-
-def log(connection: Connection, change: int, entry: LogRecord) -> None:
-    connection.execute(insert(change_log).values(change=change, **asdict(entry)))
-
-
-def logs(connection: Connection, change: int, limit: int) -> tuple[LogRecord, ...]:
-    """Oldest first, the latest `limit` of them."""
-    c = change_log.c
-    query = select(c.time, c.stage, c.what, c.text, c.who).where(c.change == change).order_by(c.id.desc()).limit(limit)
-    return tuple(reversed(records(LogRecord, connection.execute(query))))
+_journal = Journal(ChangeRecord, changes, change_log, "change", OPEN)
+add = _journal.add
+get = _journal.get
+find = _journal.find
+under_way = _journal.under_way
+save = _journal.save
+log = _journal.note
+logs = _journal.notes
 
 
 def presence(connection: Connection, entered: float, alive_since: float, among: list[str] | None) -> Presence:

@@ -24,6 +24,7 @@ from plimsoll.messages import (
     Ack,
     ActivationRequest,
     AgentEvent,
+    Command,
     FloorOrigin,
     FloorReport,
     Heartbeat,
@@ -32,6 +33,7 @@ from plimsoll.messages import (
     Message,
     Problem,
     RenewalRequest,
+    UpgradeOrder,
 )
 from plimsoll.net.http import Request, Response
 from plimsoll.net.identity import Identity
@@ -110,6 +112,15 @@ def test_a_heartbeat_takes_home_the_commands_that_wait(bench: Bench) -> None:
     bench.registry.apply("a", entry("a", commands=(command("c1"),)))
     assert [one.id for one in bench.beat("a").commands] == ["c1"]
     assert [one.id for one in bench.beat("a").commands] == ["c1"]  # until its ack is stored
+
+
+@pytest.mark.parametrize(("capability", "given"), [(1, ["c1"]), (2, ["c1", "u1"]), (9, ["c1", "u1"])])
+def test_an_older_release_never_gets_a_command_that_it_could_not_read(
+    bench: Bench, capability: int, given: list[str]
+) -> None:
+    order = Command(id="u1", kind="upgrade", upgrade=UpgradeOrder(version="12.1.0"))
+    bench.registry.apply("a", entry("a", commands=(command("c1"), order)))
+    assert [one.id for one in bench.beat("a", capability=capability).commands] == given
 
 
 def test_acks_and_events_are_stored_before_the_answer(bench: Bench) -> None:
