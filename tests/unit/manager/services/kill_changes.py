@@ -24,9 +24,8 @@ from plimsoll.messages import Kind
 from plimsoll.tls.versions import Version
 
 WATCHED = {
-    "plimsoll.manager.services.changes": frozenset(
-        {"start", "_next", "_begin", "_halt", "_take_back", "_prove", "_wait"}
-    ),
+    "plimsoll.manager.services.change_start": frozenset({"start"}),
+    "plimsoll.manager.services.change_steps": frozenset({"_next", "_begin", "_halt", "take_back", "_prove", "_wait"}),
     "plimsoll.manager.services.change_effects": frozenset({"enter", "take_back", "end", "note_floors"}),
     "plimsoll.manager.services.floors": frozenset({"move", "_commit", "_write_file"}),
     "plimsoll.manager.store.engine": frozenset({"write"}),

@@ -1,0 +1,219 @@
+"""What is looked at before a change begins: may it, whom would it cut off, what exactly will it do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from plimsoll.fleet import changes as pure
+from plimsoll.fleet.changes import Direction, stages_of
+from plimsoll.fleet.preflight import Preflight, judge
+from plimsoll.manager.ports import BadInput, Blocked, Conflict, NotFound, Principal
+from plimsoll.manager.services import change_effects as effects_of
+from plimsoll.manager.services import events as numbers
+from plimsoll.manager.services import floor_state, policy_rules
+from plimsoll.manager.services.change_views import begins, busy, moment, note
+from plimsoll.manager.services.core import Core, Unit
+from plimsoll.manager.services.events import NewEvent
+from plimsoll.manager.services.floors import parse_floor, parse_points
+from plimsoll.manager.services.guard import check_not_locked_out
+from plimsoll.manager.services.judgement import JudgementService
+from plimsoll.manager.store import Connection
+from plimsoll.manager.store import changes as table
+from plimsoll.manager.store import computers as computer_table
+from plimsoll.manager.store import policies as policy_table
+from plimsoll.manager.store.changes import ChangeRecord
+from plimsoll.messages import Kind
+from plimsoll.tls.floors import Point
+from plimsoll.tls.versions import Version
+
+SOAK = 1800.0
+CANARY = "5%"
+_LONGEST_SOAK = 30 * 86400.0
+_NOTICES = 50
+
+
+@dataclass(frozen=True, slots=True)
+class StartRequest:
+    """What a new change is asked to do; `canary` is "5%", "5", "group:NAME" (a relay group) or "policy:NAME"."""
+
+    to: str
+    points: Sequence[str] = ("all",)
+    soak: float = SOAK
+    canary: str = CANARY
+    accept_affected: bool = False
+    force: bool = False
+    reason: str | None = None
+    at: float | None = None
+    freeze: Sequence[str] = ()
+    approval: bool = False
+
+
+class Starting:
+    """Checks first, writes last: nothing was changed where any of it raises."""
+
+    def __init__(self, core: Core, judgement: JudgementService) -> None:
+        self._core = core
+        self._judgement = judgement
+
+    def start(self, principal: Principal, request: StartRequest) -> int:
+        """The number of the new change. Raises as `ChangesService.start`."""
+        target, points = parse_floor(request.to), _points(request.points)
+        _check(request, self._core.clock())
+        running = self._core.store.read(table.under_way)
+        if running is not None:
+            raise Conflict(busy(running))
+        before = self._core.store.read(floor_state.read)
+        direction, moved = _direction(before.floors(), points, target, self._own_floors())
+        preflight: Preflight | None = None
+        if direction is Direction.RAISE:
+            if Point.GUI in moved:
+                check_not_locked_out(principal, before.gui, target)
+            preflight = self.judge(target, moved)
+            self._consent(request, preflight)
+        options = self._options(request, direction, moved, preflight)
+        state = "awaiting approval" if request.approval else "scheduled" if request.at else "running"
+
+        def work(unit: Unit) -> int:
+            other = table.under_way(unit.connection)
+            if other is not None:
+                raise Conflict(busy(other))
+            self._resolve_canary(unit.connection, options)
+            relays = computer_table.find(unit.connection, kind=Kind.RELAY.value)
+            stages = stages_of(direction, moved, relays=len(relays) > 1)
+            options["stages"] = [stage.value for stage in stages]
+            new = ChangeRecord(
+                id=0, created=unit.now, who=principal.who, name=principal.name, via=principal.via, target=target,
+                direction=direction.value, state=state, stage=stages[0].value, entered=unit.now, soaked=0.0,
+                options=options, effects={}, seen={"online_before": 0}, text=begins(state, request.at),
+            )  # fmt: skip
+            identifier = table.add(unit.connection, new)
+            said = f"{direction.value} to {target} at {', '.join(p.value for p in Point if p in moved)}"
+            note(unit, identifier, stages[0].value, "started", said, principal.who)
+            unit.audit(principal, "changes.start", f"change {identifier}", None, options | {"to": target.value})
+            text = f"{principal.name} started change {identifier}: {said}" + (
+                f": {request.reason}" if request.reason else ""
+            )
+            unit.event(NewEvent(numbers.CHANGE_STARTED, "info", text, target=f"change {identifier}"))
+            self._notify(unit, identifier, target, preflight, request.at)
+            return identifier
+
+        return self._core.write(work)
+
+    def judge(self, target: Version, points: set[Point]) -> Preflight:
+        return judge(self._judgement.fleet(), target, points, self._core.store.read(floor_state.read).floors())
+
+    def _own_floors(self) -> dict[Point, Sequence[Version]]:
+        """Floors of policies that have their own, by point."""
+        records = self._core.store.read(policy_table.all_policies)
+        return {
+            Point.RELAY: [one.relay_floor for one in records if one.relay_floor is not None],
+            Point.AGENT: [one.agent_floor for one in records if one.agent_floor is not None],
+        }
+
+    def _consent(self, request: StartRequest, preflight: Preflight) -> None:
+        reason = (request.reason or "").strip()
+        if preflight.blockers and not request.force:
+            names = ", ".join(finding.who for finding in preflight.blockers[:5])
+            raise Blocked(
+                f"{len(preflight.blockers)} parts would be cut off ({names}…); nothing was started. Upgrade them, give"
+                " them an exception, or force it with a reason: a forced change still takes itself back",
+                preflight,
+            )
+        if preflight.blockers and not reason:
+            raise BadInput("a change is forced only with a reason, which is kept and shown; nothing was started")
+        if preflight.affected and not request.accept_affected:
+            names = ", ".join(finding.who for finding in preflight.affected[:5])
+            raise Blocked(
+                f"{len(preflight.affected)} programs would be cut off ({names}); nothing was started. Tell their owners"
+                ", or start with --accept-affected, which names them in the audit trail",
+                preflight,
+            )
+
+    def _options(
+        self, request: StartRequest, direction: Direction, moved: set[Point], preflight: Preflight | None
+    ) -> dict[str, Any]:
+        findings = () if preflight is None else (*preflight.blockers, *preflight.affected)
+        policies = policy_rules.resolve(self._core.store.read(policy_table.all_policies))
+        return {
+            "points": [point.value for point in Point if point in moved],
+            "soak": request.soak,
+            "canary": request.canary,
+            "lowers": direction is Direction.LOWER,
+            "forced": bool(preflight and preflight.blockers),
+            "reason": request.reason,
+            "accepted": effects_of.accepted_of(findings),
+            "named": {
+                "blockers": [] if preflight is None else [finding.who for finding in preflight.blockers],
+                "affected": [] if preflight is None else [finding.who for finding in preflight.affected],
+            },
+            "at": request.at,
+            "freeze": list(request.freeze),
+            "approval": request.approval,
+            "longest": max((policy.heartbeat_seconds for policy in policies.values()), default=600),
+        }
+
+    def _resolve_canary(self, connection: Connection, options: dict[str, Any]) -> None:
+        named: str = options["canary"]
+        kind, _, name = named.partition(":")
+        if kind == "group":
+            group = policy_table.group_named(connection, name)
+            if group is None:
+                raise NotFound(f"there is no relay group {name!r}; nothing was started")
+            options["canary_group"] = group.id
+        elif kind == "policy":
+            policy = policy_table.policy_named(connection, name)
+            if policy is None:
+                raise NotFound(f"there is no policy {name!r}; nothing was started")
+            options["canary_policy"] = policy.id
+
+    def _notify(self, unit: Unit, change: int, target: Version, preflight: Preflight | None, at: float | None) -> None:
+        """A notice for each blocker and program, so that their owners hear of it before the date."""
+        findings = () if preflight is None else (*preflight.blockers, *preflight.affected)
+        when = "now" if at is None else moment(at)
+        for finding in findings[:_NOTICES]:
+            text = (
+                f"change {change} to {target} begins {when} and would cut off {finding.who}: {finding.reason}."
+                f" {finding.remedy}"
+            )
+            computer = None if finding.kind == "program" else finding.id
+            unit.event(NewEvent(numbers.CHANGE_NOTICE, "warning", text, computer=computer, target=finding.who))
+
+
+def _points(names: Sequence[str]) -> set[Point]:
+    points = {point for name in names for point in parse_points(name)}
+    if not points:
+        raise BadInput("say which points; nothing was started")
+    return points
+
+
+def _check(request: StartRequest, now: float) -> None:
+    if not 0 < request.soak <= _LONGEST_SOAK:
+        raise BadInput("a soak lasts from a second to 30 days; nothing was started")
+    for window in request.freeze:
+        if not pure.check_window(window):
+            raise BadInput(f"freeze hours are HH:MM-HH:MM in UTC, not {window!r}; nothing was started")
+    if request.at is not None and request.at <= now:
+        raise BadInput(f"{moment(request.at)} is in the past; nothing was started")
+    if not request.canary.startswith(("group:", "policy:")):
+        try:
+            effects_of.canary_count(request.canary, 1)
+        except ValueError:
+            raise BadInput(
+                f"a canary is a share (5%), a number (5), group:NAME or policy:NAME, not {request.canary!r}; nothing"
+                " was started"
+            ) from None
+
+
+def _direction(
+    floors: dict[Point, Version], points: set[Point], target: Version, own: dict[Point, Sequence[Version]]
+) -> tuple[Direction, set[Point]]:
+    """Up where any of the points is below the target; those above it then stay. Raises BadInput where none moves."""
+    below = {p for p in points if floors[p] < target or any(floor < target for floor in own.get(p, []))}
+    if below:
+        return Direction.RAISE, below
+    above = {p for p in points if floors[p] > target}
+    if above:
+        return Direction.LOWER, above
+    raise BadInput(f"{', '.join(p.value for p in Point if p in points)}: {target} is the floor already; nothing to do")
