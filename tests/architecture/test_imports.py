@@ -44,6 +44,7 @@ KEY_HELPER = "plimsoll.agent.keys"
 #: A scan that only sweeps, or asks for versions and suites, never loads it.
 CRYPTOGRAPHERS = (
     KEY_HELPER,
+    "plimsoll.messages.release",
     "plimsoll.scan.certificates",
     "plimsoll.scan.keys13",
     "plimsoll.scan.shares",

@@ -12,9 +12,9 @@ import contextlib
 import json
 import socket
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 import httpx
 
@@ -22,6 +22,9 @@ from plimsoll.cli._errors import BlockedError, Code, CommandError
 
 DEFAULT_HOME = Path("/opt/plimsoll")
 TIMEOUT = httpx.Timeout(60.0, connect=10.0)
+#: The manager writes a large file to its disk before it answers.
+UPLOAD_TIMEOUT = httpx.Timeout(600.0, connect=10.0)
+_PIECE = 256 * 1024
 
 _CODES = {
     400: Code.USAGE,
@@ -57,6 +60,20 @@ class Client:
         timeout = TIMEOUT if patience is None else httpx.Timeout(patience, connect=10.0)
         return self._ask("POST", path, json={} if body is None else dict(body), timeout=timeout)
 
+    def upload(self, path: str, file: BinaryIO, length: int, headers: Mapping[str, str]) -> Any:
+        """Posts a file as it is, a piece at a time."""
+        whole = {"content-type": "application/octet-stream", "content-length": str(length), **headers}
+        return self._ask("POST", path, content=_pieces(file), headers=whole, timeout=UPLOAD_TIMEOUT)
+
+    def download(self, path: str, out: BinaryIO) -> None:
+        """Writes an answer's body as it comes."""
+        with self._reaching(), self._http.stream("GET", path, timeout=UPLOAD_TIMEOUT) as response:
+            if response.status_code >= 400:
+                response.read()
+                _refuse(response)
+            for piece in response.iter_bytes(_PIECE):
+                out.write(piece)
+
     def delete(self, path: str) -> Any:
         return self._ask("DELETE", path)
 
@@ -87,6 +104,11 @@ class Client:
         except httpx.HTTPError as error:
             cause = _reason(error)
             raise CommandError(f"{self.where} was not reached: {cause}", Code.UNREACHABLE) from error
+
+
+def _pieces(file: BinaryIO) -> Iterator[bytes]:
+    while piece := file.read(_PIECE):
+        yield piece
 
 
 def _present(query: Mapping[str, object]) -> dict[str, str]:
@@ -124,6 +146,11 @@ class _InProcess(httpx.BaseTransport):
         return self._runner.run(self._handle(request))
 
     async def _handle(self, request: httpx.Request) -> httpx.Response:
+        if not isinstance(request.stream, httpx.AsyncByteStream):
+            assert isinstance(request.stream, httpx.SyncByteStream)
+            request = httpx.Request(
+                request.method, request.url, headers=request.headers, stream=_Poured(request.stream)
+            )
         response = await self._inner.handle_async_request(request)
         body = await response.aread()
         return httpx.Response(response.status_code, headers=response.headers, content=body)
@@ -133,6 +160,17 @@ class _InProcess(httpx.BaseTransport):
             self._runner.close()
         finally:
             self._leave.close()
+
+
+class _Poured(httpx.AsyncByteStream):
+    """A file's pieces for an application in this process; reading them keeps nobody else waiting."""
+
+    def __init__(self, pieces: httpx.SyncByteStream) -> None:
+        self._pieces = pieces
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for piece in self._pieces:
+            yield piece
 
 
 def in_process(app: Any, where: str, leave: contextlib.ExitStack | None = None) -> Client:

@@ -32,6 +32,7 @@ GROUPS = (
     "user",
     "events",
     "audit",
+    "software",
     "agent",
 )
 COMMANDS = (

@@ -49,6 +49,9 @@ class Permission(enum.StrEnum):
     CERTIFICATE_CHANGE = "certificate.change"
     MANAGER_READ = "manager.read"
     MANAGER_CHANGE = "manager.change"
+    SOFTWARE_READ = "software.read"
+    SOFTWARE_CHANGE = "software.change"
+    SOFTWARE_TRUST = "software.trust"
 
 
 READS: frozenset[Permission] = frozenset(p for p in Permission if p.value.endswith(".read"))
@@ -63,6 +66,7 @@ ROLES: Mapping[Role, frozenset[Permission]] = {
         Permission.POLICIES_CHANGE,
         Permission.POLICIES_SEND,
         Permission.TOKENS_CHANGE,
+        Permission.SOFTWARE_CHANGE,
         Permission.OWN_ACCESS,
     },
     Role.AUDITOR: READS | {Permission.OWN_ACCESS},

@@ -97,6 +97,7 @@ class Running:
         services.hub.subscribe(self._heard)
         # The floors are on the board before any port opens.
         await asyncio.to_thread(services.floors.start)
+        await asyncio.to_thread(services.software.tidy)
         self._registry.load(await asyncio.to_thread(lambda: tuple(services.computers.registry())))
         # A restart must not hide who could not come in before it.
         self._refusals.remember(await asyncio.to_thread(services.events.open_problems))

@@ -7,6 +7,7 @@ import contextlib
 import json
 
 from plimsoll.manager.api.serve import App, Message, Receive, Scope, Send
+from plimsoll.messages.release import MAX_LENGTH
 
 #: The largest body that a request may bring. Certificates and lists of computers are far below.
 MAX_BODY = 1 << 20
@@ -25,6 +26,11 @@ _HEADERS = [
 #: Seconds that a body may take to arrive.
 BODY_SECONDS = 30.0
 
+#: Where a whole file may be posted: the bound of its body in bytes. Whoever takes it counts for itself what was signed.
+UPLOAD = {"/api/software": MAX_LENGTH}
+#: Seconds that an upload may pause.
+PAUSE_SECONDS = 30.0
+
 
 class _BrokenOff(Exception):  # noqa: N818 - names a condition
     """The body grew beyond a bound while it was read."""
@@ -41,8 +47,10 @@ class Bounds:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        if self._declared(scope) > self._max_body:
-            await self._refuse(send, 413)
+        upload = UPLOAD.get(scope["path"]) if scope["method"] == "POST" else None
+        largest = self._max_body if upload is None else upload
+        if self._declared(scope) > largest:
+            await self._refuse(send, 413, largest)
             return
         read = 0
         whole = False
@@ -50,9 +58,11 @@ class Bounds:
         ends = asyncio.get_running_loop().time() + BODY_SECONDS
 
         async def bounded() -> Message:
-            nonlocal read, whole, refused
+            nonlocal read, whole, refused, ends
             if whole:
                 return await receive()  # waits for the peer to leave, for as long as an answer takes
+            if upload is not None:
+                ends = asyncio.get_running_loop().time() + PAUSE_SECONDS
             try:
                 async with asyncio.timeout_at(ends):
                     message = await receive()
@@ -61,7 +71,7 @@ class Bounds:
                 raise _BrokenOff from None
             read += len(message.get("body", b""))
             whole = not message.get("more_body", False)
-            if read > self._max_body:
+            if read > largest:
                 refused = 413
                 raise _BrokenOff
             return message
@@ -76,7 +86,7 @@ class Bounds:
         with contextlib.suppress(_BrokenOff):
             await self._app(scope, bounded, with_headers)
         if refused:
-            await self._refuse(send, refused)
+            await self._refuse(send, refused, largest)
 
     def _declared(self, scope: Scope) -> int:
         for name, value in scope["headers"]:
@@ -84,8 +94,8 @@ class Bounds:
                 return int(value)
         return 0
 
-    async def _refuse(self, send: Send, status: int) -> None:
-        why = f"is larger than {self._max_body} bytes" if status == 413 else f"did not arrive in {BODY_SECONDS:.0f} s"
+    async def _refuse(self, send: Send, status: int, largest: int) -> None:
+        why = f"is larger than {largest} bytes" if status == 413 else f"did not arrive in {BODY_SECONDS:.0f} s"
         body = json.dumps({"message": f"the request's body {why}; nothing of it was used"}).encode()
         headers = [
             (b"content-type", b"application/json"),

@@ -21,8 +21,10 @@ from plimsoll.manager.services.judgement import JudgementService
 from plimsoll.manager.services.policies import PoliciesService
 from plimsoll.manager.services.proof import ProofService
 from plimsoll.manager.services.proving import ProvingService, own_scan
+from plimsoll.manager.services.release_keys import ReleaseKeysService
 from plimsoll.manager.services.shadow import ShadowService
 from plimsoll.manager.services.sightings import SightingsService
+from plimsoll.manager.services.software import SoftwareService
 from plimsoll.manager.store import Store
 
 __all__ = ["Services"]
@@ -59,3 +61,5 @@ class Services:
         self.audit = AuditService(core)
         self.proof = ProofService(core, self.proving, self.exceptions, self.changes, self.audit)
         self.certificates = CertificatesService(core)
+        self.release_keys = ReleaseKeysService(core)
+        self.software = SoftwareService(core)

@@ -52,12 +52,22 @@ NAMES: Mapping[int, str] = {
     1963: "Change Taken Back",
     1964: "Change Ended",
     1965: "Change Concerns a Client",
+    1970: "Software Imported",
+    1971: "Software Refused",
+    1972: "Software Deleted",
+    1973: "Release Keys Changed",
+    1974: "Software Metadata Not Signed",
+    1975: "Software Root Changed",
     4002: "Command Session Initiated",
     4011: "Failure to Contact Manager",
     4012: "Heartbeat Failed",
     5000: "Agent Started",
     5003: "Agent Stopped",
     5004: "Clock Change",
+    5300: "Package Signature Validation Failed",
+    5301: "Package Validation Failed",
+    5302: "Package Signature Download Failed",
+    5303: "Package Mismatch",
 }
 
 PROBLEM = 742
@@ -85,6 +95,13 @@ CHANGE_HALTED = 1962
 CHANGE_TAKEN_BACK = 1963
 CHANGE_ENDED = 1964
 CHANGE_NOTICE = 1965
+DISK_FULL = 724
+SOFTWARE_IMPORTED = 1970
+SOFTWARE_REFUSED = 1971
+SOFTWARE_DELETED = 1972
+RELEASE_KEYS_CHANGED = 1973
+METADATA_NOT_SIGNED = 1974
+SOFTWARE_ROOT_CHANGED = 1975
 
 LEVELS = ("info", "warning", "error")
 

@@ -30,7 +30,12 @@ class CertificateChanged:
     """4119 has another certificate on disk."""
 
 
-Change = ComputersChanged | EventRecorded | CertificateChanged
+@dataclass(frozen=True, slots=True)
+class SoftwareChanged:
+    """Packages came or went, or release keys: what is offered is to be signed anew."""
+
+
+Change = ComputersChanged | EventRecorded | CertificateChanged | SoftwareChanged
 
 
 class Hub:

@@ -398,3 +398,35 @@ sighting_counts = Table(
     # The key is nearly all there is: kept twice, as table and as index, it would be twice as large.
     sqlite_with_rowid=False,
 )
+
+#: Software packages in the depot; `target` is the package's name in the repository's metadata.
+software = Table(
+    "software",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("product", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("platform", Text, nullable=False),
+    Column("architecture", Text, nullable=False),
+    Column("file", Text, nullable=False),
+    Column("length", sa.BigInteger, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("target", Text, nullable=False, unique=True),
+    Column("key", Text, nullable=False),
+    Column("signature", Text, nullable=False),
+    Column("imported", Float, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("origin", Text, nullable=False),
+    # Ids are never used twice: an upgrade that is under way must not come to mean another package.
+    sqlite_autoincrement=True,
+)
+
+#: Which release keys count: a chain of statements, each signed by a key of the one before it.
+release_keys = Table(
+    "release_keys",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("text", Text, nullable=False),
+    Column("added", Float, nullable=False),
+    Column("who", Text, nullable=False),
+)

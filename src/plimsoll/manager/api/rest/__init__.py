@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from plimsoll.manager.api.rest import access, changes, computers, events, manager, policies, proofs, tls
+from plimsoll.manager.api.rest import access, changes, computers, events, manager, policies, proofs, software, tls
 
 routers: tuple[APIRouter, ...] = (
     tls.router,
@@ -13,6 +13,7 @@ routers: tuple[APIRouter, ...] = (
     computers.router,
     policies.router,
     events.router,
+    software.router,
     access.router,
     manager.router,
 )

@@ -20,6 +20,7 @@ def upgrade() -> None:
     _add_scope()
     _add_shadow()
     _add_changes()
+    _add_software()
 
 
 def _text(name: str, default: str | None = "") -> sa.Column[Any]:
@@ -313,3 +314,27 @@ def _add_changes() -> None:
         sa.ForeignKeyConstraint(["change"], ["changes.id"], name="fk_change_log_change"),
     )
     op.create_index("ix_change_log_change", "change_log", ["change"])
+
+
+def _add_software() -> None:
+    texts = ("product", "version", "platform", "architecture", "file")
+    op.create_table(
+        "software",
+        sa.Column("id", sa.Integer(), nullable=False),
+        *(sa.Column(name, sa.Text(), nullable=False) for name in texts),
+        sa.Column("length", sa.BigInteger(), nullable=False),
+        *(sa.Column(name, sa.Text(), nullable=False) for name in ("sha256", "target", "key", "signature")),
+        sa.Column("imported", sa.Float(), nullable=False),
+        *(sa.Column(name, sa.Text(), nullable=False) for name in ("who", "origin")),
+        sa.PrimaryKeyConstraint("id", name="pk_software"),
+        sa.UniqueConstraint("target", name="uq_software_target"),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "release_keys",
+        sa.Column("number", sa.Integer(), nullable=False, autoincrement=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("added", sa.Float(), nullable=False),
+        sa.Column("who", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("number", name="pk_release_keys"),
+    )

@@ -1,0 +1,163 @@
+"""/api/software: packages and the release keys that vouch for them."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Request
+from fastapi.responses import FileResponse, Response
+from pydantic import Field
+from starlette.concurrency import run_in_threadpool
+
+from plimsoll.manager.api.auth import Asks, Back
+from plimsoll.manager.api.rest.bodies import Body, known_query
+from plimsoll.manager.ports import BadInput
+from plimsoll.manager.services.release_keys import ReleaseKeyView
+from plimsoll.manager.services.software import PIECE, Import, Imported, SoftwareView
+
+router = APIRouter(prefix="/api/software", tags=["software"])
+
+#: The release signature of the file in the body, in base64: the text beside the file as it is.
+SIGNATURE = "release-signature"
+
+
+class TrustBody(Body):
+    text: str = Field(max_length=64 * 1024, description="a public key in PEM, or a statement signed by a trusted key")
+    name: str = Field(default="", max_length=100)
+
+
+class CheckBody(Body):
+    signature: str = Field(max_length=64 * 1024, description="the text of FILE.sig")
+
+
+@router.get("", dependencies=[known_query("product", "platform", "architecture", "version")])
+def list_software(
+    asks: Asks,
+    back: Back,
+    product: str | None = None,
+    platform: str | None = None,
+    architecture: str | None = None,
+    version: str | None = None,
+) -> dict[str, Any]:
+    found = back.services.software.list(
+        asks, product=product, platform=platform, architecture=architecture, version=version
+    )
+    return {"software": [package(one) for one in found]}
+
+
+@router.post("/check")
+def check(asks: Asks, back: Back, body: CheckBody) -> dict[str, Any]:
+    """Would the file of this signature be taken? Answered before its bytes are sent."""
+    known = back.services.software.check(asks, body.signature)
+    return {"known": None if known is None else package(known)}
+
+
+@router.post("")
+async def import_software(
+    request: Request,
+    asks: Asks,
+    back: Back,
+    signature: Annotated[str, Header(alias=SIGNATURE)] = "",
+) -> dict[str, Any]:
+    """The file is the body, as ``application/octet-stream``; it is never whole in memory."""
+    made = await run_in_threadpool(back.services.software.begin, asks, _decoded(signature))
+    if made.known is not None:
+        return _imported(Imported(made.known, new=False))
+    try:
+        await _pour(request, made)
+        return _imported(await run_in_threadpool(made.finish))
+    finally:
+        await run_in_threadpool(made.abandon)
+
+
+async def _pour(request: Request, made: Import) -> None:
+    """The body into the import, in pieces that are worth a thread's while."""
+    waiting = bytearray()
+    async for chunk in request.stream():
+        waiting += chunk
+        if len(waiting) >= PIECE:
+            await run_in_threadpool(made.write, bytes(waiting))
+            waiting.clear()
+    await run_in_threadpool(made.write, bytes(waiting))
+
+
+@router.get("/newest", dependencies=[known_query("platform", "architecture", "product", "version", "atMost")])
+def newest(
+    asks: Asks,
+    back: Back,
+    platform: str,
+    architecture: str,
+    product: str = "agent",
+    version: str | None = None,
+    atMost: str | None = None,  # noqa: N803 - the query's own spelling
+) -> dict[str, Any]:
+    found = back.services.software.newest(
+        asks, platform, architecture, product=product, version=version, at_most=atMost
+    )
+    return package(found)
+
+
+@router.get("/keys")
+def keys(asks: Asks, back: Back) -> dict[str, Any]:
+    service = back.services.release_keys
+    return {"keys": [_key(one) for one in service.list(asks)], "statement": service.statement(asks)}
+
+
+@router.post("/keys")
+def trust(asks: Asks, back: Back, body: TrustBody) -> dict[str, Any]:
+    back.services.release_keys.trust(asks, body.text, body.name)
+    return keys(asks, back)
+
+
+@router.get("/{software}")
+def get_software(asks: Asks, back: Back, software: int) -> dict[str, Any]:
+    return package(back.services.software.get(asks, software))
+
+
+@router.get("/{software}/file")
+def get_file(asks: Asks, back: Back, software: int) -> Response:
+    one = back.services.software.get(asks, software)
+    path = back.services.software.path(asks, software)
+    return FileResponse(path, media_type="application/octet-stream", filename=one.file)
+
+
+@router.delete("/{software}")
+def delete_software(asks: Asks, back: Back, software: int) -> dict[str, Any]:
+    return package(back.services.software.delete(asks, software))
+
+
+def package(one: SoftwareView) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "product": one.product,
+        "version": one.version,
+        "platform": one.platform,
+        "architecture": one.architecture,
+        "file": one.file,
+        "length": one.length,
+        "sha256": one.sha256,
+        "target": one.target,
+        "key": one.key,
+        "signature": one.signature,
+        "imported": one.imported,
+        "who": one.who,
+        "origin": one.origin,
+        "held": one.held,
+    }
+
+
+def _imported(imported: Imported) -> dict[str, Any]:
+    return package(imported.package) | {"new": imported.new}
+
+
+def _key(one: ReleaseKeyView) -> dict[str, Any]:
+    return {"id": one.id, "name": one.name, "pem": one.pem, "number": one.number, "since": one.since, "who": one.who}
+
+
+def _decoded(signature: str) -> str:
+    try:
+        return base64.b64decode(signature, validate=True).decode("ascii")
+    except (binascii.Error, UnicodeDecodeError):
+        raise BadInput(f"the header {SIGNATURE} is the text of FILE.sig in base64; nothing was kept") from None
