@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,8 +13,9 @@ from tests.support.releases import Publisher, described
 from plimsoll.messages import release
 from plimsoll.messages.release import ReleaseError
 
-OURS = Publisher()
-THEIRS = Publisher(name="theirs")
+# The same keys in every process: they stand in the names of tests.
+OURS = Publisher(Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
+THEIRS = Publisher(Ed25519PrivateKey.from_private_bytes(bytes(range(32, 64))), "theirs")
 TEXT = OURS.sign(b"a package")
 
 

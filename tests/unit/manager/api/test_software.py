@@ -53,6 +53,7 @@ def test_a_package_comes_in_by_the_body_and_goes_out_again(made: Made, publisher
         ({"release-signature": "not base64!"}, "in base64"),
         (header(Publisher().sign(CONTENT)), "is not trusted here"),
     ],
+    ids=["none", "unreadable", "stranger"],
 )
 def test_a_body_without_a_signature_that_holds_is_refused(
     made: Made, publisher: Publisher, headers: dict[str, str], said: str
