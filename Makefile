@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 TOOLS := nmap openssl curl nginx haproxy sslscan gnutls-serv dovecot postgres postfix mariadbd slapd vsftpd prosody xrdp \
-  pop3-login lmtp managesieve-login submission-login chromium
+  pop3-login lmtp managesieve-login submission-login chromium rsyslogd
 .DEFAULT_GOAL := help
 .PHONY: help deps venv lock demo run lint test test-deep bench fuzz clean
 
@@ -23,7 +23,7 @@ deps:
 	if [ -n "$$missing" ]; then \
 	  echo "installing:$$missing"; mkdir -p /usr/sbin; \
 	  apt-get update -qq && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-	    $$(echo "$$missing" | sed 's/\bnginx\b/nginx-light/;s/\bgnutls-serv\b/gnutls-bin/;s/\bdovecot\b/dovecot-imapd/;s/\bpostgres\b/postgresql/;s/\bmariadbd\b/mariadb-server-core/;s/\bpop3-login\b/dovecot-pop3d/;s/\blmtp\b/dovecot-lmtpd/;s/\bmanagesieve-login\b/dovecot-managesieved/;s/\bsubmission-login\b/dovecot-submissiond/') >/dev/null; fi
+	    $$(echo "$$missing" | sed 's/\bnginx\b/nginx-light/;s/\bgnutls-serv\b/gnutls-bin/;s/\bdovecot\b/dovecot-imapd/;s/\bpostgres\b/postgresql/;s/\bmariadbd\b/mariadb-server-core/;s/\bpop3-login\b/dovecot-pop3d/;s/\blmtp\b/dovecot-lmtpd/;s/\bmanagesieve-login\b/dovecot-managesieved/;s/\bsubmission-login\b/dovecot-submissiond/;s/\brsyslogd\b/rsyslog rsyslog-openssl/') >/dev/null; fi
 
 venv: $(VENV)/.ready
 

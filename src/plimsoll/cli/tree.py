@@ -31,6 +31,7 @@ GROUPS = (
     "apikey",
     "user",
     "events",
+    "notify",
     "audit",
     "software",
     "agent",

@@ -52,6 +52,8 @@ class Permission(enum.StrEnum):
     SOFTWARE_READ = "software.read"
     SOFTWARE_CHANGE = "software.change"
     SOFTWARE_TRUST = "software.trust"
+    NOTIFICATIONS_READ = "notifications.read"
+    NOTIFICATIONS_CHANGE = "notifications.change"
 
 
 READS: frozenset[Permission] = frozenset(p for p in Permission if p.value.endswith(".read"))

@@ -17,7 +17,9 @@ from plimsoll.manager.api.serve import HttpDoor
 from plimsoll.manager.heartbeat.door import HeartbeatDoor
 from plimsoll.manager.home import Home
 from plimsoll.manager.loops import LoopThread
+from plimsoll.manager.metrics import Metrics
 from plimsoll.manager.monitor import Monitor
+from plimsoll.manager.notify.forwarder import Forwarder
 from plimsoll.manager.outbound import Caller, Outbound
 from plimsoll.manager.ports import SYSTEM, Conflict, Presence, Principal, ServiceError
 from plimsoll.manager.refusals import Refusals
@@ -84,7 +86,8 @@ class Running:
         )
         self._outbound = Outbound(self.services, self._registry, self._door, self._board, caller, clock)
         self._door.acked = self._outbound.relay_soon
-        self._backend = Backend(self.services, home.installation, live=self)
+        self._metrics = Metrics()
+        self._backend = Backend(self.services, home.installation, live=self, metrics=self._metrics)
         self._http = HttpDoor(create_app(self._backend))
         self._gates: dict[Point, Gate] = {}
 
@@ -95,6 +98,7 @@ class Running:
         services, config = self.services, self.home.config
         self._backend.feed.follow(services.hub, self._thread.loop)
         services.hub.subscribe(self._heard)
+        services.hub.subscribe(self._metrics.heard)
         # The floors are on the board before any port opens.
         await asyncio.to_thread(services.floors.start)
         await asyncio.to_thread(services.software.tidy)
@@ -117,6 +121,7 @@ class Running:
         self.supervisor.start("exceptions", self._monitor.exceptions_forever())
         self.supervisor.start("changes", changes.run_forever(self.services))
         self.supervisor.start("outbound", self._outbound.run_forever())
+        self.supervisor.start("notifications", Forwarder(services).run_forever())
 
     async def stop(self) -> None:
         """Stops accepting, finishes answers, stores what was seen. The home stays open."""
@@ -224,6 +229,7 @@ class Running:
 
     def _drain(self) -> list[Sighting]:
         drained = self._sightings.drain()
+        self._metrics.sighted(drained)
         for sighting in drained:
             if sighting.outcome in _REFUSED:
                 self._refusals.counted(sighting)

@@ -335,6 +335,33 @@ CERTIFICATE = {
     "notAfter": 1_863_900_000.0,
     "fingerprint": "ab:cd",
 }
+SIEM = {
+    "ID": 1,
+    "name": "siem",
+    "kind": "syslog",
+    "settings": {"host": "siem.example.com", "port": 6514, "transport": "tls", "form": "cef", "ca": ""},
+    "level": "warning",
+    "numbers": [],
+    "active": True,
+    "created": 1_763_800_000.0,
+    "who": "user:admin",
+    "delivered": 1_763_900_000.0,
+    "failingSince": None,
+    "problem": "",
+    "waiting": 0,
+}
+HOOK = {
+    **SIEM,
+    "ID": 2,
+    "name": "chat",
+    "kind": "webhook",
+    "settings": {"url": "https://hooks.example.com/plimsoll", "ca": ""},
+    "numbers": [742, 770],
+    "delivered": None,
+    "failingSince": 1_763_900_000.0,
+    "problem": "answered 500",
+    "waiting": 12,
+}
 RELOADED = {
     "changed": [{"point": "gui", "from": "TLSv1", "to": "TLSv1.2"}],
     "warnings": [],
@@ -388,5 +415,11 @@ def small_fleet() -> Answers:
         ("POST", "/api/computers/0f2/revoke"): (200, COMPUTERS["computers"][1]),
         ("POST", "/api/computers/0f2/approve"): (200, COMPUTERS["computers"][1]),
         ("DELETE", "/api/computers/0f2"): (200, {}),
+        ("GET", "/api/notifications"): (200, {"notifications": [SIEM, HOOK]}),
+        ("POST", "/api/notifications"): (201, {**HOOK, "problem": "", "waiting": 0, "secret": "whsec_c2VjcmV0"}),
+        ("POST", "/api/notifications/2"): (200, {**HOOK, "active": False}),
+        ("POST", "/api/notifications/1/test"): (200, {"result": "1 sent over TLSv1.3"}),
+        ("POST", "/api/notifications/2/test"): (409, {"message": "chat: answered 500; nothing was changed"}),
+        ("DELETE", "/api/notifications/2"): (204, None),
         ("POST", "/api/computers/activate"): (200, COMPUTERS["computers"][1]),
     }

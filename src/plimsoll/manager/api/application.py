@@ -7,7 +7,7 @@ from typing import cast
 from fastapi import FastAPI
 
 from plimsoll import RELEASE
-from plimsoll.manager.api import errors
+from plimsoll.manager.api import errors, metrics
 from plimsoll.manager.api.backend import Backend
 from plimsoll.manager.api.bounds import Bounds
 from plimsoll.manager.api.rest import routers
@@ -23,6 +23,7 @@ def create_app(backend: Backend) -> App:
     app.state.backend = backend
     for router in routers:
         app.include_router(router)
+    app.include_router(metrics.router)
     app.include_router(pages.router)
     errors.install(app)
     return Bounds(cast(App, app))

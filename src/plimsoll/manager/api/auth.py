@@ -48,7 +48,7 @@ def _local(request: Request) -> Principal:
 
 def _by_secret(request: Request, connection: Connection, via: Via) -> Principal:
     access = backend_of(request).services.access
-    key = request.headers.get(KEY_HEADER)
+    key = request.headers.get(KEY_HEADER) or _bearer(request)
     if key is not None:
         return access.authenticate_key(key, connection.address, connection.version)
     secret = request.cookies.get(COOKIE)
@@ -56,6 +56,12 @@ def _by_secret(request: Request, connection: Connection, via: Via) -> Principal:
         raise Unauthenticated(f"send an API key in the header {KEY_HEADER}, or sign in at /")
     check_origin(request)
     return access.authenticate_session(secret, connection.address, connection.version, via)
+
+
+def _bearer(request: Request) -> str | None:
+    """The key as RFC 6750 has it, for programs that can set no header of ours: Prometheus is one."""
+    scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
+    return credentials.strip() or None if scheme.lower() == "bearer" else None
 
 
 def check_origin(request: Request) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from plimsoll.manager.api.feed import Feed
+from plimsoll.manager.metrics import Metrics
 from plimsoll.manager.ports import Conflict, Principal
 from plimsoll.tls.floors import Point
 from plimsoll.tls.versions import Version
@@ -67,3 +68,4 @@ class Backend:
     live: Live = field(default_factory=Stopped)
     feed: Feed = field(default_factory=Feed)
     local: Principal | None = None
+    metrics: Metrics = field(default_factory=Metrics)

@@ -328,18 +328,7 @@ def relay_group(view: RelayGroupView) -> dict[str, Any]:
 
 
 def event(view: EventView) -> dict[str, Any]:
-    return {
-        "ID": view.id,
-        "time": view.time,
-        "number": view.number,
-        "name": view.name,
-        "level": view.level,
-        "description": view.description,
-        "computer": view.computer,
-        "target": view.target,
-        "origin": view.origin,
-        "extra": view.extra,
-    }
+    return view.as_json()
 
 
 def api_key(view: ApiKeyView) -> dict[str, Any]:

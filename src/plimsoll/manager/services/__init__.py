@@ -18,6 +18,8 @@ from plimsoll.manager.services.events import EventsService
 from plimsoll.manager.services.exceptions import ExceptionsService
 from plimsoll.manager.services.floors import FloorsService
 from plimsoll.manager.services.judgement import JudgementService
+from plimsoll.manager.services.metrics import MetricsService
+from plimsoll.manager.services.notifications import NotificationsService
 from plimsoll.manager.services.policies import PoliciesService
 from plimsoll.manager.services.proof import ProofService
 from plimsoll.manager.services.proving import ProvingService, own_scan
@@ -63,3 +65,5 @@ class Services:
         self.certificates = CertificatesService(core)
         self.release_keys = ReleaseKeysService(core)
         self.software = SoftwareService(core)
+        self.notifications = NotificationsService(core)
+        self.metrics = MetricsService(core)

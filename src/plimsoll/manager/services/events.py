@@ -58,6 +58,8 @@ NAMES: Mapping[int, str] = {
     1973: "Release Keys Changed",
     1974: "Software Metadata Not Signed",
     1975: "Software Root Changed",
+    1980: "Notifications Do Not Arrive",
+    1981: "Notifications Arrive Again",
     4002: "Command Session Initiated",
     4011: "Failure to Contact Manager",
     4012: "Heartbeat Failed",
@@ -102,6 +104,8 @@ SOFTWARE_DELETED = 1972
 RELEASE_KEYS_CHANGED = 1973
 METADATA_NOT_SIGNED = 1974
 SOFTWARE_ROOT_CHANGED = 1975
+NOTIFY_FAILS = 1980
+NOTIFY_RECOVERED = 1981
 
 LEVELS = ("info", "warning", "error")
 
@@ -136,12 +140,27 @@ class EventView:
     origin: str
     extra: dict[str, Any]
 
+    def as_json(self) -> dict[str, Any]:
+        """As REST, streams, exports and webhooks show it."""
+        return {
+            "ID": self.id,
+            "time": self.time,
+            "number": self.number,
+            "name": self.name,
+            "level": self.level,
+            "description": self.description,
+            "computer": self.computer,
+            "target": self.target,
+            "origin": self.origin,
+            "extra": self.extra,
+        }
+
 
 def event_name(number: int) -> str:
     return NAMES.get(number, f"Event {number}")
 
 
-def _view(record: table.EventRecord) -> EventView:
+def event_view(record: table.EventRecord) -> EventView:
     return EventView(
         record.id,
         record.time,
@@ -170,7 +189,7 @@ class EventsService:
         found = self._core.store.read(
             lambda c: table.find(c, after=after, limit=min(max(limit, 1), 5000), computer=computer)
         )
-        return tuple(map(_view, found))
+        return tuple(map(event_view, found))
 
     @permits(Permission.EVENTS_READ)
     def export(self, principal: Principal, after: int = 0) -> Iterator[EventView]:
@@ -186,7 +205,7 @@ class EventsService:
             after = page[-1].id
 
     def _page(self, after: int) -> tuple[EventView, ...]:
-        return tuple(map(_view, self._core.store.read(lambda c: table.find(c, after=after, limit=_PAGE))))
+        return tuple(map(event_view, self._core.store.read(lambda c: table.find(c, after=after, limit=_PAGE))))
 
     @internal
     def open_problems(self) -> dict[str, tuple[str, float]]:

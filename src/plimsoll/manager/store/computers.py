@@ -280,3 +280,18 @@ def counted_by_policy(connection: Connection) -> dict[int, int]:
     c = computers.c
     query = select(c.policy_id, func.count()).where(c.state != "revoked").group_by(c.policy_id)
     return {policy: int(count) for policy, count in connection.execute(query)}
+
+
+def counted(connection: Connection) -> tuple[tuple[str, str, bool, Version | None, int], ...]:
+    """How many are alike in kind, state, presence and newest version offered."""
+    c = computers.c
+    alike = (c.kind, c.state, c.online, c.offered)
+    found = connection.execute(select(*alike, func.count()).group_by(*alike))
+    return tuple((kind, state, bool(online), offered, int(count)) for kind, state, online, offered, count in found)
+
+
+def relays_observed(connection: Connection) -> dict[Version | None, int]:
+    """How many active relays showed which floor in the last handshake; None: none was seen yet."""
+    c = computers.c
+    query = select(c.relay_observed, func.count()).where(c.kind == "relay", c.state == "active")
+    return {floor: int(count) for floor, count in connection.execute(query.group_by(c.relay_observed))}

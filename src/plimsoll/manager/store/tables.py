@@ -357,6 +357,30 @@ events = Table(
     Index("ix_events_computer", "computer"),
 )
 
+#: Who is told of events. `cursor` is the newest event that arrived there or is not wanted; the rest waits.
+notifications = Table(
+    "notifications",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("kind", Text, nullable=False),
+    Column("settings", JSON, nullable=False),
+    # What signs a webhook: needed as it is, so not hashed. Never shown again, never in an audit entry.
+    Column("secret", Text, nullable=False),
+    Column("level", Text, nullable=False),
+    Column("numbers", JSON, nullable=False),
+    Column("active", Boolean, nullable=False),
+    Column("cursor", Integer, nullable=False),
+    Column("created", Float, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("delivered", Float),
+    Column("failing_since", Float),
+    Column("problem", Text, nullable=False),
+    # Whether the failure that goes on was told as an event.
+    Column("told", Boolean, nullable=False),
+    sqlite_autoincrement=True,
+)
+
 #: SQLite's own row number is an INTEGER and nothing else, and takes no index of its own.
 LONG = sa.BigInteger().with_variant(Integer, "sqlite")
 

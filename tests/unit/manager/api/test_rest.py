@@ -44,6 +44,8 @@ GETS = [
     "/api/audit/verify",
     "/api/manager/status",
     "/api/manager/certificate",
+    "/api/notifications",
+    "/metrics",
 ]
 POSTS = [
     ("/api/tls/floors", {"floor": "TLSv1.2"}),
@@ -61,6 +63,9 @@ POSTS = [
     ("/api/apikeys", {"name": "x", "role": "auditor"}),
     ("/api/administrators", {"username": "x", "password": "a long enough one", "role": "auditor"}),
     ("/api/audit/prune", {"olderThanDays": 30}),
+    ("/api/notifications", {"name": "x", "kind": "syslog", "settings": {"host": "h"}}),
+    ("/api/notifications/1", {"level": "error"}),
+    ("/api/notifications/1/test", {}),
     ("/api/manager/certificate", {"certificate": "x"}),
     ("/api/manager/certificate/csr", {}),
     ("/api/manager/reload", None),
@@ -270,3 +275,34 @@ def test_a_stopped_home_is_used_in_process_under_its_lock(tmp_path: Path) -> Non
             raise AssertionError("a home was opened twice")
     with in_process(tmp_path / "home") as app:
         assert Client(app).get("/api/tls/minimum")["minimum"] == "TLSv1"
+
+
+def test_notifications_come_and_go(made: Made) -> None:
+    local = made.local()
+    hook = local.post(
+        "/api/notifications",
+        {"name": "hook", "kind": "webhook", "settings": {"url": "https://h.example.com/"}, "level": "warning"},
+        expect=201,
+    )
+    assert hook["secret"].startswith("whsec_")
+    assert hook["settings"] == {"url": "https://h.example.com/", "ca": ""}
+    (listed,) = local.get("/api/notifications")["notifications"]
+    assert "secret" not in listed
+    assert (listed["level"], listed["active"], listed["waiting"]) == ("warning", True, 0)
+    path = f"/api/notifications/{hook['ID']}"
+    assert local.post(path, {"active": False})["active"] is False
+    assert local.request("POST", path, json={"colour": "red"}).status_code == 400
+    assert local.request("DELETE", path).status_code == 204
+    assert local.request("DELETE", path).status_code == 404
+
+
+def test_prometheus_shows_its_key_as_it_can(made: Made) -> None:
+    client = Client(made.app, GateConnection(), {"authorization": f"Bearer {made.init.api_key}"})
+    answer = client.request("GET", "/metrics")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    assert 'plimsoll_floor{point="heartbeat"}' in answer.text
+    for wrong in ("Bearer 1:bm90IGl0", "Bearer", f"Basic {made.init.api_key}"):
+        assert (
+            Client(made.app, GateConnection(), {"authorization": wrong}).request("GET", "/metrics").status_code == 401
+        )

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from plimsoll.manager.api.rest import access, changes, computers, events, manager, policies, proofs, software, tls
+from plimsoll.manager.api.rest import (
+    access,
+    changes,
+    computers,
+    events,
+    manager,
+    notifications,
+    policies,
+    proofs,
+    software,
+    tls,
+)
 
 routers: tuple[APIRouter, ...] = (
     tls.router,
@@ -14,6 +25,7 @@ routers: tuple[APIRouter, ...] = (
     policies.router,
     events.router,
     software.router,
+    notifications.router,
     access.router,
     manager.router,
 )

@@ -18,6 +18,7 @@ def upgrade() -> None:
     _add_fleet()
     _add_access()
     _add_scope()
+    _add_notifications()
     _add_shadow()
     _add_changes()
     _add_software()
@@ -258,6 +259,30 @@ def _add_scope() -> None:
         sa.ForeignKeyConstraint(["computer"], ["computers.id"], name="fk_pci_scope_computer", ondelete="CASCADE"),
         sa.UniqueConstraint("point", name="uq_pci_scope_point"),
         sa.UniqueConstraint("computer", name="uq_pci_scope_computer"),
+    )
+
+
+def _add_notifications() -> None:
+    op.create_table(
+        "notifications",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("settings", sa.JSON(), nullable=False),
+        sa.Column("secret", sa.Text(), nullable=False),
+        sa.Column("level", sa.Text(), nullable=False),
+        sa.Column("numbers", sa.JSON(), nullable=False),
+        sa.Column("active", sa.Boolean(), nullable=False),
+        sa.Column("cursor", sa.Integer(), nullable=False),
+        sa.Column("created", sa.Float(), nullable=False),
+        sa.Column("who", sa.Text(), nullable=False),
+        sa.Column("delivered", sa.Float()),
+        sa.Column("failing_since", sa.Float()),
+        sa.Column("problem", sa.Text(), nullable=False),
+        sa.Column("told", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_notifications"),
+        sa.UniqueConstraint("name", name="uq_notifications_name"),
+        sqlite_autoincrement=True,
     )
 
 

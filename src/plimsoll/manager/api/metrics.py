@@ -1,0 +1,17 @@
+"""/metrics on 4119, for Prometheus. It asks for a key like everything else: names of targets and figures of a fleet."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+
+from plimsoll.manager.api.auth import Asks, Back
+from plimsoll.manager.metrics import CONTENT_TYPE
+
+router = APIRouter(tags=["metrics"])
+
+
+@router.get("/metrics", response_class=Response)
+def metrics(asks: Asks, back: Back) -> Response:
+    """Prometheus' text format 0.0.4. Send the key as `authorization: Bearer ID:SECRET` or in `api-secret-key`."""
+    facts = back.services.metrics.facts(asks)
+    return Response(back.metrics.render(facts, back.live.status()), media_type=CONTENT_TYPE)
