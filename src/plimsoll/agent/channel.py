@@ -78,4 +78,5 @@ def _refused(where: str, answer: Answer) -> Failure:
         problem.message,
         refused=True,
         retry_after=None if wait is None else min(max(wait, 0.0), LONGEST_RETRY),
+        status=answer.status,
     )

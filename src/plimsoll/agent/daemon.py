@@ -22,11 +22,13 @@ from plimsoll import RELEASE
 from plimsoll.agent import inventory as inventories
 from plimsoll.agent.channel import OUR_CERTIFICATE_EXPIRED, REFUSED_BY_FLOOR, ChannelError, exchange
 from plimsoll.agent.home import AgentState, Home, RunState, Spool
+from plimsoll.agent.launched import Launched
 from plimsoll.agent.managers import Managers
 from plimsoll.agent.ports import Ports
 from plimsoll.agent.renewal import RenewalError, Renewer
-from plimsoll.agent.session import STARTED, STOPPED, Effect, Failure, PolicyApplied, Session
+from plimsoll.agent.session import STARTED, STOPPED, Effect, Failure, PolicyApplied, Session, UpgradeOrdered
 from plimsoll.agent.threads import in_thread
+from plimsoll.agent.upgrade import Fetch, Upgrader, no_fetch
 from plimsoll.messages import (
     HEARTBEAT,
     Activation,
@@ -34,6 +36,7 @@ from plimsoll.messages import (
     HeartbeatReply,
     Inventory,
     Policy,
+    UpgradeReport,
     VisitBegin,
     VisitOffer,
 )
@@ -46,6 +49,9 @@ KEEP_ALIVE_BELOW = 30.0
 
 #: How often an agent that became manager-initiated tries to say so, before it only waits to be visited.
 FAREWELLS = 5
+
+#: Statuses by which a manager says that it is busy: it was reached.
+BUSY = (429, 503)
 
 #: An agent that waits for visits still looks after its certificate this often, in seconds.
 UNVISITED_CHECK = 600.0
@@ -69,7 +75,14 @@ class _Journal:
 class Daemon:
     """One agent at work. `run` returns when it is told to stop, and raises what makes it unable to work."""
 
-    def __init__(self, home: Home, ready: Callable[[str], None], rng: random.Random | None = None) -> None:
+    def __init__(
+        self,
+        home: Home,
+        ready: Callable[[str], None],
+        rng: random.Random | None = None,
+        launched: Launched | None = None,
+        fetch: Fetch = no_fetch,
+    ) -> None:
         rng = rng or random.Random()
         self._home = home
         self._say_ready: Callable[[str], None] | None = ready
@@ -78,7 +91,9 @@ class Daemon:
         self._orders: list[str] = []
         self._farewells = 0
         self._facts: dict[str, Any] = {}
-        self._seen = RunState(pid=os.getpid(), started=time.time())
+        self._heard: UpgradeReport | None = None
+        former = home.load_run_state()
+        self._seen = RunState(pid=os.getpid(), started=time.time(), release=RELEASE)
         home.recover()
         self._state = home.load_state()
         self._managers = Managers(home, self._state)
@@ -87,11 +102,21 @@ class Daemon:
         _take_over(home, self._state)
         self._session = Session(_Journal(home, self._ports), home.load_spool(), home.load_policy(), rng)
         self._renewer = Renewer(home, self._managers, rng)
+        self._upgrader = Upgrader(
+            home,
+            launched,
+            self._session,
+            fetch,
+            wake=self._wake.set,
+            stop=self.stop,
+            visited=lambda: not self._session.heartbeats,
+        )
+        self._upgrader.look(former.message if former.release != RELEASE else "")
         if self._session.pending[0]:
             self._farewells = FAREWELLS  # killed before it could acknowledge
 
-    async def run(self) -> None:
-        """Opens the ports, heartbeats, and stops cleanly on SIGTERM or SIGINT."""
+    async def run(self) -> bool:
+        """Opens the ports, heartbeats, and stops cleanly on SIGTERM or SIGINT. True: the launcher is to start anew."""
         loop = asyncio.get_running_loop()
         signals = (signal.SIGTERM, signal.SIGINT)
         for number in signals:
@@ -111,10 +136,12 @@ class Daemon:
             _log.info("stopped")
         finally:
             await self._supervisor.stop()
+            await self._upgrader.close()
             await self._ports.close()
             self._managers.forget()
             for number in signals:
                 loop.remove_signal_handler(number)
+        return self._upgrader.restart
 
     def stop(self) -> None:
         """Lets `run` end as SIGTERM does."""
@@ -131,7 +158,7 @@ class Daemon:
         now = time.time()
         self._seen.last_attempt = now
         self._farewells = 0
-        self._succeeded(self._session.replied(reply, now, now), "visit", "")
+        self._succeeded(reply, self._session.replied(reply, now, now), "visit", "")
         self._wake.set()
 
     def wake(self) -> None:
@@ -202,18 +229,21 @@ class Daemon:
             self._failed(Failure("disk", f"cannot write to {self._home.path} ({error}): nothing was acknowledged"))
             return
         self._farewells = FAREWELLS if self._session.pending[0] else 0
-        self._succeeded(effects, f"{link.host}:{link.port}", str(link.version or ""))
+        self._succeeded(reply, effects, f"{link.host}:{link.port}", str(link.version or ""))
         if self._session.delay > KEEP_ALIVE_BELOW:
             link.close()
 
     def _heartbeat(self) -> Heartbeat:
-        return self._session.heartbeat(time.time(), self._inventory(), self._ports.report())
+        self._heard = self._upgrader.report
+        return self._session.heartbeat(time.time(), self._inventory(), self._ports.report(), self._heard)
 
     def _inventory(self) -> Inventory:
         listening = "4118" in self._ports.listening
-        return inventories.inventory_of(self._state, self._facts, listening=listening)
+        found = inventories.inventory_of(self._state, self._facts, listening=listening)
+        found.upgradable, found.kept = self._upgrader.upgradable, self._upgrader.kept
+        return found
 
-    def _succeeded(self, effects: list[Effect], manager: str, negotiated: str) -> None:
+    def _succeeded(self, reply: HeartbeatReply, effects: list[Effect], manager: str, negotiated: str) -> None:
         seen = self._seen
         if seen.reason:
             _log.info("in contact with %s again", manager)
@@ -224,12 +254,19 @@ class Daemon:
             if isinstance(effect, PolicyApplied):
                 _log.info("policy %s generation %d applied", effect.policy.name, effect.policy.generation)
                 self._ports.apply(effect.policy)
+            elif isinstance(effect, UpgradeOrdered):
+                self._upgrader.ordered(effect.command, effect.order)
             elif effect.command not in self._orders:
                 self._orders.append(effect.command)
+        self._upgrader.replied({command.id for command in reply.commands}, self._heard)
+        if self._upgrader.accepted():
+            self._session.want_inventory()
 
     def _failed(self, failure: Failure) -> None:
         seen = self._seen
         self._farewells -= 1
+        if failure.status in BUSY:
+            self._upgrader.accepted()
         if failure.reason == OUR_CERTIFICATE_EXPIRED:
             self._renewer.rejected_as_expired()
         try:

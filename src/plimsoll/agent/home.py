@@ -11,10 +11,12 @@ Files, all readable by the owner only::
     spool.json    acknowledgements and events that the manager has not stored yet (`Spool`)
     relay.json    a relay's floor, see `plimsoll.relay.state`
     relay/files   what a relay hands out
+    upgrade.json  the upgrade under way, see `agent.upgrade`; what it downloads lies in upgrade/
     run/          the lock, and the last state for ``plimsoll agent status``; nothing in it needs to survive
 
 A renewal writes ``key.new.pem`` and then ``cert.new.pem``: once the second is there the pair is complete, and the next
-start finishes the switch. Fields are only ever added, with defaults, so an older release's home is read as it is.
+start finishes the switch. Fields are only ever added, with defaults, so an older release's home is read as it is, and
+a newer one's too by a release that it went back to: `FORMAT` may rise only once a release has proved itself.
 """
 
 from __future__ import annotations
@@ -92,6 +94,7 @@ class RunState(msgspec.Struct, kw_only=True, omit_defaults=True):
     manager: str = ""
     negotiated: str = ""
     clock_skew: float = 0.0
+    release: str = ""
     listening: dict[str, int] = {}
 
 

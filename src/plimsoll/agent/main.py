@@ -52,9 +52,13 @@ def _say(line: str) -> None:
     print(line, flush=True)  # noqa: T201 -- the one line on standard output that scripts wait for
 
 
-def run(home: PathLike, ready: Callable[[str], None] = _say) -> None:
-    """Runs the agent of an activated home until SIGTERM. Raises AgentError where it cannot work."""
+def run(home: PathLike, ready: Callable[[str], None] = _say) -> bool:
+    """Runs the agent of an activated home until SIGTERM. Raises AgentError where it cannot work.
+
+    True where the launcher is to start it anew, since another release is current now.
+    """
     from plimsoll.agent.daemon import Daemon
+    from plimsoll.agent.launched import Launched
     from plimsoll.agent.managers import ManagerAddressError
     from plimsoll.agent.renewal import RenewalError
     from plimsoll.net.errors import NetError
@@ -62,16 +66,17 @@ def run(home: PathLike, ready: Callable[[str], None] = _say) -> None:
     from plimsoll.relay.state import RelayStateError
 
     place = Home(home)
+    launched = Launched.found(os.environ)
     _log_to_stderr()
 
-    async def work() -> None:
-        await Daemon(place, ready).run()
+    async def work() -> bool:
+        return await Daemon(place, ready, launched=launched).run()
 
     try:
         if not place.activated:
             place.load_state()
         with place.lock():
-            asyncio.run(work())
+            return asyncio.run(work())
     except (HomeError, NetError, RelayStateError, RenewalError, TaskDiedError, ManagerAddressError) as error:
         raise AgentError(str(error)) from None
 

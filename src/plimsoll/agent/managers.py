@@ -41,6 +41,10 @@ class Managers:
         """Whether there is a manager to call: one that activated us by a visit may not have said where it is."""
         return bool(self._addresses)
 
+    @property
+    def count(self) -> int:
+        return len(self._addresses)
+
     def link(self) -> Link:
         """The connection with our identity, made anew after `forget`."""
         if self._link is None:

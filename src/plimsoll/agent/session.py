@@ -23,6 +23,8 @@ from plimsoll.messages import (
     HeartbeatReply,
     Inventory,
     Policy,
+    UpgradeOrder,
+    UpgradeReport,
     fingerprint,
 )
 
@@ -63,7 +65,18 @@ class RenewalOrdered:
     command: str
 
 
-Effect = PolicyApplied | RenewalOrdered
+@dataclass(frozen=True, slots=True)
+class UpgradeOrdered:
+    """The manager asks for another release; `Session.finish` reports what became of it.
+
+    It is ordered with every answer until then, so that an order that is missing was taken back.
+    """
+
+    command: str
+    order: UpgradeOrder | None
+
+
+Effect = PolicyApplied | RenewalOrdered | UpgradeOrdered
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +87,8 @@ class Failure:
     message: str
     refused: bool = False
     retry_after: float | None = None
+    #: The HTTP status of the manager's answer, 0 where there was none.
+    status: int = 0
 
 
 class Session:
@@ -88,6 +103,7 @@ class Session:
         self._skewed = False
         self._inventory_wanted = True
         self._inventory_in_flight = False
+        self._ordered: set[str] = set()
         self.policy = policy
         self.skew = 0.0
         # A fleet that comes back after a power cut must not arrive all at once.
@@ -112,7 +128,13 @@ class Session:
         """The next heartbeat carries the inventory."""
         self._inventory_wanted = True
 
-    def heartbeat(self, now: float, inventory: Inventory, relay: FloorReport | None = None) -> Heartbeat:
+    def heartbeat(
+        self,
+        now: float,
+        inventory: Inventory,
+        relay: FloorReport | None = None,
+        upgrade: UpgradeReport | None = None,
+    ) -> Heartbeat:
         """What to send now; everything that is not stored yet goes along."""
         self._spool.sequence = max(self._spool.sequence + 1, int(now))
         self._journal.save_spool(self._spool)
@@ -127,6 +149,7 @@ class Session:
             acks=list(self._spool.acks),
             events=list(self._spool.events),
             relay=relay,
+            upgrade=upgrade,
         )
 
     def replied(self, reply: HeartbeatReply, sent: float, now: float) -> list[Effect]:
@@ -143,7 +166,10 @@ class Session:
         before = set(self._spool.done)
         effects = [effect for command in reply.commands if (effect := self._carry_out(command)) is not None]
         self._journal.save_spool(self._spool)
-        new_work = bool(effects) or any(command.id not in before for command in reply.commands)
+        # An upgrade is ordered with every answer until it is over: only the first time it is news.
+        fresh = [one for one in effects if not (isinstance(one, UpgradeOrdered) and one.command in self._ordered)]
+        self._ordered = {one.command for one in effects if isinstance(one, UpgradeOrdered)}
+        new_work = bool(fresh) or any(one.kind != "upgrade" and one.id not in before for one in reply.commands)
         if new_work or asked_anew:
             # What was done is reported at once, but a manager that repeats itself does not get a busy loop.
             self.delay = self._rng.uniform(0.0, 0.2)
@@ -164,9 +190,13 @@ class Session:
             self._last_reason = failure.reason
             self.record(HEARTBEAT_FAILED if failure.refused else NO_CONTACT, failure.message, now)
 
-    def finish(self, command: str, ok: bool, text: str = "") -> None:
+    def carried_out(self, command: str) -> bool:
+        """Whether that command was acknowledged, if the manager knows it or not."""
+        return command in self._spool.done
+
+    def finish(self, command: str, ok: bool, text: str = "", code: str = "") -> None:
         """Reports what became of a command that took its time; the next heartbeat goes out at once."""
-        self._acknowledge(Ack(command=command, ok=ok, text=text))
+        self._acknowledge(Ack(command=command, ok=ok, text=text, code=code))
         self._journal.save_spool(self._spool)
         self.delay = 0.0
 
@@ -177,6 +207,8 @@ class Session:
             # The manager does not know yet that it is done: say so again, do nothing again.
             self._acknowledge(Ack(command=command.id, ok=True, text="carried out before"))
             return None
+        if command.kind == "upgrade":
+            return UpgradeOrdered(command.id, command.upgrade)
         return RenewalOrdered(command.id)
 
     def _apply(self, command: Command) -> Effect | None:
