@@ -210,10 +210,11 @@ def figures(plan: Plan, stage: Stage, seen: Observation) -> tuple[Figure, ...]:
 
 
 def _none(rule: str, names: Sequence[str], breach: str) -> Figure:
-    return Figure(rule, _some(names) if names else "none", "none", not names, breach)
+    return Figure(rule, some(names) if names else "none", "none", not names, breach)
 
 
-def _some(names: Sequence[str], most: int = 5) -> str:
+def some(names: Sequence[str], most: int = 5) -> str:
+    """The first of these names, and how many more there are."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return f"{', '.join(names[:most])}{more}"
 
@@ -227,7 +228,7 @@ def decide(plan: Plan, stage: Stage, seen: Observation) -> Decision:
     soak = plan.soak_of(stage)
     if stage in _RELAY_STAGES and seen.relays_open and plan.direction is Direction.RAISE:
         if seen.soaked >= plan.limits.patience * soak:
-            text = f"relays did not take their floor home in {seen.soaked:.0f} s: {_some(seen.relays_open)}"
+            text = f"relays did not take their floor home in {seen.soaked:.0f} s: {some(seen.relays_open)}"
             return Decision(Verb.HALT, text, found, "relays", tuple(seen.relays_open))
         return Decision(Verb.WAIT, f"waits for {len(seen.relays_open)} relays", found)
     waiting = [figure for figure in found if not figure.ok and figure.breach == "waits"]
@@ -240,10 +241,10 @@ def decide(plan: Plan, stage: Stage, seen: Observation) -> Decision:
 
 def _breach(stage: Stage, seen: Observation, found: tuple[Figure, ...]) -> Decision | None:
     if stage is Stage.PREFLIGHT and seen.fresh_blockers:
-        text = f"would now cut off {_some(seen.fresh_blockers)}, which nobody had accepted"
+        text = f"would now cut off {some(seen.fresh_blockers)}, which nobody had accepted"
         return Decision(Verb.HALT, text, found, "new blockers since the start", tuple(seen.fresh_blockers))
     if stage is Stage.SHADOW and seen.would_be:
-        text = f"the shadow floor would have refused {_some(seen.would_be)}"
+        text = f"the shadow floor would have refused {some(seen.would_be)}"
         return Decision(Verb.HALT, text, found, "would be refused, and not accepted", tuple(seen.would_be))
     for figure in found:
         if figure.ok or figure.breach not in (TAKES_BACK, HALTS):
@@ -255,7 +256,7 @@ def _breach(stage: Stage, seen: Observation, found: tuple[Figure, ...]) -> Decis
             "programs refused that nobody accepted": seen.programs,
         }[figure.rule]
         verb = Verb.TAKE_BACK if figure.breach == TAKES_BACK else Verb.HALT
-        return Decision(verb, f"{figure.rule}: {_some(named)}", found, figure.rule, tuple(named))
+        return Decision(verb, f"{figure.rule}: {some(named)}", found, figure.rule, tuple(named))
     return None
 
 

@@ -241,7 +241,7 @@ def test_a_manager_that_is_busy_counts_as_reached(tmp_path: Path, status: int) -
         host.start()
         await host.release(OLD)
         host.order(watch=6)
-        await until(lambda: (host.prefix / "trial").exists(), 60)
+        await until((host.prefix / "trial").exists, 60)
         for _ in range(3):
             host.fake.refuse(status, "busy", retry_after=0.3)
         await until(lambda: not host.fake.refusals, 60)
@@ -260,7 +260,7 @@ def test_a_manager_that_is_gone_after_the_switch_blames_nobody(tmp_path: Path) -
         host.start()
         await host.release(OLD)
         host.order(watch=2)
-        await until(lambda: (host.prefix / "trial").exists(), 60)
+        await until((host.prefix / "trial").exists, 60)
         port = host.fake.gate.port
         await host.fake.gate.stop()
         assert host.service is not None
