@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import JSON, Boolean, Column, Dialect, Float, ForeignKey, Index, Integer, MetaData, Table, Text
+from sqlalchemy import JSON, Boolean, Column, Dialect, Float, ForeignKey, Index, MetaData, Table
 from sqlalchemy.types import TypeDecorator
 
+from plimsoll.manager.store.columns import LONG, TEXT
 from plimsoll.tls.versions import Version
 
 metadata = MetaData(
@@ -27,7 +28,7 @@ _VERSIONS: dict[str | None, Version | None] = {None: None, **{version.value: ver
 class VersionText(TypeDecorator[Version]):
     """A TLS version under its own name (``TLSv1.2``)."""
 
-    impl = Text
+    impl = TEXT
     cache_ok = True
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Version | None]:
@@ -42,50 +43,50 @@ class VersionText(TypeDecorator[Version]):
 
 
 #: What is true of the whole home: installation id, release, origin, counters, the digest of ``protocols=``.
-facts = Table("facts", metadata, Column("name", Text, primary_key=True), Column("value", Text, nullable=False))
+facts = Table("facts", metadata, Column("name", TEXT, primary_key=True), Column("value", TEXT, nullable=False))
 
 #: The floors of 4119 and 4120. Those of relays and agents stand in the base policy, where they travel from.
 floors = Table(
-    "floors", metadata, Column("point", Text, primary_key=True), Column("version", VersionText, nullable=False)
+    "floors", metadata, Column("point", TEXT, primary_key=True), Column("version", VersionText, nullable=False)
 )
 
 floor_history = Table(
     "floor_history",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", LONG, primary_key=True),
     Column("time", Float, nullable=False),
-    Column("point", Text, nullable=False),
+    Column("point", TEXT, nullable=False),
     Column("floor", VersionText, nullable=False),
-    Column("who", Text, nullable=False),
-    Column("generation", Integer, nullable=False, server_default="0"),
+    Column("who", TEXT, nullable=False),
+    Column("generation", LONG, nullable=False, server_default="0"),
     Column("before", VersionText),
-    Column("via", Text, nullable=False, server_default=""),
-    Column("address", Text, nullable=False, server_default=""),
-    Column("cause", Text, nullable=False, server_default="set"),
+    Column("via", TEXT, nullable=False, server_default=""),
+    Column("address", TEXT, nullable=False, server_default=""),
+    Column("cause", TEXT, nullable=False, server_default="set"),
     Column("forced", Boolean, nullable=False, server_default=sa.false()),
-    Column("reason", Text),
+    Column("reason", TEXT),
     Column("named", JSON, nullable=False, server_default="[]"),
     # The policy whose floor it is, at the points relay and agent.
-    Column("policy", Text),
+    Column("policy", TEXT),
 )
 
 rules = Table(
     "rules",
     metadata,
-    Column("id", Integer, primary_key=True),
-    Column("point", Text, nullable=False),
+    Column("id", LONG, primary_key=True),
+    Column("point", TEXT, nullable=False),
     Column("floor", VersionText, nullable=False),
-    Column("source", Text),
-    Column("computer", Text, ForeignKey("computers.id", ondelete="CASCADE")),
+    Column("source", TEXT),
+    Column("computer", TEXT, ForeignKey("computers.id", ondelete="CASCADE")),
     Column("until", Float),
-    Column("reason", Text, nullable=False),
-    Column("who", Text, nullable=False),
+    Column("reason", TEXT, nullable=False),
+    Column("who", TEXT, nullable=False),
     Column("created", Float, nullable=False),
     # "exception" lowers, "canary" raises for the change that is its owner.
-    Column("kind", Text, nullable=False, server_default="exception"),
-    Column("owner", Text, nullable=False, server_default=""),
+    Column("kind", TEXT, nullable=False, server_default="exception"),
+    Column("owner", TEXT, nullable=False, server_default=""),
     # How many of its warnings were told, and when it ended: by itself at `until`, or earlier by somebody.
-    Column("warned", Integer, nullable=False, server_default="0"),
+    Column("warned", LONG, nullable=False, server_default="0"),
     Column("ended", Float),
     # Ids are never used twice: what the audit trail says of one must not come to name another.
     sqlite_autoincrement=True,
@@ -95,9 +96,9 @@ rules = Table(
 shadow_floors = Table(
     "shadow_floors",
     metadata,
-    Column("point", Text, primary_key=True),
+    Column("point", TEXT, primary_key=True),
     Column("floor", VersionText, nullable=False),
-    Column("who", Text, nullable=False),
+    Column("who", TEXT, nullable=False),
     Column("since", Float, nullable=False),
 )
 
@@ -105,17 +106,17 @@ shadow_floors = Table(
 shadow_refusals = Table(
     "shadow_refusals",
     metadata,
-    Column("day", Integer, primary_key=True),
-    Column("point", Text, primary_key=True),
-    Column("floor", Text, primary_key=True),
-    Column("who", Text, primary_key=True),
-    Column("address", Text, primary_key=True),
-    Column("ja4", Text, primary_key=True),
+    Column("day", LONG, primary_key=True),
+    Column("point", TEXT, primary_key=True),
+    Column("floor", TEXT, primary_key=True),
+    Column("who", TEXT, primary_key=True),
+    Column("address", TEXT, primary_key=True),
+    Column("ja4", TEXT, primary_key=True),
     # When the shadow floor was set that counted it: one that is set again the same day begins at nothing.
     Column("since", Float, primary_key=True),
     Column("offered", VersionText),
     Column("negotiated", VersionText),
-    Column("count", Integer, nullable=False),
+    Column("count", LONG, nullable=False),
     Column("first", Float, nullable=False),
     Column("last", Float, nullable=False),
     Index("ix_shadow_refusals_last", "last"),
@@ -125,15 +126,15 @@ shadow_refusals = Table(
 changes = Table(
     "changes",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", LONG, primary_key=True),
     Column("created", Float, nullable=False),
-    Column("who", Text, nullable=False),
-    Column("name", Text, nullable=False),
-    Column("via", Text, nullable=False),
+    Column("who", TEXT, nullable=False),
+    Column("name", TEXT, nullable=False),
+    Column("via", TEXT, nullable=False),
     Column("target", VersionText, nullable=False),
-    Column("direction", Text, nullable=False),
-    Column("state", Text, nullable=False),
-    Column("stage", Text, nullable=False),
+    Column("direction", TEXT, nullable=False),
+    Column("state", TEXT, nullable=False),
+    Column("stage", TEXT, nullable=False),
     Column("entered", Float, nullable=False),
     Column("soaked", Float, nullable=False),
     Column("options", JSON, nullable=False),
@@ -141,105 +142,105 @@ changes = Table(
     Column("effects", JSON, nullable=False),
     # What was seen in the stage under way, and the figures of its health rules.
     Column("seen", JSON, nullable=False),
-    Column("text", Text, nullable=False),
-    Column("approved_by", Text),
+    Column("text", TEXT, nullable=False),
+    Column("approved_by", TEXT),
     Column("ended", Float),
     Column("proof", JSON),
-    Column("version", Integer, nullable=False),
+    Column("version", LONG, nullable=False),
 )
 
 change_log = Table(
     "change_log",
     metadata,
-    Column("id", Integer, primary_key=True),
-    Column("change", Integer, ForeignKey("changes.id"), nullable=False),
+    Column("id", LONG, primary_key=True),
+    Column("change", LONG, ForeignKey("changes.id"), nullable=False),
     Column("time", Float, nullable=False),
-    Column("stage", Text, nullable=False),
-    Column("what", Text, nullable=False),
-    Column("text", Text, nullable=False),
-    Column("who", Text, nullable=False),
+    Column("stage", TEXT, nullable=False),
+    Column("what", TEXT, nullable=False),
+    Column("text", TEXT, nullable=False),
+    Column("who", TEXT, nullable=False),
     Index("ix_change_log_change", "change"),
 )
 
 policies = Table(
     "policies",
     metadata,
-    Column("id", Integer, primary_key=True),
-    Column("name", Text, nullable=False, unique=True),
+    Column("id", LONG, primary_key=True),
+    Column("name", TEXT, nullable=False, unique=True),
     Column("relay_floor", VersionText),
-    Column("heartbeat_seconds", Integer),
-    Column("generation", Integer, nullable=False),
-    Column("parent_id", Integer, ForeignKey("policies.id")),
+    Column("heartbeat_seconds", LONG),
+    Column("generation", LONG, nullable=False),
+    Column("parent_id", LONG, ForeignKey("policies.id")),
     Column("agent_floor", VersionText),
-    Column("missed_heartbeats", Integer),
-    Column("direction", Text),
+    Column("missed_heartbeats", LONG),
+    Column("direction", TEXT),
     Column("auto_send", Boolean),
 )
 
 relay_groups = Table(
     "relay_groups",
     metadata,
-    Column("id", Integer, primary_key=True),
-    Column("name", Text, nullable=False, unique=True),
-    Column("parent_id", Integer, ForeignKey("relay_groups.id")),
+    Column("id", LONG, primary_key=True),
+    Column("name", TEXT, nullable=False, unique=True),
+    Column("parent_id", LONG, ForeignKey("relay_groups.id")),
 )
 
 computers = Table(
     "computers",
     metadata,
-    Column("id", Text, primary_key=True),
-    Column("kind", Text, nullable=False),
-    Column("hostname", Text, nullable=False),
-    Column("version", Text, nullable=False),
-    Column("platform", Text, nullable=False),
-    Column("address", Text, nullable=False),
-    Column("relay_group_id", Integer, ForeignKey("relay_groups.id")),
-    Column("policy_id", Integer, ForeignKey("policies.id"), nullable=False),
-    Column("fingerprint", Text, nullable=False),
+    Column("id", TEXT, primary_key=True),
+    Column("kind", TEXT, nullable=False),
+    Column("hostname", TEXT, nullable=False),
+    Column("version", TEXT, nullable=False),
+    Column("platform", TEXT, nullable=False),
+    Column("address", TEXT, nullable=False),
+    Column("relay_group_id", LONG, ForeignKey("relay_groups.id")),
+    Column("policy_id", LONG, ForeignKey("policies.id"), nullable=False),
+    Column("fingerprint", TEXT, nullable=False),
     Column("last_seen", Float),
-    Column("display_name", Text, nullable=False, server_default=""),
-    Column("architecture", Text, nullable=False, server_default=""),
-    Column("group_id", Integer),
-    Column("listen_port", Integer),
-    Column("relay_port", Integer),
-    Column("state", Text, nullable=False, server_default="active"),
+    Column("display_name", TEXT, nullable=False, server_default=""),
+    Column("architecture", TEXT, nullable=False, server_default=""),
+    Column("group_id", LONG),
+    Column("listen_port", LONG),
+    Column("relay_port", LONG),
+    Column("state", TEXT, nullable=False, server_default="active"),
     Column("online", Boolean, nullable=False, server_default=sa.false()),
     Column("clone", Boolean, nullable=False, server_default=sa.false()),
     Column("activated", Float, nullable=False, server_default="0"),
-    Column("boot_id", Text, nullable=False, server_default=""),
+    Column("boot_id", TEXT, nullable=False, server_default=""),
     Column("boot_ids", JSON, nullable=False, server_default="[]"),
     Column("inventory", JSON, nullable=False, server_default="{}"),
     Column("guards", JSON, nullable=False, server_default="[]"),
     Column("guards_set", Boolean, nullable=False, server_default=sa.false()),
     # The certificates: the newest, and the one before it until the newest was seen in use.
-    Column("previous_fingerprint", Text),
+    Column("previous_fingerprint", TEXT),
     Column("certificate_expires", Float),
     # The hello of the last handshake that ended with this computer's own certificate.
-    Column("ja4", Text, nullable=False, server_default=""),
+    Column("ja4", TEXT, nullable=False, server_default=""),
     Column("offered", VersionText),
     Column("negotiated", VersionText),
     Column("observed_at", Float),
     # Sequences of heartbeats and of the agent's own events.
-    Column("last_sequence", Integer, nullable=False, server_default="0"),
-    Column("last_event_sequence", Integer, nullable=False, server_default="0"),
+    Column("last_sequence", LONG, nullable=False, server_default="0"),
+    Column("last_event_sequence", LONG, nullable=False, server_default="0"),
     # The policy last given to it, in any way. Its floors count as sent only after a Send Policy (R14, R17).
     Column("policy_given", JSON),
-    Column("policy_fingerprint", Text, nullable=False, server_default=""),
-    Column("policy_generation", Integer, nullable=False, server_default="0"),
+    Column("policy_fingerprint", TEXT, nullable=False, server_default=""),
+    Column("policy_generation", LONG, nullable=False, server_default="0"),
     Column("policy_given_at", Float),
     Column("floors_sent_at", Float),
     Column("agent_floor_given", VersionText),
     Column("relay_floor_given", VersionText),
-    Column("policy_acked", Text, nullable=False, server_default=""),
+    Column("policy_acked", TEXT, nullable=False, server_default=""),
     Column("policy_acked_at", Float),
     # A relay's floor: kept through an upgrade, reported by itself, observed by a handshake.
     Column("relay_floor_kept", VersionText),
     Column("relay_reported", VersionText),
-    Column("relay_reported_origin", Text),
+    Column("relay_reported_origin", TEXT),
     Column("relay_reported_at", Float),
     Column("relay_observed", VersionText),
     Column("relay_observed_at", Float),
-    Column("relay_observed_detail", Text, nullable=False, server_default=""),
+    Column("relay_observed_detail", TEXT, nullable=False, server_default=""),
     # Who is it that was refused from there?
     Index("ix_computers_address", "address"),
     Index("ix_computers_policy_id", "policy_id"),
@@ -249,39 +250,39 @@ computers = Table(
 commands = Table(
     "commands",
     metadata,
-    Column("id", Text, primary_key=True),
-    Column("computer", Text, ForeignKey("computers.id", ondelete="CASCADE"), nullable=False),
-    Column("kind", Text, nullable=False),
+    Column("id", TEXT, primary_key=True),
+    Column("computer", TEXT, ForeignKey("computers.id", ondelete="CASCADE"), nullable=False),
+    Column("kind", TEXT, nullable=False),
     Column("body", JSON, nullable=False),
     Column("created", Float, nullable=False),
     Column("done", Float),
     Column("ok", Boolean),
-    Column("text", Text, nullable=False, server_default=""),
+    Column("text", TEXT, nullable=False, server_default=""),
     Index("ix_commands_computer_done", "computer", "done"),
 )
 
 tokens = Table(
     "tokens",
     metadata,
-    Column("id", Text, primary_key=True),
-    Column("secret_hash", Text, nullable=False),
-    Column("uses_left", Integer),
+    Column("id", TEXT, primary_key=True),
+    Column("secret_hash", TEXT, nullable=False),
+    Column("uses_left", LONG),
     Column("expires", Float, nullable=False),
-    Column("uses", Integer),
-    Column("kind", Text),
+    Column("uses", LONG),
+    Column("kind", TEXT),
     Column("created", Float, nullable=False, server_default="0"),
-    Column("who", Text, nullable=False, server_default=""),
+    Column("who", TEXT, nullable=False, server_default=""),
 )
 
 users = Table(
     "users",
     metadata,
-    Column("name", Text, primary_key=True),
-    Column("password_hash", Text, nullable=False),
-    Column("role", Text, nullable=False),
+    Column("name", TEXT, primary_key=True),
+    Column("password_hash", TEXT, nullable=False),
+    Column("role", TEXT, nullable=False),
     Column("created", Float, nullable=False, server_default="0"),
     Column("disabled", Boolean, nullable=False, server_default=sa.false()),
-    Column("failures", Integer, nullable=False, server_default="0"),
+    Column("failures", LONG, nullable=False, server_default="0"),
     Column("locked_until", Float),
     Column("last_sign_in", Float),
 )
@@ -289,25 +290,25 @@ users = Table(
 sessions = Table(
     "sessions",
     metadata,
-    Column("secret_hash", Text, primary_key=True),
-    Column("user", Text, ForeignKey("users.name", ondelete="CASCADE"), nullable=False),
+    Column("secret_hash", TEXT, primary_key=True),
+    Column("user", TEXT, ForeignKey("users.name", ondelete="CASCADE"), nullable=False),
     Column("created", Float, nullable=False),
     Column("expires", Float, nullable=False),
-    Column("address", Text, nullable=False),
+    Column("address", TEXT, nullable=False),
 )
 
 api_keys = Table(
     "api_keys",
     metadata,
-    Column("id", Integer, primary_key=True),
-    Column("name", Text, nullable=False),
-    Column("secret_hash", Text, nullable=False),
-    Column("role", Text, nullable=False),
+    Column("id", LONG, primary_key=True),
+    Column("name", TEXT, nullable=False),
+    Column("secret_hash", TEXT, nullable=False),
+    Column("role", TEXT, nullable=False),
     Column("created", Float, nullable=False),
     Column("expires", Float),
     Column("last_used", Float),
     Column("active", Boolean, nullable=False),
-    Column("who", Text, nullable=False),
+    Column("who", TEXT, nullable=False),
     # Ids are never used twice: an old sighting must not come to name a new key.
     sqlite_autoincrement=True,
 )
@@ -315,44 +316,44 @@ api_keys = Table(
 audit = Table(
     "audit",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", LONG, primary_key=True),
     Column("time", Float, nullable=False),
-    Column("who", Text, nullable=False),
-    Column("via", Text, nullable=False),
-    Column("address", Text, nullable=False),
-    Column("action", Text, nullable=False),
-    Column("target", Text, nullable=False),
+    Column("who", TEXT, nullable=False),
+    Column("via", TEXT, nullable=False),
+    Column("address", TEXT, nullable=False),
+    Column("action", TEXT, nullable=False),
+    Column("target", TEXT, nullable=False),
     Column("before", JSON),
     Column("after", JSON),
     # Each entry carries the hash of the one before it: `store/audit.py`.
-    Column("previous", Text, nullable=False),
-    Column("hash", Text, nullable=False),
+    Column("previous", TEXT, nullable=False),
+    Column("hash", TEXT, nullable=False),
 )
 
 #: Computers and points in the scope of PCI DSS (R10); each row names one of the two.
 pci_scope = Table(
     "pci_scope",
     metadata,
-    Column("id", Integer, primary_key=True),
-    Column("point", Text, unique=True),
-    Column("computer", Text, ForeignKey("computers.id", ondelete="CASCADE"), unique=True),
-    Column("note", Text, nullable=False),
-    Column("who", Text, nullable=False),
+    Column("id", LONG, primary_key=True),
+    Column("point", TEXT, unique=True),
+    Column("computer", TEXT, ForeignKey("computers.id", ondelete="CASCADE"), unique=True),
+    Column("note", TEXT, nullable=False),
+    Column("who", TEXT, nullable=False),
     Column("created", Float, nullable=False),
 )
 
 events = Table(
     "events",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", LONG, primary_key=True),
     Column("time", Float, nullable=False),
-    Column("number", Integer, nullable=False),
-    Column("level", Text, nullable=False),
-    Column("description", Text, nullable=False),
+    Column("number", LONG, nullable=False),
+    Column("level", TEXT, nullable=False),
+    Column("description", TEXT, nullable=False),
     # No foreign key: an event outlives the computer it is about.
-    Column("computer", Text),
-    Column("target", Text, nullable=False, server_default=""),
-    Column("origin", Text, nullable=False, server_default="manager"),
+    Column("computer", TEXT),
+    Column("target", TEXT, nullable=False, server_default=""),
+    Column("origin", TEXT, nullable=False, server_default="manager"),
     Column("extra", JSON, nullable=False, server_default="{}"),
     Index("ix_events_computer", "computer"),
 )
@@ -361,48 +362,45 @@ events = Table(
 notifications = Table(
     "notifications",
     metadata,
-    Column("id", Integer, primary_key=True),
-    Column("name", Text, nullable=False, unique=True),
-    Column("kind", Text, nullable=False),
+    Column("id", LONG, primary_key=True),
+    Column("name", TEXT, nullable=False, unique=True),
+    Column("kind", TEXT, nullable=False),
     Column("settings", JSON, nullable=False),
     # What signs a webhook: needed as it is, so not hashed. Never shown again, never in an audit entry.
-    Column("secret", Text, nullable=False),
-    Column("level", Text, nullable=False),
+    Column("secret", TEXT, nullable=False),
+    Column("level", TEXT, nullable=False),
     Column("numbers", JSON, nullable=False),
     Column("active", Boolean, nullable=False),
-    Column("cursor", Integer, nullable=False),
+    Column("cursor", LONG, nullable=False),
     Column("created", Float, nullable=False),
-    Column("who", Text, nullable=False),
+    Column("who", TEXT, nullable=False),
     Column("delivered", Float),
     Column("failing_since", Float),
-    Column("problem", Text, nullable=False),
+    Column("problem", TEXT, nullable=False),
     # Whether the failure that goes on was told as an event.
     Column("told", Boolean, nullable=False),
     sqlite_autoincrement=True,
 )
-
-#: SQLite's own row number is an INTEGER and nothing else, and takes no index of its own.
-LONG = sa.BigInteger().with_variant(Integer, "sqlite")
 
 #: One row for handshakes that are alike, under a hash of what makes them so; texts are empty where unknown.
 sightings = Table(
     "sightings",
     metadata,
     Column("id", LONG, primary_key=True, autoincrement=False),
-    Column("point", Text, nullable=False),
-    Column("address", Text, nullable=False),
-    Column("ja4", Text, nullable=False),
-    Column("outcome", Text, nullable=False),
-    Column("negotiated", Text, nullable=False),
-    Column("who", Text, nullable=False),
+    Column("point", TEXT, nullable=False),
+    Column("address", TEXT, nullable=False),
+    Column("ja4", TEXT, nullable=False),
+    Column("outcome", TEXT, nullable=False),
+    Column("negotiated", TEXT, nullable=False),
+    Column("who", TEXT, nullable=False),
     Column("offered", VersionText),
     Column("versions", JSON, nullable=False),
-    Column("sni", Text, nullable=False),
-    Column("user_agent", Text, nullable=False),
-    Column("count", Integer, nullable=False),
+    Column("sni", TEXT, nullable=False),
+    Column("user_agent", TEXT, nullable=False),
+    Column("count", LONG, nullable=False),
     Column("first", Float, nullable=False),
     Column("last", Float, nullable=False),
-    Column("detail", Text, nullable=False),
+    Column("detail", TEXT, nullable=False),
     # Programs and refusals are few among the heartbeats.
     Index("ix_sightings_point", "point", "outcome", "last"),
     Index("ix_sightings_last", "last"),
@@ -416,9 +414,9 @@ sighting_counts = Table(
     "sighting_counts",
     metadata,
     Column("sighting", LONG, primary_key=True, autoincrement=False),
-    Column("start", Integer, primary_key=True, autoincrement=False),
-    Column("hours", Integer, primary_key=True, autoincrement=False),
-    Column("count", Integer, nullable=False),
+    Column("start", LONG, primary_key=True, autoincrement=False),
+    Column("hours", LONG, primary_key=True, autoincrement=False),
+    Column("count", LONG, nullable=False),
     # The key is nearly all there is: kept twice, as table and as index, it would be twice as large.
     sqlite_with_rowid=False,
 )
@@ -427,20 +425,20 @@ sighting_counts = Table(
 software = Table(
     "software",
     metadata,
-    Column("id", Integer, primary_key=True),
-    Column("product", Text, nullable=False),
-    Column("version", Text, nullable=False),
-    Column("platform", Text, nullable=False),
-    Column("architecture", Text, nullable=False),
-    Column("file", Text, nullable=False),
-    Column("length", sa.BigInteger, nullable=False),
-    Column("sha256", Text, nullable=False),
-    Column("target", Text, nullable=False, unique=True),
-    Column("key", Text, nullable=False),
-    Column("signature", Text, nullable=False),
+    Column("id", LONG, primary_key=True),
+    Column("product", TEXT, nullable=False),
+    Column("version", TEXT, nullable=False),
+    Column("platform", TEXT, nullable=False),
+    Column("architecture", TEXT, nullable=False),
+    Column("file", TEXT, nullable=False),
+    Column("length", LONG, nullable=False),
+    Column("sha256", TEXT, nullable=False),
+    Column("target", TEXT, nullable=False, unique=True),
+    Column("key", TEXT, nullable=False),
+    Column("signature", TEXT, nullable=False),
     Column("imported", Float, nullable=False),
-    Column("who", Text, nullable=False),
-    Column("origin", Text, nullable=False),
+    Column("who", TEXT, nullable=False),
+    Column("origin", TEXT, nullable=False),
     # Ids are never used twice: an upgrade that is under way must not come to mean another package.
     sqlite_autoincrement=True,
 )
@@ -449,8 +447,8 @@ software = Table(
 release_keys = Table(
     "release_keys",
     metadata,
-    Column("number", Integer, primary_key=True, autoincrement=False),
-    Column("text", Text, nullable=False),
+    Column("number", LONG, primary_key=True, autoincrement=False),
+    Column("text", TEXT, nullable=False),
     Column("added", Float, nullable=False),
-    Column("who", Text, nullable=False),
+    Column("who", TEXT, nullable=False),
 )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from plimsoll.manager.store.columns import LONG, TEXT
+
 revision = "0001"
 down_revision = None
 
@@ -18,23 +20,23 @@ def upgrade() -> None:
 def _floors() -> None:
     op.create_table(
         "facts",
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("value", sa.Text(), nullable=False),
+        sa.Column("name", TEXT, nullable=False),
+        sa.Column("value", TEXT, nullable=False),
         sa.PrimaryKeyConstraint("name", name="pk_facts"),
     )
     op.create_table(
         "floors",
-        sa.Column("point", sa.Text(), nullable=False),
-        sa.Column("version", sa.Text(), nullable=False),
+        sa.Column("point", TEXT, nullable=False),
+        sa.Column("version", TEXT, nullable=False),
         sa.PrimaryKeyConstraint("point", name="pk_floors"),
     )
     op.create_table(
         "floor_history",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", LONG, nullable=False),
         sa.Column("time", sa.Float(), nullable=False),
-        sa.Column("point", sa.Text(), nullable=False),
-        sa.Column("floor", sa.Text(), nullable=False),
-        sa.Column("who", sa.Text(), nullable=False),
+        sa.Column("point", TEXT, nullable=False),
+        sa.Column("floor", TEXT, nullable=False),
+        sa.Column("who", TEXT, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_floor_history"),
     )
 
@@ -42,34 +44,34 @@ def _floors() -> None:
 def _fleet() -> None:
     op.create_table(
         "policies",
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("relay_floor", sa.Text()),
-        sa.Column("heartbeat_seconds", sa.Integer()),
-        sa.Column("generation", sa.Integer(), nullable=False),
+        sa.Column("id", LONG, nullable=False),
+        sa.Column("name", TEXT, nullable=False),
+        sa.Column("relay_floor", TEXT),
+        sa.Column("heartbeat_seconds", LONG),
+        sa.Column("generation", LONG, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_policies"),
         sa.UniqueConstraint("name", name="uq_policies_name"),
     )
     op.create_table(
         "relay_groups",
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("id", LONG, nullable=False),
+        sa.Column("name", TEXT, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_relay_groups"),
         sa.UniqueConstraint("name", name="uq_relay_groups_name"),
     )
     op.create_table(
         "computers",
-        sa.Column("id", sa.Text(), nullable=False),
-        sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column("hostname", sa.Text(), nullable=False),
-        sa.Column("version", sa.Text(), nullable=False),
-        sa.Column("platform", sa.Text(), nullable=False),
-        sa.Column("address", sa.Text(), nullable=False),
-        sa.Column("relay_group_id", sa.Integer()),
-        sa.Column("policy_id", sa.Integer(), nullable=False),
-        sa.Column("fingerprint", sa.Text(), nullable=False),
+        sa.Column("id", TEXT, nullable=False),
+        sa.Column("kind", TEXT, nullable=False),
+        sa.Column("hostname", TEXT, nullable=False),
+        sa.Column("version", TEXT, nullable=False),
+        sa.Column("platform", TEXT, nullable=False),
+        sa.Column("address", TEXT, nullable=False),
+        sa.Column("relay_group_id", LONG),
+        sa.Column("policy_id", LONG, nullable=False),
+        sa.Column("fingerprint", TEXT, nullable=False),
         sa.Column("last_seen", sa.Float()),
-        sa.Column("sent_relay_floor", sa.Text()),
+        sa.Column("sent_relay_floor", TEXT),
         sa.Column("sent_at", sa.Float()),
         sa.PrimaryKeyConstraint("id", name="pk_computers"),
         sa.ForeignKeyConstraint(["relay_group_id"], ["relay_groups.id"], name="fk_computers_relay_group_id"),
@@ -77,12 +79,12 @@ def _fleet() -> None:
     )
     op.create_table(
         "events",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", LONG, nullable=False),
         sa.Column("time", sa.Float(), nullable=False),
-        sa.Column("number", sa.Integer(), nullable=False),
-        sa.Column("level", sa.Text(), nullable=False),
-        sa.Column("description", sa.Text(), nullable=False),
-        sa.Column("computer", sa.Text()),
+        sa.Column("number", LONG, nullable=False),
+        sa.Column("level", TEXT, nullable=False),
+        sa.Column("description", TEXT, nullable=False),
+        sa.Column("computer", TEXT),
         sa.PrimaryKeyConstraint("id", name="pk_events"),
     )
 
@@ -90,16 +92,16 @@ def _fleet() -> None:
 def _access() -> None:
     op.create_table(
         "tokens",
-        sa.Column("id", sa.Text(), nullable=False),
-        sa.Column("secret_hash", sa.Text(), nullable=False),
-        sa.Column("uses_left", sa.Integer()),
+        sa.Column("id", TEXT, nullable=False),
+        sa.Column("secret_hash", TEXT, nullable=False),
+        sa.Column("uses_left", LONG),
         sa.Column("expires", sa.Float(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_tokens"),
     )
     op.create_table(
         "users",
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("password_hash", sa.Text(), nullable=False),
-        sa.Column("role", sa.Text(), nullable=False),
+        sa.Column("name", TEXT, nullable=False),
+        sa.Column("password_hash", TEXT, nullable=False),
+        sa.Column("role", TEXT, nullable=False),
         sa.PrimaryKeyConstraint("name", name="pk_users"),
     )

@@ -7,6 +7,8 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
+from plimsoll.manager.store.columns import LONG, TEXT
+
 revision = "0002"
 down_revision = "0001"
 
@@ -26,8 +28,8 @@ def upgrade() -> None:
 
 def _text(name: str, default: str | None = "") -> sa.Column[Any]:
     if default is None:
-        return sa.Column(name, sa.Text())
-    return sa.Column(name, sa.Text(), nullable=False, server_default=default)
+        return sa.Column(name, TEXT)
+    return sa.Column(name, TEXT, nullable=False, server_default=default)
 
 
 def _flag(name: str) -> sa.Column[Any]:
@@ -35,7 +37,7 @@ def _flag(name: str) -> sa.Column[Any]:
 
 
 def _number(name: str) -> sa.Column[Any]:
-    return sa.Column(name, sa.Integer(), nullable=False, server_default="0")
+    return sa.Column(name, LONG, nullable=False, server_default="0")
 
 
 def _json(name: str, default: str) -> sa.Column[Any]:
@@ -54,21 +56,21 @@ def _widen_floors_and_policies() -> None:
         table.add_column(_json("named", "[]"))
         table.add_column(_text("policy", None))
     with op.batch_alter_table("policies") as table:
-        table.add_column(sa.Column("parent_id", sa.Integer()))
+        table.add_column(sa.Column("parent_id", LONG))
         table.add_column(_text("agent_floor", None))
-        table.add_column(sa.Column("missed_heartbeats", sa.Integer()))
+        table.add_column(sa.Column("missed_heartbeats", LONG))
         table.add_column(_text("direction", None))
         table.add_column(sa.Column("auto_send", sa.Boolean()))
         table.create_foreign_key("fk_policies_parent_id", "policies", ["parent_id"], ["id"])
     with op.batch_alter_table("relay_groups") as table:
-        table.add_column(sa.Column("parent_id", sa.Integer()))
+        table.add_column(sa.Column("parent_id", LONG))
         table.create_foreign_key("fk_relay_groups_parent_id", "relay_groups", ["parent_id"], ["id"])
 
 
 def _computer_columns() -> list[sa.Column[Any]]:
     columns: list[sa.Column[Any]] = [
         *(_text(name) for name in ("display_name", "architecture")),
-        *(sa.Column(name, sa.Integer()) for name in ("group_id", "listen_port", "relay_port")),
+        *(sa.Column(name, LONG) for name in ("group_id", "listen_port", "relay_port")),
         _text("state", "active"),
         _flag("online"),
         _flag("clone"),
@@ -117,7 +119,7 @@ def _widen_computers() -> None:
 
 def _widen_access_and_events() -> None:
     with op.batch_alter_table("tokens") as table:
-        table.add_column(sa.Column("uses", sa.Integer()))
+        table.add_column(sa.Column("uses", LONG))
         table.add_column(_text("kind", None))
         table.add_column(sa.Column("created", sa.Float(), nullable=False, server_default="0"))
         table.add_column(_text("who"))
@@ -137,18 +139,18 @@ def _widen_access_and_events() -> None:
 def _add_fleet() -> None:
     op.create_table(
         "rules",
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("point", sa.Text(), nullable=False),
-        sa.Column("floor", sa.Text(), nullable=False),
-        sa.Column("source", sa.Text()),
-        sa.Column("computer", sa.Text()),
+        sa.Column("id", LONG, nullable=False),
+        sa.Column("point", TEXT, nullable=False),
+        sa.Column("floor", TEXT, nullable=False),
+        sa.Column("source", TEXT),
+        sa.Column("computer", TEXT),
         sa.Column("until", sa.Float()),
-        sa.Column("reason", sa.Text(), nullable=False),
-        sa.Column("who", sa.Text(), nullable=False),
+        sa.Column("reason", TEXT, nullable=False),
+        sa.Column("who", TEXT, nullable=False),
         sa.Column("created", sa.Float(), nullable=False),
-        sa.Column("kind", sa.Text(), nullable=False, server_default="exception"),
-        sa.Column("owner", sa.Text(), nullable=False, server_default=""),
-        sa.Column("warned", sa.Integer(), nullable=False, server_default="0"),
+        sa.Column("kind", TEXT, nullable=False, server_default="exception"),
+        sa.Column("owner", TEXT, nullable=False, server_default=""),
+        sa.Column("warned", LONG, nullable=False, server_default="0"),
         sa.Column("ended", sa.Float()),
         sa.PrimaryKeyConstraint("id", name="pk_rules"),
         sa.ForeignKeyConstraint(["computer"], ["computers.id"], name="fk_rules_computer", ondelete="CASCADE"),
@@ -156,14 +158,14 @@ def _add_fleet() -> None:
     )
     op.create_table(
         "commands",
-        sa.Column("id", sa.Text(), nullable=False),
-        sa.Column("computer", sa.Text(), nullable=False),
-        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("id", TEXT, nullable=False),
+        sa.Column("computer", TEXT, nullable=False),
+        sa.Column("kind", TEXT, nullable=False),
         sa.Column("body", sa.JSON(), nullable=False),
         sa.Column("created", sa.Float(), nullable=False),
         sa.Column("done", sa.Float()),
         sa.Column("ok", sa.Boolean()),
-        sa.Column("text", sa.Text(), nullable=False, server_default=""),
+        sa.Column("text", TEXT, nullable=False, server_default=""),
         sa.PrimaryKeyConstraint("id", name="pk_commands"),
         sa.ForeignKeyConstraint(["computer"], ["computers.id"], name="fk_commands_computer", ondelete="CASCADE"),
     )
@@ -172,22 +174,21 @@ def _add_fleet() -> None:
 
 
 def _add_sightings() -> None:
-    long = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
     op.create_table(
         "sightings",
-        sa.Column("id", long, nullable=False, autoincrement=False),
+        sa.Column("id", LONG, nullable=False, autoincrement=False),
         *(
-            sa.Column(name, sa.Text(), nullable=False)
+            sa.Column(name, TEXT, nullable=False)
             for name in ("point", "address", "ja4", "outcome", "negotiated", "who")
         ),
-        sa.Column("offered", sa.Text()),
+        sa.Column("offered", TEXT),
         sa.Column("versions", sa.JSON(), nullable=False),
-        sa.Column("sni", sa.Text(), nullable=False),
-        sa.Column("user_agent", sa.Text(), nullable=False),
-        sa.Column("count", sa.Integer(), nullable=False),
+        sa.Column("sni", TEXT, nullable=False),
+        sa.Column("user_agent", TEXT, nullable=False),
+        sa.Column("count", LONG, nullable=False),
         sa.Column("first", sa.Float(), nullable=False),
         sa.Column("last", sa.Float(), nullable=False),
-        sa.Column("detail", sa.Text(), nullable=False),
+        sa.Column("detail", TEXT, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_sightings"),
     )
     op.create_index("ix_sightings_point", "sightings", ["point", "outcome", "last"])
@@ -195,10 +196,10 @@ def _add_sightings() -> None:
         op.create_index(f"ix_sightings_{name}", "sightings", [name])
     op.create_table(
         "sighting_counts",
-        sa.Column("sighting", long, nullable=False, autoincrement=False),
-        sa.Column("start", sa.Integer(), nullable=False, autoincrement=False),
-        sa.Column("hours", sa.Integer(), nullable=False, autoincrement=False),
-        sa.Column("count", sa.Integer(), nullable=False),
+        sa.Column("sighting", LONG, nullable=False, autoincrement=False),
+        sa.Column("start", LONG, nullable=False, autoincrement=False),
+        sa.Column("hours", LONG, nullable=False, autoincrement=False),
+        sa.Column("count", LONG, nullable=False),
         sa.PrimaryKeyConstraint("sighting", "start", "hours", name="pk_sighting_counts"),
         sqlite_with_rowid=False,
     )
@@ -207,41 +208,41 @@ def _add_sightings() -> None:
 def _add_access() -> None:
     op.create_table(
         "sessions",
-        sa.Column("secret_hash", sa.Text(), nullable=False),
-        sa.Column("user", sa.Text(), nullable=False),
+        sa.Column("secret_hash", TEXT, nullable=False),
+        sa.Column("user", TEXT, nullable=False),
         sa.Column("created", sa.Float(), nullable=False),
         sa.Column("expires", sa.Float(), nullable=False),
-        sa.Column("address", sa.Text(), nullable=False),
+        sa.Column("address", TEXT, nullable=False),
         sa.PrimaryKeyConstraint("secret_hash", name="pk_sessions"),
         sa.ForeignKeyConstraint(["user"], ["users.name"], name="fk_sessions_user", ondelete="CASCADE"),
     )
     op.create_table(
         "api_keys",
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("secret_hash", sa.Text(), nullable=False),
-        sa.Column("role", sa.Text(), nullable=False),
+        sa.Column("id", LONG, nullable=False),
+        sa.Column("name", TEXT, nullable=False),
+        sa.Column("secret_hash", TEXT, nullable=False),
+        sa.Column("role", TEXT, nullable=False),
         sa.Column("created", sa.Float(), nullable=False),
         sa.Column("expires", sa.Float()),
         sa.Column("last_used", sa.Float()),
         sa.Column("active", sa.Boolean(), nullable=False),
-        sa.Column("who", sa.Text(), nullable=False),
+        sa.Column("who", TEXT, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_api_keys"),
         sqlite_autoincrement=True,
     )
     op.create_table(
         "audit",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", LONG, nullable=False),
         sa.Column("time", sa.Float(), nullable=False),
-        sa.Column("who", sa.Text(), nullable=False),
-        sa.Column("via", sa.Text(), nullable=False),
-        sa.Column("address", sa.Text(), nullable=False),
-        sa.Column("action", sa.Text(), nullable=False),
-        sa.Column("target", sa.Text(), nullable=False),
+        sa.Column("who", TEXT, nullable=False),
+        sa.Column("via", TEXT, nullable=False),
+        sa.Column("address", TEXT, nullable=False),
+        sa.Column("action", TEXT, nullable=False),
+        sa.Column("target", TEXT, nullable=False),
         sa.Column("before", sa.JSON()),
         sa.Column("after", sa.JSON()),
-        sa.Column("previous", sa.Text(), nullable=False),
-        sa.Column("hash", sa.Text(), nullable=False),
+        sa.Column("previous", TEXT, nullable=False),
+        sa.Column("hash", TEXT, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_audit"),
     )
 
@@ -249,11 +250,11 @@ def _add_access() -> None:
 def _add_scope() -> None:
     op.create_table(
         "pci_scope",
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("point", sa.Text()),
-        sa.Column("computer", sa.Text()),
-        sa.Column("note", sa.Text(), nullable=False),
-        sa.Column("who", sa.Text(), nullable=False),
+        sa.Column("id", LONG, nullable=False),
+        sa.Column("point", TEXT),
+        sa.Column("computer", TEXT),
+        sa.Column("note", TEXT, nullable=False),
+        sa.Column("who", TEXT, nullable=False),
         sa.Column("created", sa.Float(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_pci_scope"),
         sa.ForeignKeyConstraint(["computer"], ["computers.id"], name="fk_pci_scope_computer", ondelete="CASCADE"),
@@ -265,20 +266,20 @@ def _add_scope() -> None:
 def _add_notifications() -> None:
     op.create_table(
         "notifications",
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("id", LONG, nullable=False),
+        sa.Column("name", TEXT, nullable=False),
+        sa.Column("kind", TEXT, nullable=False),
         sa.Column("settings", sa.JSON(), nullable=False),
-        sa.Column("secret", sa.Text(), nullable=False),
-        sa.Column("level", sa.Text(), nullable=False),
+        sa.Column("secret", TEXT, nullable=False),
+        sa.Column("level", TEXT, nullable=False),
         sa.Column("numbers", sa.JSON(), nullable=False),
         sa.Column("active", sa.Boolean(), nullable=False),
-        sa.Column("cursor", sa.Integer(), nullable=False),
+        sa.Column("cursor", LONG, nullable=False),
         sa.Column("created", sa.Float(), nullable=False),
-        sa.Column("who", sa.Text(), nullable=False),
+        sa.Column("who", TEXT, nullable=False),
         sa.Column("delivered", sa.Float()),
         sa.Column("failing_since", sa.Float()),
-        sa.Column("problem", sa.Text(), nullable=False),
+        sa.Column("problem", TEXT, nullable=False),
         sa.Column("told", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_notifications"),
         sa.UniqueConstraint("name", name="uq_notifications_name"),
@@ -289,21 +290,21 @@ def _add_notifications() -> None:
 def _add_shadow() -> None:
     op.create_table(
         "shadow_floors",
-        sa.Column("point", sa.Text(), nullable=False),
-        sa.Column("floor", sa.Text(), nullable=False),
-        sa.Column("who", sa.Text(), nullable=False),
+        sa.Column("point", TEXT, nullable=False),
+        sa.Column("floor", TEXT, nullable=False),
+        sa.Column("who", TEXT, nullable=False),
         sa.Column("since", sa.Float(), nullable=False),
         sa.PrimaryKeyConstraint("point", name="pk_shadow_floors"),
     )
     key = ("day", "point", "floor", "who", "address", "ja4", "since")
     op.create_table(
         "shadow_refusals",
-        sa.Column("day", sa.Integer(), nullable=False),
-        *(sa.Column(name, sa.Text(), nullable=False) for name in key[1:-1]),
+        sa.Column("day", LONG, nullable=False),
+        *(sa.Column(name, TEXT, nullable=False) for name in key[1:-1]),
         sa.Column("since", sa.Float(), nullable=False),
-        sa.Column("offered", sa.Text()),
-        sa.Column("negotiated", sa.Text()),
-        sa.Column("count", sa.Integer(), nullable=False),
+        sa.Column("offered", TEXT),
+        sa.Column("negotiated", TEXT),
+        sa.Column("count", LONG, nullable=False),
         sa.Column("first", sa.Float(), nullable=False),
         sa.Column("last", sa.Float(), nullable=False),
         sa.PrimaryKeyConstraint(*key, name="pk_shadow_refusals"),
@@ -314,27 +315,27 @@ def _add_shadow() -> None:
 def _add_changes() -> None:
     op.create_table(
         "changes",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", LONG, nullable=False),
         sa.Column("created", sa.Float(), nullable=False),
-        *(sa.Column(name, sa.Text(), nullable=False) for name in ("who", "name", "via", "target", "direction")),
-        sa.Column("state", sa.Text(), nullable=False),
-        sa.Column("stage", sa.Text(), nullable=False),
+        *(sa.Column(name, TEXT, nullable=False) for name in ("who", "name", "via", "target", "direction")),
+        sa.Column("state", TEXT, nullable=False),
+        sa.Column("stage", TEXT, nullable=False),
         sa.Column("entered", sa.Float(), nullable=False),
         sa.Column("soaked", sa.Float(), nullable=False),
         *(sa.Column(name, sa.JSON(), nullable=False) for name in ("options", "effects", "seen")),
-        sa.Column("text", sa.Text(), nullable=False),
-        sa.Column("approved_by", sa.Text()),
+        sa.Column("text", TEXT, nullable=False),
+        sa.Column("approved_by", TEXT),
         sa.Column("ended", sa.Float()),
         sa.Column("proof", sa.JSON()),
-        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("version", LONG, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_changes"),
     )
     op.create_table(
         "change_log",
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("change", sa.Integer(), nullable=False),
+        sa.Column("id", LONG, nullable=False),
+        sa.Column("change", LONG, nullable=False),
         sa.Column("time", sa.Float(), nullable=False),
-        *(sa.Column(name, sa.Text(), nullable=False) for name in ("stage", "what", "text", "who")),
+        *(sa.Column(name, TEXT, nullable=False) for name in ("stage", "what", "text", "who")),
         sa.PrimaryKeyConstraint("id", name="pk_change_log"),
         sa.ForeignKeyConstraint(["change"], ["changes.id"], name="fk_change_log_change"),
     )
@@ -345,21 +346,21 @@ def _add_software() -> None:
     texts = ("product", "version", "platform", "architecture", "file")
     op.create_table(
         "software",
-        sa.Column("id", sa.Integer(), nullable=False),
-        *(sa.Column(name, sa.Text(), nullable=False) for name in texts),
-        sa.Column("length", sa.BigInteger(), nullable=False),
-        *(sa.Column(name, sa.Text(), nullable=False) for name in ("sha256", "target", "key", "signature")),
+        sa.Column("id", LONG, nullable=False),
+        *(sa.Column(name, TEXT, nullable=False) for name in texts),
+        sa.Column("length", LONG, nullable=False),
+        *(sa.Column(name, TEXT, nullable=False) for name in ("sha256", "target", "key", "signature")),
         sa.Column("imported", sa.Float(), nullable=False),
-        *(sa.Column(name, sa.Text(), nullable=False) for name in ("who", "origin")),
+        *(sa.Column(name, TEXT, nullable=False) for name in ("who", "origin")),
         sa.PrimaryKeyConstraint("id", name="pk_software"),
         sa.UniqueConstraint("target", name="uq_software_target"),
         sqlite_autoincrement=True,
     )
     op.create_table(
         "release_keys",
-        sa.Column("number", sa.Integer(), nullable=False, autoincrement=False),
-        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("number", LONG, nullable=False, autoincrement=False),
+        sa.Column("text", TEXT, nullable=False),
         sa.Column("added", sa.Float(), nullable=False),
-        sa.Column("who", sa.Text(), nullable=False),
+        sa.Column("who", TEXT, nullable=False),
         sa.PrimaryKeyConstraint("number", name="pk_release_keys"),
     )

@@ -1,0 +1,15 @@
+"""Types of columns that mean the same in every database; the tables and the migrations are made of these.
+
+SQLite compares texts byte by byte and its whole numbers have 64 bits. PostgreSQL would sort by the language of whoever
+made the database, so that pages and the newest of some versions would come out otherwise; and its INTEGER has 32 bits,
+which generations and sequences, being at least the time, outgrow in 2038.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+
+#: SQLite's own row number is an INTEGER and nothing else, and takes no index of its own.
+LONG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
