@@ -1,0 +1,77 @@
+"""What differs from one database to the next: how transactions begin and queue, and how a failure is told."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import msgspec
+from sqlalchemy import Connection, Engine
+
+from plimsoll.manager.ports import Unavailable
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """The connection to the database, as the newest one showed it itself.
+
+    `protection` is what encrypts it (``TLSv1.3``, ``GSSAPI``; ``TLS`` where the version is not known) and empty where
+    nothing does. `risk` is what the server's own settings put at risk, in words, or empty.
+    """
+
+    server: str
+    protection: str = ""
+    cipher: str = ""
+    risk: str = ""
+
+
+class Database(Protocol):
+    """One kind of database behind a store. Connections that it gives are used as context managers."""
+
+    kind: Literal["sqlite", "postgresql"]
+    #: Where it is, for people; never with a password.
+    where: str
+    engine: Engine
+    #: None where there is no connection: the database is a file, or was never reached.
+    link: Link | None
+
+    def reading(self) -> Connection:
+        """A connection whose transaction sees one state of the database, and cannot change it."""
+        ...
+
+    def writing(self) -> Connection: ...
+
+    def queue(self, connection: Connection) -> None:
+        """The first thing in a transaction that writes: returns when no other writer is under way anywhere."""
+        ...
+
+    def migrating(self) -> AbstractContextManager[Connection]:
+        """A transaction in which the schema may be changed; committed at the end."""
+        ...
+
+    def claim(self) -> None:
+        """From now on no other manager's home uses this database. Raises Conflict where one does."""
+        ...
+
+    def refused(self, error: BaseException) -> bool:
+        """Whether it is about the whole database (full, locked, gone) and not about one item's data."""
+        ...
+
+    def unavailable(self, error: BaseException, *, committing: bool = False) -> Unavailable:
+        """Such an error in words. `committing` where it came in answer to the commit."""
+        ...
+
+    def unreachable(self, error: BaseException) -> bool:
+        """Whether there was no answer at all, so that whoever waits need not try at once again."""
+        ...
+
+    def occupied(self, connection: Connection) -> tuple[str, ...]:
+        """What stands already where our tables are to be made, by name."""
+        ...
+
+    def close(self) -> None: ...
+
+
+def to_json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
