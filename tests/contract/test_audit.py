@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from tests.contract.backends import BACKENDS, migrated
 
 from plimsoll.manager.ports import NotFound
 from plimsoll.manager.store import Connection, Store, audit, facts, tables
-
-
-@pytest.fixture(params=sorted(BACKENDS))
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    with migrated(BACKENDS[request.param], tmp_path) as opened:
-        yield opened
 
 
 def add(connection: Connection, number: float, **more: object) -> None:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.contract.backends import BACKENDS, migrated
 
 from plimsoll.manager.store import Connection, Store, computers, policies, rules, shadow
 from plimsoll.manager.store.computers import ComputerRecord
@@ -17,17 +14,17 @@ from plimsoll.manager.store.shadow import DAY, ShadowRecord, WouldBeRecord
 from plimsoll.tls.versions import Version
 
 
-@pytest.fixture(params=sorted(BACKENDS))
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    with migrated(BACKENDS[request.param], tmp_path) as opened:
+@pytest.fixture
+def store(store: Store) -> Store:
+    """With four computers."""
 
-        def work(connection: Connection) -> None:
-            policy = policies.add_policy(connection, name="Base", generation=1)
-            for name, address in (("a", "10.0.0.1"), ("b", "10.0.0.2"), ("c", "10.0.0.2"), ("d", "")):
-                computers.add(connection, ComputerRecord(name, "agent", name, "9.6", "", address, policy, f"fp-{name}"))
+    def work(connection: Connection) -> None:
+        policy = policies.add_policy(connection, name="Base", generation=1)
+        for name, address in (("a", "10.0.0.1"), ("b", "10.0.0.2"), ("c", "10.0.0.2"), ("d", "")):
+            computers.add(connection, ComputerRecord(name, "agent", name, "9.6", "", address, policy, f"fp-{name}"))
 
-        opened.write(work)
-        yield opened
+    store.write(work)
+    return store
 
 
 def put(connection: Connection, **changes: Any) -> int:

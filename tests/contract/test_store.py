@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sqlite3
+import random
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import pytest
 from sqlalchemy import select
-from tests.contract.backends import BACKENDS, migrated
+from tests.contract.backends import Backend
 
 from plimsoll.manager.ports import NotFound, Unavailable
 from plimsoll.manager.store import (
@@ -29,12 +27,6 @@ from plimsoll.manager.store.computers import ComputerRecord
 from plimsoll.manager.store.sightings import SightingRecord, Wanted
 from plimsoll.manager.store.tables import metadata, sighting_counts
 from plimsoll.tls.versions import Version
-
-
-@pytest.fixture(params=sorted(BACKENDS))
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    with migrated(BACKENDS[request.param], tmp_path) as opened:
-        yield opened
 
 
 def computer(name: str, policy: int) -> ComputerRecord:
@@ -89,16 +81,16 @@ def test_a_group_commit_keeps_the_good_ones(store: Store) -> None:
     assert store.read(lambda c: facts.get(c, "n299")) == "1"
 
 
-def test_what_was_acknowledged_is_there_after_reopening(store: Store, tmp_path: Path) -> None:
+def test_what_was_acknowledged_is_there_after_reopening(store: Store, backend: Backend) -> None:
     store.enqueue(lambda c: facts.put(c, "kept", "1")).result(10)
-    other = BACKENDS["sqlite"](tmp_path)
+    other = backend.open()
     try:
         assert other.read(lambda c: facts.get(c, "kept")) == "1"
     finally:
         other.close()
 
 
-def test_closing_commits_what_waits_and_takes_no_more(store: Store, tmp_path: Path) -> None:
+def test_closing_commits_what_waits_and_takes_no_more(store: Store) -> None:
     waiting = [store.enqueue(partial(facts.put, name=f"w{n}", value="1")) for n in range(50)]
     store.close()
     assert all(future.done() and future.exception() is None for future in waiting)
@@ -106,45 +98,47 @@ def test_closing_commits_what_waits_and_takes_no_more(store: Store, tmp_path: Pa
         store.enqueue(lambda c: None)
 
 
-def test_a_full_disk_is_said_and_the_store_recovers(store: Store) -> None:
-    pages = store.read(lambda c: c.exec_driver_sql("pragma page_count").scalar_one())
-    limit = {"pages": pages + 2}
-    from sqlalchemy import event  # a full disk can only be played inside the engine
-
-    def shrink(dbapi: sqlite3.Connection, *_: object) -> None:
-        dbapi.execute(f"pragma max_page_count={limit['pages']}")
-
-    event.listen(store.engine, "checkout", shrink)
-    big = "x" * 200_000
-    with pytest.raises(Unavailable, match="disk is full") as caught:
-        store.write(lambda c: facts.put(c, "big", big))
-    assert caught.value.retry_after > 0
-    waiting = [store.enqueue(lambda c: facts.put(c, "small", "1")), store.enqueue(lambda c: facts.put(c, "big", big))]
-    for future in waiting:
-        assert isinstance(future.exception(10), Unavailable)
-    assert store.read(lambda c: facts.get(c, "big")) is None
-    limit["pages"] = 1_000_000
-    store.enqueue(lambda c: facts.put(c, "big", big)).result(10)
+def test_a_full_disk_is_said_and_the_store_recovers(store: Store, backend: Backend) -> None:
+    big = random.Random(1).randbytes(200_000).hex()  # what cannot be packed
+    put = partial(facts.put, name="big", value=big)
+    with backend.full(store):
+        with pytest.raises(Unavailable, match="disk is full") as caught:
+            store.write(put)
+        assert caught.value.retry_after > 0
+        waiting = [store.enqueue(lambda c: facts.put(c, "small", "1")), store.enqueue(put)]
+        for future in waiting:
+            assert isinstance(future.exception(10), Unavailable)
+        assert store.read(lambda c: facts.get(c, "big")) is None
+    store.enqueue(put).result(10)
     store.write(lambda c: facts.put(c, "small", "1"))
     assert store.read(lambda c: facts.get(c, "big")) == big
 
 
-def test_a_store_that_another_process_holds_is_busy_for_a_while(store: Store) -> None:
-    other = sqlite3.connect(store.path)
-    other.execute("begin immediate")
+def test_a_store_that_another_process_holds_is_busy_for_a_while(store: Store, backend: Backend) -> None:
+    other = backend.open()
+    holds, done = threading.Event(), threading.Event()
+
+    def hold(_: Connection) -> None:
+        holds.set()
+        done.wait(30)
+
+    holder = threading.Thread(target=other.write, args=[hold])
+    holder.start()
+    assert holds.wait(10)
     try:
         with pytest.raises(Unavailable, match="busy"):
             store.write(lambda c: facts.put(c, "a", "1"))
         assert isinstance(store.enqueue(lambda c: facts.put(c, "a", "1")).exception(10), Unavailable)
         assert store.read(lambda c: facts.get(c, "a")) is None
     finally:
-        other.rollback()
+        done.set()
+        holder.join()
         other.close()
     store.write(lambda c: facts.put(c, "a", "1"))
 
 
-def test_a_migration_that_fails_leaves_the_former_schema(tmp_path: Path) -> None:
-    store = BACKENDS["sqlite"](tmp_path)
+def test_a_migration_that_fails_leaves_the_former_schema(backend: Backend) -> None:
+    store = backend.open()
     try:
         store.migrate(migrate.FIRST)
         store.write(lambda c: c.exec_driver_sql("create table rules (x integer)"))

@@ -21,6 +21,8 @@ class Disk:
     home: Path
     fill: Callable[[int], None]
     free: Callable[[int], None]
+    #: Whether it is a file system of its own.
+    mounted: bool
 
 
 @contextlib.contextmanager
@@ -51,7 +53,7 @@ def _filled(place: Path) -> Disk:
             while stream.write(bytes(4096)):
                 pass
 
-    return Disk(place / "home", fill, lambda _: filler.unlink(missing_ok=True))
+    return Disk(place / "home", fill, lambda _: filler.unlink(missing_ok=True), mounted=True)
 
 
 def _limited(place: Path) -> Disk:
@@ -60,5 +62,8 @@ def _limited(place: Path) -> Disk:
         resource.prlimit(process, resource.RLIMIT_FSIZE, (size, hard))
 
     return Disk(
-        place / "home", lambda process: limit(process, 0), lambda process: limit(process, resource.RLIM_INFINITY)
+        place / "home",
+        lambda process: limit(process, 0),
+        lambda process: limit(process, resource.RLIM_INFINITY),
+        mounted=False,
     )

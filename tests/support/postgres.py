@@ -29,7 +29,7 @@ HOST = "127.0.0.1"
 SUPERUSER = "postgres"
 #: Who owns the databases of the tests, on loopback with this password.
 USER = "plimsoll"
-PASSWORD = r"it's a \ secret: %40"  # noqa: S105 - of a server that lives as long as the tests
+PASSWORD = r"it's a \ secret: %40"
 
 _SETTINGS = {
     "fsync": "off",
@@ -75,7 +75,9 @@ class Server:
         if self._somebody:
             os.chown(self.folder, self._somebody["user"], self._somebody["group"])
         self.folder.chmod(0o755)  # whoever runs the tests must come to the socket
-        self._call("initdb", "-D", str(self.data), "-U", SUPERUSER, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N")
+        # A language's order, and not the bytes': what relies on the one must not pass by the other.
+        order = ("--locale=C.UTF-8", "--locale-provider=icu", "--icu-locale=en-US")
+        self._call("initdb", "-D", str(self.data), "-U", SUPERUSER, "-A", "trust", "-E", "UTF8", "-N", *order)
         self.write("pg_hba.conf", _HBA)
 
     @property
@@ -87,6 +89,14 @@ class Server:
         path = self.data / name
         path.write_text(text)
         path.chmod(mode)
+        if self._somebody:
+            os.chown(path, self._somebody["user"], self._somebody["group"])
+        return path
+
+    def new_folder(self, name: str) -> Path:
+        """An empty folder beside the data, the server's own."""
+        path = self.folder / name
+        path.mkdir(parents=True)
         if self._somebody:
             os.chown(path, self._somebody["user"], self._somebody["group"])
         return path

@@ -73,6 +73,10 @@ def spki(public: object) -> bytes:
     return public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
+def _own_name(installation: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"Plimsoll CA {installation}"[:64])])
+
+
 class Authority:
     """The CA of one installation. Its key stays in the home, readable by its owner only."""
 
@@ -87,7 +91,7 @@ class Authority:
     def create(cls, directory: Path, installation: str, now: float) -> Authority:
         """Makes a key and a self-signed certificate in the directory."""
         key = rsa.generate_private_key(public_exponent=65537, key_size=3072)
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"Plimsoll CA {installation}"[:64])])
+        name = _own_name(installation)
         identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
         certificate = (
             x509.CertificateBuilder()
@@ -114,6 +118,10 @@ class Authority:
         if not isinstance(key, rsa.RSAPrivateKey) or spki(key.public_key()) != spki(certificate.public_key()):
             raise BadInput(f"{directory}: {CA_KEY} and {CA_CERTIFICATE} do not belong together; restore both")
         return cls(installation, certificate, key)
+
+    def is_of(self, installation: str) -> bool:
+        """Whether it was made for that installation, by its certificate's own name."""
+        return self.certificate.subject == _own_name(installation)
 
     def issue(self, csr_pem: str, role: str, identifier: str, now: float, days: float = LEAF_DAYS) -> Issued:
         """A certificate for the CSR's key. Nothing else of the request is believed.

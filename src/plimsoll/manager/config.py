@@ -16,6 +16,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from plimsoll.manager.database import EMBEDDED
+from plimsoll.manager.database import parse as parse_address
 from plimsoll.manager.ports import ServiceError
 from plimsoll.tls.versions import FLOORS, Version, from_floor
 
@@ -251,7 +253,7 @@ def _configuration(properties: Properties) -> Configuration:
         heartbeat_port=_port(properties, "heartbeatPort", 4120),
         listen_address=_text(properties, "listenAddress", "0.0.0.0"),
         public_name=_text(properties, "publicName", ""),
-        database=_text(properties, "database", "sqlite"),
+        database=_database(properties),
         trusted_proxies=tuple(filter(None, re.split(r"[,\s]+", _text(properties, "trustedProxies", "")))),
         unknown=tuple(key for key in found if key not in KNOWN),
         sightings_days=_days(properties, "sightingsDays", 400),
@@ -293,6 +295,23 @@ def _port(properties: Properties, key: str, default: int) -> int:
         problem = f"{key} must be a port number from 0 to 65535, not {entry.value!r}"
         raise ConfigurationError(properties.path, entry.line, entry.column, problem)
     return int(entry.value)
+
+
+def _database(properties: Properties) -> str:
+    entry = properties.get("database")
+    if entry is None:
+        return EMBEDDED
+    try:
+        address = parse_address(entry.value)
+        if address is not None and address.password is not None:
+            raise ValueError(
+                "a password does not stand in this file: take it out, and write it as docs/configuration.md says"
+            )
+    except ValueError as error:
+        # The value itself is not shown: it may hold a password.
+        problem = f"database= {error}"
+        raise ConfigurationError(properties.path, entry.line, entry.column, problem) from None
+    return entry.value
 
 
 def _days(properties: Properties, key: str, default: int) -> int:

@@ -7,20 +7,23 @@ import os
 import socket
 import time
 import uuid
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from plimsoll import RELEASE
-from plimsoll.manager import config, secret
+from plimsoll.manager import config, database, secret
 from plimsoll.manager.ca import Authority, ensure_serving
 from plimsoll.manager.config import Configuration
-from plimsoll.manager.ports import Role, ServiceError
-from plimsoll.manager.store import Connection, Store, access, audit, facts, floors, migrate, policies
+from plimsoll.manager.database import DatabaseAddress
+from plimsoll.manager.opening import DATABASE, PASSWORD, HomeError, check_release, reach_fresh, store_of
+from plimsoll.manager.ports import Role
+from plimsoll.manager.store import Connection, Store, access, audit, facts, floors, policies
 from plimsoll.tls.floors import Point
 from plimsoll.tls.versions import Version
 
-DATABASE = "plimsoll.db"
+__all__ = ["DATABASE", "Home", "HomeError", "HomeLock", "InitResult", "init_home", "lock_home", "open_home"]
+
 ADMINISTRATOR = "admin"
 #: The activation token that init makes: many uses, for that long.
 TOKEN_SECONDS = 30 * 86400.0
@@ -37,17 +40,12 @@ listenAddress={listen}
 """
 
 
-class HomeError(ServiceError):
-    """The home cannot be used as it is; the message says why and what to do."""
-
-    status = 409
-
-
 @dataclass(frozen=True, slots=True)
 class InitResult:
     """What `manager init --json` prints; password, key and token are shown this once.
 
-    The activation token is good for any number of computers for thirty days.
+    The activation token is good for any number of computers for thirty days. `database` is the store's, without any
+    password of its own.
     """
 
     home: str
@@ -58,6 +56,7 @@ class InitResult:
     ca_certificate: str
     gui_port: int
     heartbeat_port: int
+    database: str
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -153,36 +152,78 @@ def init_home(
     heartbeat_port: int = 4120,
     listen: str = "0.0.0.0",
     name: str | None = None,
+    store: str = database.EMBEDDED,
+    store_password: str | None = None,
 ) -> InitResult:
-    """Makes a new home: TLS 1.2 enforced everywhere (R6). Raises HomeError where the folder is in use.
+    """Makes a new home: TLS 1.2 enforced everywhere (R6). Raises HomeError where the folder or the database is in use.
 
-    configuration.properties comes last: a folder without it is no home, whatever else a crash left in it.
+    `store` is what ``database=`` will say; a password for it, there or apart, goes into a file that only the home's
+    owner can read. configuration.properties comes last: a folder without it is no home, whatever else a crash left.
     """
     _check_ports(gui_port, heartbeat_port)
-    home = _empty_folder(directory)
+    address = _address(store, store_password)
+    home = _unused(directory)
+    if address is not None:
+        opened = Store.connect(address)
+        try:
+            reach_fresh(opened)
+        finally:
+            opened.close()
+    text = _PROPERTIES.format(service="Plimsoll", gui=gui_port, heartbeat=heartbeat_port, listen=listen)
+    text += f"publicName={name}\n" if name else ""
+    text += f"database={address}\n" if address is not None else ""
+    configuration = config.parse(home / config.FILE_NAME, text)
+    _make_folders(home)
     lock = HomeLock(home)
     try:
-        for folder in ("ca", "tls", "backup"):
-            (home / folder).mkdir(mode=0o700)
         now = time.time()
         installation = uuid.uuid4().hex
         authority = Authority.create(home / "ca", installation, now)
-        (home / DATABASE).touch(mode=0o600)
-        store = Store.open(home / DATABASE)
-        try:
-            store.migrate()
-            password, key, token = store.write(lambda c: _seed(c, authority, installation, now))
-        finally:
-            store.close()
-        text = _PROPERTIES.format(service="Plimsoll", gui=gui_port, heartbeat=heartbeat_port, listen=listen)
-        text += f"publicName={name}\n" if name else ""
-        configuration = config.parse(home / config.FILE_NAME, text)
         ensure_serving(authority, home / "tls", _serving_names(configuration), now)
+        if address is not None and address.password is not None:
+            line = address.passfile_line(address.password)
+            config.write_atomically(home / PASSWORD, line.encode(), 0o600)
+        password, key, token = _fill(home, address, authority, installation, now)
         config.write_atomically(home / config.FILE_NAME, text.encode(), 0o600)
     finally:
         lock.release()
     ca_path = str(home / "ca" / "ca.pem")
-    return InitResult(str(home), ADMINISTRATOR, password, key, token, ca_path, gui_port, heartbeat_port)
+    shown = str(address or database.EMBEDDED)
+    return InitResult(str(home), ADMINISTRATOR, password, key, token, ca_path, gui_port, heartbeat_port, shown)
+
+
+def _address(text: str, password: str | None) -> DatabaseAddress | None:
+    try:
+        address = database.parse(text)
+    except ValueError as error:
+        raise HomeError(f"the database {error}; nothing was made") from None
+    if address is None or password is None:
+        if password is not None:
+            raise HomeError("the embedded database has no password; nothing was made")
+        return address
+    return replace(address, password=password)
+
+
+def _fill(
+    home: Path, address: DatabaseAddress | None, authority: Authority, installation: str, now: float
+) -> tuple[str, str, str]:
+    """Schema and first rows, in one transaction; the administrator's password, an API key and an activation token."""
+    made: list[tuple[str, str, str]] = []
+
+    def seed(connection: Connection) -> None:
+        # Looked at again where nobody else can begin: two who make a home at once must not share a database.
+        if facts.get(connection, facts.INSTALLATION) is not None:
+            raise HomeError(f"another home was made in {store.database.where} just now; {home} is none")
+        made.append(_seed(connection, authority, installation, now))
+
+    if address is None:
+        (home / DATABASE).touch(mode=0o600)
+    store = Store.open(home / DATABASE) if address is None else Store.connect(address)
+    try:
+        store.migrate(then=seed)
+    finally:
+        store.close()
+    return made[0]
 
 
 def _check_ports(*ports: int) -> None:
@@ -192,14 +233,19 @@ def _check_ports(*ports: int) -> None:
         raise HomeError("the GUI port and the heartbeat port must differ; nothing was made")
 
 
-def _empty_folder(directory: Path) -> Path:
+def _unused(directory: Path) -> Path:
     home = directory.absolute()
     if home.exists() and (not home.is_dir() or any(home.iterdir())):
         what = "is a manager's home already" if (home / config.FILE_NAME).exists() else "is not empty"
         raise HomeError(f"{home} {what}; nothing was changed. Name a folder that is new or empty")
+    return home
+
+
+def _make_folders(home: Path) -> None:
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     home.chmod(0o700)
-    return home
+    for folder in ("ca", "tls", "backup"):
+        (home / folder).mkdir(mode=0o700)
 
 
 def _seed(connection: Connection, authority: Authority, installation: str, now: float) -> tuple[str, str, str]:
@@ -259,10 +305,9 @@ def open_home(directory: Path) -> Home:
     home, lock = lock_home(directory)
     try:
         configuration = config.load(home / config.FILE_NAME)
-        _check_database(home, configuration)
-        store = Store.open(home / DATABASE)
+        store = store_of(home, configuration)
         try:
-            _check_release(home, store)
+            check_release(home, store)
             opened = Home(home, lock, configuration, store)
             opened.ensure_serving(time.time())
         except BaseException:
@@ -272,19 +317,3 @@ def open_home(directory: Path) -> Home:
         lock.release()
         raise
     return opened
-
-
-def _check_database(home: Path, configuration: Configuration) -> None:
-    if configuration.database != "sqlite":
-        raise HomeError(f"{home}: database={configuration.database} is not supported here; only sqlite is")
-    if not (home / DATABASE).exists():
-        raise HomeError(f"{home / DATABASE} is missing; restore it from a backup, its floors cannot be guessed")
-
-
-def _check_release(home: Path, store: Store) -> None:
-    revision = store.revision
-    if revision == migrate.HEAD:
-        return
-    if revision in migrate.KNOWN:
-        raise HomeError(f"{home} is from an earlier release; run: plimsoll manager upgrade --home {home}")
-    raise HomeError(f"{home} was written by a later release ({revision}) than this one ({RELEASE}); use that one")

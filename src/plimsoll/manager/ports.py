@@ -147,13 +147,17 @@ class Blocked(Conflict):
 
 
 class Unavailable(ServiceError):  # noqa: N818
-    """The store cannot take or give anything just now. Nothing of the request was kept."""
+    """The store cannot take or give anything just now. Nothing of the request was kept.
+
+    `cause` says more, with hosts and users: for the log, and for whoever may see the manager's own state.
+    """
 
     status = 503
 
-    def __init__(self, message: str, retry_after: float = 5.0) -> None:
+    def __init__(self, message: str, retry_after: float = 5.0, cause: str = "") -> None:
         super().__init__(message)
         self.retry_after = retry_after
+        self.cause = cause
 
 
 def require(principal: Principal, permission: Permission) -> None:

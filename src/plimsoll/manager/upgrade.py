@@ -1,8 +1,9 @@
 """`plimsoll manager upgrade`: brings an older home to this release without moving a floor (R7).
 
 Everything happens on a copy of the database, which takes the old one's place by one rename; until then the home is as
-it was, from then on it is new. Where 4119's floor needs a ``protocols=`` line to stay what it was, the new database
-says that this line is still to be written, so that whoever comes next, this command again or a start, finishes it.
+it was, from then on it is new. In PostgreSQL, where there is no such copy, it all happens in one transaction instead.
+Where 4119's floor needs a ``protocols=`` line to stay what it was, the new database says that this line is still to be
+written, so that whoever comes next, this command again or a start, finishes it.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ from typing import Any
 
 from plimsoll import RELEASE
 from plimsoll.fleet.relay_floor import version_default
-from plimsoll.manager import config
-from plimsoll.manager.home import DATABASE, HomeError, lock_home
+from plimsoll.manager import config, database
+from plimsoll.manager.config import Configuration
+from plimsoll.manager.home import lock_home
+from plimsoll.manager.opening import DATABASE, HomeError, store_of
 from plimsoll.manager.services import floor_state
 from plimsoll.manager.services.policy_rules import BASE, DEFAULTS
 from plimsoll.manager.store import Connection, Store, audit, computers, facts, floors, migrate, policies
@@ -30,7 +33,9 @@ from plimsoll.tls.versions import Version
 
 @dataclass(frozen=True, slots=True)
 class UpgradeResult:
-    """`already` where there was nothing to do. `floors` are those in force after, equal to those before."""
+    """`already` where there was nothing to do. `floors` are those in force after, equal to those before. `backup` is
+    the old database; None where there was nothing to do, and of a PostgreSQL database, whose backups are not ours.
+    """
 
     already: bool
     from_release: str
@@ -47,18 +52,37 @@ def upgrade_home(directory: Path) -> UpgradeResult:
     """
     home, lock = lock_home(directory)
     try:
-        config.load(home / config.FILE_NAME)
-        if not (home / DATABASE).exists():
-            raise HomeError(f"{home / DATABASE} is missing; restore it from a backup, its floors cannot be guessed")
-        revision = _revision(home)
-        if revision == migrate.HEAD:
-            return _finish(home, already=True, backup=None)
-        if revision not in migrate.KNOWN:
-            raise HomeError(f"{home} was written by a later release ({revision}) than {RELEASE}; nothing was changed")
+        configuration = config.load(home / config.FILE_NAME)
+        if database.parse(configuration.database) is not None:
+            return _upgrade_in_place(home, configuration)
+        if _is_new(home, configuration):
+            return _finish(home, configuration, already=True, backup=None)
         backup = _upgrade(home)
-        return _finish(home, already=False, backup=str(backup))
+        return _finish(home, configuration, already=False, backup=str(backup))
     finally:
         lock.release()
+
+
+def _is_new(home: Path, configuration: Configuration) -> bool:
+    with contextlib.closing(store_of(home, configuration)) as store:
+        return _at_head(home, store)
+
+
+def _at_head(home: Path, store: Store) -> bool:
+    revision = store.revision
+    if revision != migrate.HEAD and revision not in migrate.KNOWN:
+        raise HomeError(f"{home} was written by a later release ({revision}) than {RELEASE}; nothing was changed")
+    return revision == migrate.HEAD
+
+
+def _upgrade_in_place(home: Path, configuration: Configuration) -> UpgradeResult:
+    """One transaction that migrates and pins: a kill before its end leaves the old database, after it the new one."""
+    with contextlib.closing(store_of(home, configuration)) as store:
+        already = _at_head(home, store)
+        if not already:
+            keep_settings(home, store.read(lambda c: facts.get(c, facts.RELEASE)) or "unknown")
+            store.migrate(then=lambda connection: pin(connection, configuration.protocols, time.time()))
+        return _finished(home, store, already, None)
 
 
 def _upgrade(home: Path) -> Path:
@@ -68,14 +92,6 @@ def _upgrade(home: Path) -> Path:
     backup = keep_backup(home, release)
     swap(home, copy)
     return backup
-
-
-def _revision(home: Path) -> str | None:
-    store = Store.open(home / DATABASE)
-    try:
-        return store.revision
-    finally:
-        store.close()
 
 
 def fold_log(database: Path) -> None:
@@ -117,9 +133,15 @@ def keep_backup(home: Path, release: str) -> Path:
     folder.mkdir(mode=0o700, exist_ok=True)
     backup = folder / f"plimsoll-{release}.db"
     config.write_atomically(backup, (home / DATABASE).read_bytes(), 0o600)
+    keep_settings(home, release)
+    return backup
+
+
+def keep_settings(home: Path, release: str) -> None:
+    folder = home / "backup"
+    folder.mkdir(mode=0o700, exist_ok=True)
     settings = (home / config.FILE_NAME).read_bytes()
     config.write_atomically(folder / f"configuration-{release}.properties", settings, 0o600)
-    return backup
 
 
 def swap(home: Path, copy: Path) -> None:
@@ -128,21 +150,20 @@ def swap(home: Path, copy: Path) -> None:
     config.sync_directory(home)
 
 
-def _finish(home: Path, *, already: bool, backup: str | None) -> UpgradeResult:
+def _finish(home: Path, configuration: Configuration, *, already: bool, backup: str | None) -> UpgradeResult:
+    with contextlib.closing(store_of(home, configuration)) as store:
+        return _finished(home, store, already, backup)
+
+
+def _finished(home: Path, store: Store, already: bool, backup: str | None) -> UpgradeResult:
     """Writes the line of the file that may be left to write, and tells how things stand."""
-    store = Store.open(home / DATABASE)
-    try:
-        writing, applied = store.read(
-            lambda c: (facts.get(c, facts.PROTOCOLS_WRITING), floor_state.applied_protocols(c))
-        )
-        path = home / config.FILE_NAME
-        if writing is not None:
-            if config.digest(config.load(path).protocols) == writing:
-                config.write_protocols(path, applied)
-            store.write(lambda c: facts.drop(c, facts.PROTOCOLS_WRITING))
-        return store.read(lambda c: _result(c, already, backup))
-    finally:
-        store.close()
+    writing, applied = store.read(lambda c: (facts.get(c, facts.PROTOCOLS_WRITING), floor_state.applied_protocols(c)))
+    path = home / config.FILE_NAME
+    if writing is not None:
+        if config.digest(config.load(path).protocols) == writing:
+            config.write_protocols(path, applied)
+        store.write(lambda c: facts.drop(c, facts.PROTOCOLS_WRITING))
+    return store.read(lambda c: _result(c, already, backup))
 
 
 def _result(connection: Connection, already: bool, backup: str | None) -> UpgradeResult:

@@ -96,12 +96,26 @@ def test_a_missing_store_is_not_made_anew(tmp_path: Path) -> None:
     assert not (home / "plimsoll.db").exists()
 
 
-def test_another_database_is_refused_in_words(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("oracle", "must be sqlite or an address"),
+        ("postgresql://anna:hidden@db/fleet", "a password does not stand in this file"),
+        ("postgresql://anna@db/fleet?sslmode=on&passfile=/hidden", "none of disable"),
+    ],
+)
+def test_another_database_is_refused_with_its_line_and_without_its_secrets(
+    tmp_path: Path, value: str, words: str
+) -> None:
     home, _ = new_home(tmp_path)
-    with (home / "configuration.properties").open("a") as file:
-        file.write("database=oracle\n")
-    with pytest.raises(HomeError, match="only sqlite"):
+    path = home / "configuration.properties"
+    line = len(path.read_text().splitlines()) + 1
+    with path.open("a") as file:
+        file.write(f"database={value}\n")
+    with pytest.raises(ConfigurationError, match=words) as caught:
         open_home(home)
+    assert (caught.value.line, caught.value.column) == (line, 10)
+    assert "hidden" not in caught.value.message
 
 
 def test_a_ca_whose_halves_do_not_fit_is_refused(tmp_path: Path) -> None:

@@ -66,8 +66,8 @@ class Database(Protocol):
         """Whether there was no answer at all, so that whoever waits need not try at once again."""
         ...
 
-    def occupied(self, connection: Connection) -> tuple[str, ...]:
-        """What stands already where our tables are to be made, by name."""
+    def must_be_fresh(self, connection: Connection) -> None:
+        """Raises Conflict where no installation can begin here, or something stands here already."""
         ...
 
     def close(self) -> None: ...

@@ -1,9 +1,9 @@
-"""One database: transactions, a group commit for the heartbeat path, and plain words when the disk is full.
+"""A store: transactions on its database, and a group commit for the heartbeat path.
 
-Rules of this file: every write is one transaction that begins with BEGIN IMMEDIATE, so that two writers wait instead
-of failing half way; a commit has reached the disk when it returns (synchronous=FULL); whatever the database refuses
-leaves here as `Unavailable`, and the next call tries again with a fresh connection, so that the store is back as soon
-as there is space.
+Rules of this file: every write is one transaction that no other writer overlaps, in this process or elsewhere; a commit
+is durable when it returns; whatever the database refuses leaves here as `Unavailable`, in words, and the next call
+tries again, so that the store is back as soon as the database is. What is special to one kind of database stands in its
+own file (`sqlite`, `postgresql`).
 """
 
 from __future__ import annotations
@@ -16,14 +16,15 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, TypeVar
 
-import msgspec
-import sqlalchemy as sa
-from sqlalchemy import Connection, Engine, event
-from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, ProgrammingError
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from plimsoll.manager.database import DatabaseAddress
 from plimsoll.manager.ports import ServiceError, Unavailable
 from plimsoll.manager.store import migrate
+from plimsoll.manager.store.database import Database
+from plimsoll.manager.store.sqlite import SqliteDatabase
 
 T = TypeVar("T")
 
@@ -33,100 +34,71 @@ LINGER = 0.01
 BACKLOG = 20_000
 #: The most that share one commit, so that its time stays bounded.
 BATCH = 500
-_IMMEDIATE = "plimsoll_immediate"
-
-
-def _configure(engine: Engine, busy_timeout: float) -> None:
-    @event.listens_for(engine, "connect")
-    def on_connect(dbapi: Any, record: Any) -> None:
-        # Transactions are begun by hand below: the driver's own way begins too late for BEGIN IMMEDIATE.
-        dbapi.isolation_level = None
-        cursor = dbapi.cursor()
-        for pragma in (
-            f"busy_timeout={int(busy_timeout * 1000)}",
-            "journal_mode=WAL",
-            "synchronous=FULL",
-            "foreign_keys=ON",
-            "temp_store=MEMORY",
-        ):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
-
-    @event.listens_for(engine, "begin")
-    def on_begin(connection: Connection) -> None:
-        immediate = connection.get_execution_options().get(_IMMEDIATE, False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
-
-
-def _to_json(value: Any) -> str:
-    return msgspec.json.encode(value).decode()
-
-
-def _unavailable(error: Exception) -> Unavailable:
-    cause = str(getattr(error, "orig", None) or error)
-    if "full" in cause:
-        return Unavailable(
-            f"the store's disk is full ({cause}); nothing was kept. Free some space, it then goes on", 10.0
-        )
-    if "locked" in cause or "busy" in cause or isinstance(error, PoolTimeoutError):
-        return Unavailable(f"the store is busy ({cause}); nothing was kept. Try again in a moment", 2.0)
-    return Unavailable(f"the store failed ({cause}); nothing was kept. Look at the disk of the manager's home", 10.0)
-
-
-def _of_the_disk(error: BaseException) -> bool:
-    """Full, locked, I/O: what is about the whole database and not about one item's data."""
-    if isinstance(error, PoolTimeoutError):
-        return True
-    return isinstance(error, DBAPIError) and not isinstance(error, (IntegrityError, ProgrammingError, InterfaceError))
+#: Seconds that a writer waits for one in another process.
+BUSY_TIMEOUT = 5.0
 
 
 class Store:
-    """A database file. Safe to use from several threads."""
+    """Safe to use from several threads."""
 
-    def __init__(self, engine: Engine, path: Path) -> None:
-        self.engine = engine
-        self.path = path
-        # Writers of one process queue here, fairly and without polling; busy_timeout is for other processes.
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.engine = database.engine
+        # Writers of one process queue here, fairly and without polling; the database's own queue is for others.
         self._write_lock = threading.Lock()
+        self._unreached: tuple[float, Unavailable] | None = None
         self._group = _GroupCommit(self)
 
     @classmethod
-    def open(cls, path: Path, *, busy_timeout: float = 5.0) -> Store:
-        """Opens or makes the file. Its schema is made and brought up by `migrate`."""
-        engine = sa.create_engine(
-            f"sqlite+pysqlite:///{path}",
-            pool_size=5,
-            max_overflow=10,
-            pool_timeout=10,
-            json_serializer=_to_json,
-            json_deserializer=msgspec.json.decode,
-        )
-        _configure(engine, busy_timeout)
-        return cls(engine, path)
+    def open(cls, path: Path, *, busy_timeout: float = BUSY_TIMEOUT) -> Store:
+        """Opens or makes a file. Its schema is made and brought up by `migrate`."""
+        return cls(SqliteDatabase(path, busy_timeout))
+
+    @classmethod
+    def connect(
+        cls, address: DatabaseAddress, *, passfile: Path | None = None, busy_timeout: float = BUSY_TIMEOUT
+    ) -> Store:
+        """A PostgreSQL database; nothing is connected to yet. `passfile` is in libpq's form, for addresses that name
+        none of their own.
+        """
+        # Here, and not above: who keeps a file need not load a driver.
+        from plimsoll.manager.store.postgresql import PostgresDatabase
+
+        given = {"passfile": str(passfile)} if passfile is not None else {}
+        given |= {"password": address.password} if address.password is not None else {}
+        return cls(PostgresDatabase(str(address), given | address.parameters(), busy_timeout))
 
     def read(self, work: Callable[[Connection], T]) -> T:
         """Runs `work` on one consistent state of the database."""
         try:
-            with self.engine.connect() as connection, connection.begin():
+            with self.database.reading() as connection, connection.begin():
                 return work(connection)
         except (DBAPIError, PoolTimeoutError) as error:
-            if _of_the_disk(error):
-                raise _unavailable(error) from error
+            if self.database.refused(error):
+                raise self.database.unavailable(error) from error
             raise
 
     def write(self, work: Callable[[Connection], T]) -> T:
         """Runs `work` in one transaction, durable when this returns; an exception in it leaves nothing behind."""
+        came = time.monotonic()
         with self._write_lock:
+            if self._unreached is not None and self._unreached[0] >= came:
+                # Found out while this one waited: a hundred in a queue must not each wait for an answer of their own.
+                raise Unavailable(self._unreached[1].message, self._unreached[1].retry_after)
+            committing = False
             try:
-                with self._writing() as connection, connection.begin():
-                    return work(connection)
+                with self.database.writing() as connection, connection.begin():
+                    self.database.queue(connection)
+                    result = work(connection)
+                    committing = True
+                return result
             except (DBAPIError, PoolTimeoutError) as error:
-                if _of_the_disk(error):
-                    raise _unavailable(error) from error
-                raise
-
-    def _writing(self) -> Connection:
-        return self.engine.connect().execution_options(**{_IMMEDIATE: True})
+                if not self.database.refused(error):
+                    raise
+                told = self.database.unavailable(error, committing=committing)
+                if not committing and self.database.unreachable(error):
+                    self._unreached = time.monotonic(), told
+                raise told from error
 
     def enqueue(self, work: Callable[[Connection], T]) -> Future[T]:
         """Runs `work` with others in the next group commit; the future is done when it is durable.
@@ -135,39 +107,36 @@ class Store:
         """
         return self._group.put(work)
 
+    def claim(self) -> None:
+        """From now on until `close` no other manager uses the database. Raises Conflict, naming who does."""
+        try:
+            self.database.claim()
+        except DBAPIError as error:
+            raise self.database.unavailable(error) from error
+
+    def must_be_fresh(self) -> None:
+        """Raises Conflict where no installation can begin in the database, or something stands there already."""
+        self.read(self.database.must_be_fresh)
+
     @property
     def revision(self) -> str | None:
         """The schema's revision, or None for an empty database."""
         return self.read(migrate.revision)
 
-    def migrate(self, to: str = "head") -> None:
-        """Brings the schema up, in one transaction: a crash leaves the former schema."""
-
-        def work(connection: Connection) -> None:
-            migrate.upgrade(connection, to)
-            broken = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
-            if broken:
-                raise ServiceError(
-                    f"the migrated store would have broken references ({broken[0]}); nothing was changed"
-                )
-
-        with self._write_lock, self._writing() as connection:
-            driver = connection.connection.cursor()
-            # SQLite copies a table to change it; with foreign keys on, dropping the old copy would empty its referrers.
-            driver.execute("PRAGMA foreign_keys=OFF")
+    def migrate(self, to: str = "head", then: Callable[[Connection], object] = lambda connection: None) -> None:
+        """Brings the schema up and does `then`, in one transaction: a crash leaves the former schema."""
+        with self._write_lock:
             try:
-                with connection.begin():
-                    work(connection)
+                with self.database.migrating() as connection:
+                    migrate.upgrade(connection, to)
+                    then(connection)
             except DBAPIError as error:
-                raise _unavailable(error) from error
-            finally:
-                driver.execute("PRAGMA foreign_keys=ON")
-                driver.close()
+                raise self.database.unavailable(error) from error
 
     def close(self) -> None:
-        """Commits what waits, then lets the file go."""
+        """Commits what waits, then lets the database go."""
         self._group.close()
-        self.engine.dispose()
+        self.database.close()
 
 
 class _GroupCommit:
@@ -224,7 +193,7 @@ class _GroupCommit:
                     with connection.begin_nested():
                         outcomes.append((future, item(connection), None))
                 except Exception as error:
-                    if _of_the_disk(error):
+                    if self._store.database.refused(error):
                         raise
                     outcomes.append((future, None, error))
 

@@ -35,6 +35,8 @@ log = logging.getLogger(__name__)
 _LOCKS = 0x706C696D
 _WRITER = 1
 _MANAGER = 2
+#: The oldest major version that an installation begins on: older ones have had no corrections for years.
+OLDEST = 13
 #: Seconds until a new manager gives up waiting for one that has just ended.
 CLAIM_SECONDS = 5.0
 _WRITES = "plimsoll_writes"
@@ -70,6 +72,10 @@ SELECT c.relname FROM pg_class AS c
   AND d.deptype = 'e')
  ORDER BY c.relname
 """
+_FITNESS = """\
+SELECT current_setting('server_version_num')::int, current_setting('server_encoding'), current_schema(),
+ pg_is_in_recovery(), has_schema_privilege(current_schema(), 'CREATE'), current_user
+"""
 _HOLDER = """\
 SELECT a.application_name, host(a.client_addr), a.pid FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid)
  WHERE l.locktype = 'advisory' AND l.granted AND l.classid::bigint = %s AND l.objid::bigint = %s
@@ -96,7 +102,7 @@ _GOING = ("57P01", "57P02", "57P03", "57P05")
 class _TextDumper(StrDumperUnknown):
     """PostgreSQL's texts hold no NUL. A stranger's hello may, and must not keep a batch from being stored."""
 
-    def dump(self, obj: str) -> bytes:  # type: ignore[override]  # the base class says Buffer | None
+    def dump(self, obj: str) -> bytes:
         return obj.replace("\0", "\N{SYMBOL FOR NULL}").encode()
 
 
@@ -191,22 +197,25 @@ class PostgresDatabase:
         state = _state(error)
         lost = isinstance(error, DBAPIError) and error.connection_invalidated
         if lost or self.unreachable(error):
+            why = cause(error)
             if not self._failing:
-                log.error("the database %s cannot be reached: %s", self.where, cause(error))
+                log.error("the database %s cannot be reached: %s", self.where, why)
                 self._failing = True
             if committing:
                 return Unavailable(
                     "the connection to the database broke while this was being committed: it was kept, or it was not."
                     " Look before you repeat it",
                     5.0,
+                    why,
                 )
             return Unavailable(
                 "the database cannot be reached; nothing was kept. Try again in a moment: the manager goes on by itself"
                 " once it can, and its log says why it cannot",
                 5.0,
+                why,
             )
         said, wait = _SAID.get(state or "", ("the database failed", 10.0))
-        return Unavailable(f"{said} ({cause(error)}); nothing was kept. Try again later", wait)
+        return Unavailable(f"{said} ({cause(error)}); nothing was kept. Try again later", wait, cause(error))
 
     def unreachable(self, error: BaseException) -> bool:
         if not isinstance(error, DBAPIError) or not isinstance(error.orig, psycopg.OperationalError):
@@ -214,8 +223,40 @@ class PostgresDatabase:
         state = _state(error)
         return state is None or state.startswith("08") or state in _GOING
 
-    def occupied(self, connection: Connection) -> tuple[str, ...]:
-        return tuple(connection.exec_driver_sql(_OCCUPIED).scalars())
+    def must_be_fresh(self, connection: Connection) -> None:
+        version, encoding, schema, standby, may_create, user = connection.exec_driver_sql(_FITNESS).one()
+        if version < OLDEST * 10_000:
+            raise Conflict(f"{self.where} is PostgreSQL {version // 10_000}; nothing was made. Use {OLDEST} or newer")
+        if encoding != "UTF8":
+            raise Conflict(
+                f"{self.where} is encoded in {encoding}; nothing was made. Make one with: createdb --encoding=UTF8"
+                " --template=template0"
+            )
+        if standby:
+            raise Conflict(f"{self.where} is a standby, which can only be read; nothing was made. Name its primary")
+        if schema is None:
+            raise Conflict(
+                f"{self.where} has no schema to make tables in; nothing was made. Make one, or fix search_path"
+            )
+        if not may_create:
+            raise Conflict(
+                f"{user} may not make tables in the schema {schema} of {self.where}; nothing was made. Make that user"
+                " the owner of the database"
+            )
+        names = tuple(connection.exec_driver_sql(_OCCUPIED).scalars())
+        if {"facts", "alembic_version"} <= set(names):
+            known = {row.name: row.value for row in connection.exec_driver_sql("SELECT name, value FROM facts")}
+            raise Conflict(
+                f"{self.where} already holds the installation {known.get('installation', 'of no name')} of release"
+                f" {known.get('release', 'unknown')}; nothing was changed. Name an empty database; drop that one only"
+                " if its home is gone for good"
+            )
+        if names:
+            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+            raise Conflict(
+                f"{self.where} is not empty: its schema {schema} has {', '.join(names[:3])}{more}; nothing was changed."
+                " Name an empty database"
+            )
 
     def close(self) -> None:
         self.engine.dispose()
@@ -323,5 +364,5 @@ def cause(error: BaseException) -> str:
     """The first sentence of the driver's words in one line: what follows may carry the data of a row."""
     original = getattr(error, "orig", None) or error
     primary = getattr(getattr(original, "diag", None), "message_primary", None)
-    lines = [line.strip() for line in str(primary or original).splitlines()]
-    return next((line for line in lines if line), type(original).__name__)
+    lines = [" ".join(line.split()) for line in str(primary or original).splitlines()]
+    return next(filter(None, lines), type(original).__name__)

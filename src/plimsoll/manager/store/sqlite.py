@@ -90,8 +90,8 @@ class SqliteDatabase:
     def unreachable(self, error: BaseException) -> bool:
         return False
 
-    def occupied(self, connection: Connection) -> tuple[str, ...]:
-        return tuple(sa.inspect(connection).get_table_names())
+    def must_be_fresh(self, connection: Connection) -> None:
+        """The home is a new folder."""
 
     def close(self) -> None:
         self.engine.dispose()

@@ -56,7 +56,7 @@ def test_an_export_reads_in_pages(at: Desk) -> None:
 
 
 def test_events_that_the_store_cannot_take_wait_for_it(at: Desk) -> None:
-    holder = sqlite3.connect(at.home.store.path)
+    holder = sqlite3.connect(at.home.path / "plimsoll.db")
     with at.home.store.engine.connect() as connection:
         connection.exec_driver_sql("pragma busy_timeout=50")
     holder.execute("begin immediate")
