@@ -21,7 +21,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 
 WEB_FRAMEWORK = {"fastapi", "starlette", "uvicorn", "httptools", "pydantic", "jinja2", "multipart"}
-DATABASE = {"sqlalchemy", "alembic"}
+DATABASE = {"sqlalchemy", "alembic", "psycopg"}
 
 #: Which third-party packages each folder may import; the standard library always.
 MAY_USE: dict[str, set[str]] = {

@@ -21,6 +21,7 @@ from sqlalchemy import Connection, delete, insert, select
 
 from plimsoll.manager.store import facts as fact_table
 from plimsoll.manager.store._rows import records
+from plimsoll.manager.store.columns import NUL
 from plimsoll.manager.store.tables import audit, facts
 
 ANCHOR = "audit_anchor"
@@ -89,7 +90,9 @@ def begin(connection: Connection, now: float, why: str) -> None:
 
 def append(connection: Connection, **values: Any) -> None:
     """Adds an entry to the chain, within the caller's transaction."""
-    values["time"] = float(values["time"])  # as it comes back
+    # As they come back: PostgreSQL's texts hold no NUL.
+    values = {name: value.replace("\0", NUL) if isinstance(value, str) else value for name, value in values.items()}
+    values["time"] = float(values["time"])
     begin(connection, values["time"], "the first entry")
     head = _link(connection, HEAD, lock=True)
     # Without a head the trail was tampered with: the entry is kept, follows nothing, and `verify` says so.

@@ -13,3 +13,6 @@ TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 #: SQLite's own row number is an INTEGER and nothing else, and takes no index of its own.
 LONG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+#: What stands for a NUL in a text: PostgreSQL's hold none, and a stranger's may.
+NUL = "\N{SYMBOL FOR NULL}"

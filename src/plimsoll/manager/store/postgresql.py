@@ -27,6 +27,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from plimsoll.manager.ports import Conflict, Unavailable
+from plimsoll.manager.store.columns import NUL
 from plimsoll.manager.store.database import Link, to_json
 
 log = logging.getLogger(__name__)
@@ -100,10 +101,10 @@ _GOING = ("57P01", "57P02", "57P03", "57P05")
 
 
 class _TextDumper(StrDumperUnknown):
-    """PostgreSQL's texts hold no NUL. A stranger's hello may, and must not keep a batch from being stored."""
+    """A NUL in a stranger's hello must not keep a batch from being stored."""
 
     def dump(self, obj: str) -> bytes:
-        return obj.replace("\0", "\N{SYMBOL FOR NULL}").encode()
+        return obj.replace("\0", NUL).encode()
 
 
 class PostgresDatabase:
