@@ -146,15 +146,15 @@ def test_ids_are_given_in_the_order_of_commits(store: Store, backend: Backend) -
     other = backend.open()
     seen: list[int] = []
 
-    def slowly(connection: Connection) -> None:
+    def slowly(connection: Connection, seconds: float) -> None:
         events.add(connection, time=1.0, number=1, level="info", description="d")
-        time.sleep(0.003)
+        time.sleep(seconds)
 
-    def add(to: Store) -> None:
+    def add(to: Store, seconds: float) -> None:
         for _ in range(15):
-            to.enqueue(slowly).result(20)
+            to.enqueue(partial(slowly, seconds=seconds)).result(20)
 
-    threads = [threading.Thread(target=add, args=[to]) for to in (store, other)]
+    threads = [threading.Thread(target=add, args=pair) for pair in ((store, 0.02), (other, 0.001))]
     for thread in threads:
         thread.start()
     end = time.monotonic() + 30
