@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import pytest
 from sqlalchemy.exc import IntegrityError
-from tests.contract.backends import BACKENDS, migrated
 
 from plimsoll.manager.store import Store, software
 from plimsoll.manager.store.software import SoftwareRecord, StatementRecord
@@ -18,12 +15,6 @@ AGENT = SoftwareRecord(
     0, "agent", "12.1.0", "Debian_12", "x86_64", "agent.deb", 5 << 30, "ab" * 32, "agent/Debian_12/x86_64/12.1.0/a",
     "1234", "text", 7.0, "user:x",
 )  # fmt: skip
-
-
-@pytest.fixture(params=sorted(BACKENDS))
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    with migrated(BACKENDS[request.param], tmp_path) as opened:
-        yield opened
 
 
 def test_packages_are_found_by_number_target_and_digest(store: Store) -> None:
