@@ -17,7 +17,7 @@ from plimsoll.manager.ca import Authority
 from plimsoll.manager.home import Home, InitResult, init_home, open_home
 from plimsoll.manager.ports import Principal, Role, socket_principal
 from plimsoll.manager.services import Services
-from plimsoll.messages import Activation, ActivationRequest, Inventory, Kind
+from plimsoll.messages import Activation, ActivationRequest, Assignment, Inventory, Kind
 from plimsoll.testing.certificates import certificate_request, new_key
 from plimsoll.tls.floors import FloorSnapshot
 
@@ -82,12 +82,14 @@ class Desk:
         known_as: str | None = None,
         address: str = "127.0.0.9",
         boot_id: str = "",
+        assign: Assignment | None = None,
     ) -> Activation:
         request = ActivationRequest(
             capability=1,
             csr=certificate_request(new_key(), hostname),
             inventory=Inventory(hostname=hostname, version=version, kind=kind, boot_id=boot_id),
             token=token or self.made.activation_token,
+            assign=assign,
         )
         return self.services.activation.activate(request, address, "agent-initiated", known_as)
 

@@ -27,6 +27,7 @@ from plimsoll.messages import (
     CAPABILITY,
     Activation,
     ActivationRequest,
+    Assignment,
     Inventory,
     Kind,
 )
@@ -64,6 +65,7 @@ class Options:
     listen_address: str = "0.0.0.0"
     local_address: str = ""
     managers: Sequence[str] = ()
+    assign: Assignment | None = None
 
     def __post_init__(self) -> None:
         if self.relay and self.kind is Kind.APPLIANCE:
@@ -102,7 +104,11 @@ def activate(home: PathLike, manager: str, token: str, **options: Any) -> Activa
             made = keys.ask("request", name=chosen.name or "agent")
             inventory = inventories.inventory_of(chosen.state(), _facts_with(made["key"]), listening=False)
             request = ActivationRequest(
-                capability=CAPABILITY, csr=made["csr"], inventory=inventory, token=token.strip()
+                capability=CAPABILITY,
+                csr=made["csr"],
+                inventory=inventory,
+                token=token.strip(),
+                assign=chosen.assign,
             )
             # The pin is the token's: the link says nothing before it found a CA with that key and verified the chain.
             local = chosen.local_address or None
@@ -116,7 +122,7 @@ def activate(home: PathLike, manager: str, token: str, **options: Any) -> Activa
     except (ManagerAddressError, TokenError, keys.KeysError, IdentityError, HomeError) as error:
         raise AgentError(str(error)) from None
     except ChannelError as error:
-        raise AgentError(f"{manager} did not activate this computer: {error}") from None
+        raise AgentError(f"{manager} did not activate this computer: {error}", error.failure) from None
     except OSError as error:
         raise AgentError(f"cannot write to {place.path} ({error}); this computer was not activated") from None
     return _activated(place, state, activation)

@@ -21,6 +21,7 @@ from typing import Any
 from plimsoll import RELEASE
 from plimsoll.agent import inventory as inventories
 from plimsoll.agent.channel import OUR_CERTIFICATE_EXPIRED, REFUSED_BY_FLOOR, ChannelError, exchange
+from plimsoll.agent.control import Control, Told
 from plimsoll.agent.home import AgentState, Home, RunState, Spool
 from plimsoll.agent.launched import Launched
 from plimsoll.agent.managers import Managers
@@ -92,6 +93,9 @@ class Daemon:
         self._farewells = 0
         self._facts: dict[str, Any] = {}
         self._heard: UpgradeReport | None = None
+        self._asked_to_beat: list[asyncio.Future[Told]] = []
+        self._status = 0
+        self._control = Control(home, self)
         former = home.load_run_state()
         self._seen = RunState(pid=os.getpid(), started=time.time(), release=RELEASE)
         home.recover()
@@ -125,6 +129,7 @@ class Daemon:
             self._state = await self._renewer.prepare(self._state)
             self._facts = await in_thread(inventories.gather, self._home.cert, self._home.key)
             await self._ports.open(self._session.policy)
+            await self._control.open()
             self._session.record(STARTED, f"agent {RELEASE} started", time.time())
             # What was loaded stays for good: the collector need not look at it again, nor touch its pages.
             gc.collect()
@@ -135,6 +140,7 @@ class Daemon:
                 self._session.record(STOPPED, "agent stopped", time.time())
             _log.info("stopped")
         finally:
+            self._control.close()
             await self._supervisor.stop()
             await self._upgrader.close()
             await self._ports.close()
@@ -146,6 +152,25 @@ class Daemon:
     def stop(self) -> None:
         """Lets `run` end as SIGTERM does."""
         self._supervisor.request_stop()
+
+    # What may be asked through the local socket, see `agent.control`.
+
+    async def beat_now(self) -> Told:
+        """Heartbeats at once, and tells what came of it. A heartbeat that is under way does not count."""
+        asked: asyncio.Future[Told] = asyncio.get_running_loop().create_future()
+        self._asked_to_beat.append(asked)
+        self._wake.set()
+        return await asked
+
+    def _tell(self, asked: list[asyncio.Future[Told]], *, called: bool) -> None:
+        seen = self._seen
+        told = Told(ok=not seen.reason, manager=seen.manager, negotiated=seen.negotiated, reason=seen.reason)
+        told.status, told.text = self._status, seen.message
+        if not called and told.ok:
+            told.ok, told.text = False, "this agent does not call: its policy has it wait for its manager's visits"
+        for one in asked:
+            if not one.done():
+                one.set_result(told)
 
     # What a visiting manager may make us do, see `agent.listener`.
 
@@ -184,8 +209,11 @@ class Daemon:
         await self._sleep(self._session.delay)
         while True:
             self._wake.clear()
-            if await self._renew() and self._calls:
+            asked, self._asked_to_beat = self._asked_to_beat, []
+            called = await self._renew() and self._calls
+            if called:
                 await self._exchange()
+            self._tell(asked, called=called)
             if await self._ports.settle(self._session.policy):
                 self._session.want_inventory()
             self._ports.log_refusals()
@@ -249,6 +277,7 @@ class Daemon:
             _log.info("in contact with %s again", manager)
         seen.last_success, seen.manager, seen.negotiated = time.time(), manager, negotiated
         seen.reason = seen.message = ""
+        self._status = 200
         seen.clock_skew = round(self._session.skew, 1)
         for effect in effects:
             if isinstance(effect, PolicyApplied):
@@ -277,6 +306,7 @@ class Daemon:
             _log.error("%s", failure.message)
         _log.debug("next attempt in %.1f s", self._session.delay)
         seen.reason, seen.message = failure.reason, failure.message
+        self._status = failure.status
         self._managers.next()
 
     async def _renew(self) -> bool:

@@ -12,7 +12,8 @@ Files, all readable by the owner only::
     relay.json    a relay's floor, see `plimsoll.relay.state`
     relay/files   what a relay hands out
     upgrade.json  the upgrade under way, see `agent.upgrade`; what it downloads lies in upgrade/
-    run/          the lock, and the last state for ``plimsoll agent status``; nothing in it needs to survive
+    run/          the lock, the local socket (`agent.control`), and the last state for ``plimsoll agent status``;
+                  nothing in it needs to survive
 
 A renewal writes ``key.new.pem`` and then ``cert.new.pem``: once the second is there the pair is complete, and the next
 start finishes the switch. Fields are only ever added, with defaults, so an older release's home is read as it is, and

@@ -104,6 +104,15 @@ def fingerprint(policy: Policy) -> str:
     return hashlib.sha256(msgspec.json.encode(policy, order="deterministic")).hexdigest()
 
 
+class Assignment(Message):
+    """Where an administrator wants a new computer: each a number or a name as the manager lists it; empty: not said."""
+
+    policy: str = ""
+    group: str = ""
+    relay_group: str = ""
+    description: str = ""
+
+
 class ActivationRequest(Message):
     """Asks to become a computer of the fleet. The token is sent only after the CA's key hash in it was checked."""
 
@@ -111,6 +120,7 @@ class ActivationRequest(Message):
     csr: str
     inventory: Inventory
     token: str = ""
+    assign: Assignment | None = None
 
 
 class Activation(Message):

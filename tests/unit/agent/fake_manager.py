@@ -55,6 +55,7 @@ class FakeManager:
         self.policy = Policy(name="base", generation=1)
         self.commands: list[Command] = []
         self.heartbeats: list[Heartbeat] = []
+        self.activations: list[ActivationRequest] = []
         self.clients: list[str | None] = []
         self.renewals: list[RenewalRequest] = []
         self.refusals: deque[Response] = deque()
@@ -120,6 +121,7 @@ class FakeManager:
         if asked.token != self.token:
             return Response(status=403, body=msgspec.json.encode(Problem(message="the token is used up")))
         self.heartbeats.clear()
+        self.activations.append(asked)
         made = Activation(
             capability=CAPABILITY,
             computer="7",

@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import binascii
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from plimsoll.manager import secret
 from plimsoll.manager.ca import DAY, GRACE_DAYS, Issued, proves_key
 from plimsoll.manager.ports import BadInput, Conflict, Forbidden, NotFound, Permission, Principal, internal, permits
-from plimsoll.manager.services import policy_rules, sending
+from plimsoll.manager.services import assignment, policy_rules, sending
 from plimsoll.manager.services.computer_views import ACTIVE, REVOKED, inventory_columns
 from plimsoll.manager.services.core import Core, Unit
 from plimsoll.manager.services.events import ACTIVATED, CERTIFICATE_ACCEPTED, CREATED, NewEvent
@@ -118,12 +119,14 @@ class ActivationService:
         """Agent-initiated, by token. `known_as` is the computer whose valid certificate the connection showed:
         then this is a reactivation, and the computer keeps its id and its floors.
 
-        Raises Forbidden (token unknown, used up, expired, each in its own words), BadInput (CSR), Unavailable.
+        Raises Forbidden (token unknown, used up, expired, each in its own words), NotFound (a policy or group that it
+        asks for), BadInput (CSR), Unavailable.
         """
 
         def work(unit: Unit) -> Activation:
             self._use_token(unit, request)
-            return self._admit(unit, request.csr, request.inventory, address, known_as, via)
+            placed = assignment.columns(unit.connection, request.assign)
+            return self._admit(unit, request.csr, request.inventory, address, known_as, via, placed)
 
         return self._core.write(work)
 
@@ -174,8 +177,16 @@ class ActivationService:
         token_table.use_token(unit.connection, record.id)
 
     def _admit(
-        self, unit: Unit, csr: str, inventory: Inventory, address: str, known_as: str | None, via: str
+        self,
+        unit: Unit,
+        csr: str,
+        inventory: Inventory,
+        address: str,
+        known_as: str | None,
+        via: str,
+        placed: Mapping[str, Any] | None = None,
     ) -> Activation:
+        placed = placed or {}
         known = None if known_as is None else table.get(unit.connection, known_as)
         if known is not None and known.state == REVOKED:
             # Its certificate counts for nothing any more, but the token does: it becomes a new computer.
@@ -183,9 +194,9 @@ class ActivationService:
         identifier = known.id if known is not None else uuid.uuid4().hex
         issued = self._issue(csr, inventory.kind, identifier, unit.now)
         if known is None:
-            policy = self._add(unit, identifier, inventory, issued, address)
+            policy = self._add(unit, identifier, inventory, issued, address, placed)
         else:
-            policy = self._readmit(unit, known, inventory, issued, address)
+            policy = self._readmit(unit, known, inventory, issued, address, placed)
         name = inventory.display_name or inventory.hostname or identifier
         verb = "activated" if known is None else "reactivated"
         text = f"{name} ({inventory.kind.value} {inventory.version}) was {verb} from {address}, {via}"
@@ -205,10 +216,18 @@ class ActivationService:
         role = "relay" if kind is Kind.RELAY else "agent"
         return self._core.home.ca.issue(csr, role, identifier, now)
 
-    def _add(self, unit: Unit, identifier: str, inventory: Inventory, issued: Issued, address: str) -> Policy:
+    def _add(
+        self,
+        unit: Unit,
+        identifier: str,
+        inventory: Inventory,
+        issued: Issued,
+        address: str,
+        placed: Mapping[str, Any],
+    ) -> Policy:
         base = policy_table.policy_named(unit.connection, policy_rules.BASE)
         assert base is not None, "every home has the base policy"
-        effective = sending.effective_policies(unit)[base.id]
+        effective = sending.effective_policies(unit)[placed.get("policy_id", base.id)]
         policy = policy_rules.activation_policy(effective, inventory.version)
         group = policy_table.all_groups(unit.connection)[:1]
         columns: dict[str, Any] = {
@@ -222,15 +241,23 @@ class ActivationService:
             "last_seen": unit.now,
             "boot_id": inventory.boot_id,
         }
-        columns |= inventory_columns(inventory, None) | policy_rules.given(policy, unit.now, sent=False)
+        columns |= inventory_columns(inventory, None) | policy_rules.given(policy, unit.now, sent=False) | dict(placed)
         record = ComputerRecord(**columns)
         table.add(unit.connection, record)
         text = f"{record.display} was created"
         unit.event(NewEvent(CREATED, "info", text, computer=identifier, target=record.display))
         return policy
 
-    def _readmit(self, unit: Unit, known: ComputerRecord, inventory: Inventory, issued: Issued, address: str) -> Policy:
-        effective = sending.effective_policies(unit)[known.policy_id]
+    def _readmit(
+        self,
+        unit: Unit,
+        known: ComputerRecord,
+        inventory: Inventory,
+        issued: Issued,
+        address: str,
+        placed: Mapping[str, Any],
+    ) -> Policy:
+        effective = sending.effective_policies(unit)[placed.get("policy_id", known.policy_id)]
         policy = effective.message(*policy_rules.carried_floors(known))
         columns: dict[str, Any] = {
             "state": ACTIVE,
@@ -244,7 +271,7 @@ class ActivationService:
             "boot_id": inventory.boot_id,
             "boot_ids": [],
         }
-        columns |= inventory_columns(inventory, known) | policy_rules.given(policy, unit.now, sent=False)
+        columns |= inventory_columns(inventory, known) | policy_rules.given(policy, unit.now, sent=False) | dict(placed)
         if policy_rules.keeps_default(known, inventory):
             columns["relay_floor_kept"] = policy.relay_floor
         table.drop_waiting(unit.connection, [known.id], sending.APPLY)

@@ -13,7 +13,8 @@ from tests.support.homes import ROOT, Desk, desk
 
 from plimsoll.manager.ca import fingerprint
 from plimsoll.manager.ports import BadInput, Conflict, Forbidden, NotFound
-from plimsoll.messages import ActivationRequest, Inventory, Kind, RenewalRequest, VisitOffer
+from plimsoll.manager.services.policies import PolicyValues
+from plimsoll.messages import ActivationRequest, Assignment, Inventory, Kind, RenewalRequest, VisitOffer
 from plimsoll.messages.token import ActivationToken
 from plimsoll.testing.certificates import certificate_request, new_key
 from plimsoll.testing.clock import FakeClock
@@ -240,3 +241,29 @@ def test_no_renewal_for_the_revoked_the_unknown_and_the_overtaken(at: Desk, cloc
     with pytest.raises(Conflict, match="does not wait"):
         at.services.computers.approve(ROOT, "lost")
     at.services.activation.renew(request, "10.0.0.9", "lost")
+
+
+def test_a_computer_comes_where_its_activation_says(at: Desk) -> None:
+    policies = at.services.policies
+    servers = policies.create(ROOT, "Servers", values=PolicyValues(heartbeat_seconds=77))
+    branch = policies.create_relay_group(ROOT, "Branch")
+    made = at.activate("web", assign=Assignment(policy=str(servers.id), relay_group="Branch"))
+    assert (made.policy.name, made.policy.heartbeat_seconds) == ("Servers", 77)
+    shown = at.services.computers.get(ROOT, made.computer)
+    assert (shown.policy, shown.relay_group) == ("Servers", branch.name)
+    again = at.activate("web", known_as=made.computer, assign=Assignment(policy="Base"))
+    assert (again.computer, again.policy.name) == (made.computer, "Base")
+    assert at.services.computers.get(ROOT, made.computer).policy == "Base"
+
+
+def test_what_an_activation_names_wrongly_activates_nothing_and_uses_up_no_token(at: Desk) -> None:
+    once = at.services.activation.create_token(ROOT, 1)
+    for assign, said in (
+        (Assignment(policy="99"), "there is no policy '99'; nothing was activated. There is: 1 \\(Base\\)"),
+        (Assignment(policy="'; drop"), "there is no policy"),
+        (Assignment(relay_group="nowhere"), "there is no relay group"),
+    ):
+        with pytest.raises(NotFound, match=said):
+            at.activate("web", token=once.token, assign=assign)
+    assert at.services.computers.list(ROOT) == ()
+    at.activate("web", token=once.token)
