@@ -40,6 +40,7 @@ def rows(count: int) -> Iterator[dict[str, Any]]:
         seen = chance.random() < 0.9
         yield {
             "id": f"{number:08d}-{chance.getrandbits(48):012x}",
+            "number": number + 1,
             "kind": "relay" if relay else "agent",
             "hostname": f"host-{number:06d}.example.test",
             "version": chance.choice(("9.6.2", "9.5.3") if old else ("10.0.0", "11.3.1", "12.0.0")),

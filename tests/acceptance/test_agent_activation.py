@@ -37,10 +37,10 @@ def test_an_agent_joins_with_a_token_and_its_inventory_is_its_hosts(running: Man
         assert computer["computerStatus"]["agentStatus"] == "active"
         told = status(home)
         assert told["running"]
-        assert told["computer"] == computer["ID"]
+        assert told["computer"] == computer["hostGUID"]
         assert told["pid"] == process.pid
         assert process.stop() == 0
-    assert process.lines[0].startswith(f"ready computer={computer['ID']} kind=agent heartbeat=ok")
+    assert process.lines[0].startswith(f"ready computer={computer['hostGUID']} kind=agent heartbeat=ok")
     assert not status(home)["running"]
 
 

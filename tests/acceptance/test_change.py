@@ -176,7 +176,7 @@ async def _play(of: Manager, folder: Path, agents: int, old: int, programs: int,
         taken = await until("taken back", of, 600)
         assert taken["stage"] == "heartbeat canary"
         assert len(taken["canary"]) == 5
-        names = {one["ID"]: one["hostName"] for one in (await get("/api/computers"))["computers"]}
+        names = {one["hostGUID"]: one["hostName"] for one in (await get("/api/computers"))["computers"]}
         canary = {names[one] for one in taken["canary"]}
         events = (await get("/api/events", limit=1000))["events"]
         first = min(one["time"] for one in events if one["number"] == 770 and one["time"] >= taken["entered"] - 1)

@@ -13,12 +13,12 @@ from plimsoll.cli._session import Home, Json, group, session
 
 app = group("The machines of the fleet: agents, relays, appliances.")
 
-Which = Annotated[str, typer.Argument(metavar="COMPUTER", help="ID, host name or display name.")]
+Which = Annotated[str, typer.Argument(metavar="COMPUTER", help="ID, host GUID, host name or display name.")]
 
 
 def find(computers: Sequence[dict[str, Any]], name: str) -> dict[str, Any]:
     """The computer of that ID or name; an error where none or several have it."""
-    found = [one for one in computers if str(one.get("ID")) == name]
+    found = [one for one in computers if name in (str(one.get("ID")), one.get("hostGUID"))]
     if not found:
         found = [one for one in computers if name in (one.get("hostName"), one.get("displayName"))]
     if not found:
@@ -88,6 +88,7 @@ def show(context: typer.Context, computer: Which, home: Home = None, as_json: Js
     used.output.pairs(
         [
             ("ID", one.get("ID")),
+            ("host GUID", one.get("hostGUID")),
             ("host name", one.get("hostName")),
             ("display name", one.get("displayName")),
             ("kind", one.get("kind")),

@@ -119,7 +119,8 @@ MINIMUM = {"heartbeat": "TLSv1", "gui": "TLSv1.2", "minimum": "TLSv1"}
 COMPUTERS = {
     "computers": [
         {
-            "ID": "0f1",
+            "ID": 1,
+            "hostGUID": "0f1",
             "hostName": "relay-1",
             "displayName": "",
             "kind": "relay",
@@ -143,7 +144,8 @@ COMPUTERS = {
             "floorOrigin": "policy",
         },
         {
-            "ID": "0f2",
+            "ID": 2,
+            "hostGUID": "0f2",
             "hostName": "old-1",
             "displayName": "",
             "kind": "agent",
@@ -380,7 +382,7 @@ def small_fleet() -> Answers:
         ("POST", "/api/tls/floors"): (409, BLOCKED),
         ("POST", "/api/tls/minimum"): (409, BLOCKED),
         ("GET", "/api/computers"): (200, COMPUTERS),
-        ("GET", "/api/computers/0f2"): (200, COMPUTERS["computers"][1]),
+        ("GET", "/api/computers/2"): (200, COMPUTERS["computers"][1]),
         ("POST", "/api/tls/send-policy"): (200, {"queued": 2}),
         ("POST", "/api/activationtokens"): (200, {"token": "pt1.a.b.c"}),
         ("GET", "/api/tls/relays"): (200, {"relays": [RELAY]}),
@@ -411,10 +413,10 @@ def small_fleet() -> Answers:
         ("POST", "/api/manager/certificate/csr"): (200, {"csr": "-----BEGIN CERTIFICATE REQUEST-----\n…\n"}),
         ("POST", "/api/manager/reload"): (200, RELOADED),
         ("GET", "/api/manager/status"): (200, {"version": "12.0.0", "running": True, "ports": {"gui": 4119}}),
-        ("POST", "/api/computers/0f2"): (200, COMPUTERS["computers"][1]),
-        ("POST", "/api/computers/0f2/revoke"): (200, COMPUTERS["computers"][1]),
-        ("POST", "/api/computers/0f2/approve"): (200, COMPUTERS["computers"][1]),
-        ("DELETE", "/api/computers/0f2"): (200, {}),
+        ("POST", "/api/computers/2"): (200, COMPUTERS["computers"][1]),
+        ("POST", "/api/computers/2/revoke"): (200, COMPUTERS["computers"][1]),
+        ("POST", "/api/computers/2/approve"): (200, COMPUTERS["computers"][1]),
+        ("DELETE", "/api/computers/2"): (200, {}),
         ("GET", "/api/notifications"): (200, {"notifications": [SIEM, HOOK]}),
         ("POST", "/api/notifications"): (201, {**HOOK, "problem": "", "waiting": 0, "secret": "whsec_c2VjcmV0"}),
         ("POST", "/api/notifications/2"): (200, {**HOOK, "active": False}),

@@ -150,7 +150,7 @@ def test_the_guides_two_pictures() -> None:
 def test_send_policy_asks_for_the_computers_by_id() -> None:
     manager = FakeManager(small_fleet())
     Shell(manager).run("plimsoll send-policy --computer relay-1 --computer 0f2")
-    assert manager.asked[-1][3] == {"computers": ["0f1", "0f2"]}
+    assert manager.asked[-1][3] == {"computers": [1, 2]}
 
 
 def test_two_computers_of_one_name_must_be_told_apart() -> None:

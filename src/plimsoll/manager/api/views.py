@@ -98,7 +98,8 @@ def history(entry: FloorHistoryEntry) -> dict[str, Any]:
 
 def relay(view: RelayView) -> dict[str, Any]:
     return {
-        "ID": view.id,
+        "ID": view.number,
+        "hostGUID": view.id,
         "name": view.name,
         "version": view.version,
         "address": view.address,
@@ -239,15 +240,19 @@ def peer(view: PeerView) -> dict[str, Any]:
 def computer(view: ComputerView, problems: Mapping[str, str]) -> dict[str, Any]:
     """`problems` says who cannot talk to us at present, and why."""
     return {
-        "ID": view.id,
+        "ID": view.number,
+        "hostGUID": view.id,
         "hostName": view.hostname,
         "displayName": view.display_name,
+        "description": view.description,
         "kind": view.kind.value,
         "agentVersion": view.version or "0.0.0.0",
         "platform": view.platform,
         "architecture": view.architecture,
         "groupID": view.group_id,
+        "relayListID": view.relay_group_id,
         "relayGroup": view.relay_group,
+        "policyID": view.policy_id,
         "policy": view.policy,
         "lastIPUsed": view.address,
         "lastAgentCommunication": milliseconds(view.last_seen),

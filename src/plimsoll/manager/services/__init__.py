@@ -17,6 +17,7 @@ from plimsoll.manager.services.core import Core
 from plimsoll.manager.services.events import EventsService
 from plimsoll.manager.services.exceptions import ExceptionsService
 from plimsoll.manager.services.floors import FloorsService
+from plimsoll.manager.services.groups import GroupsService
 from plimsoll.manager.services.judgement import JudgementService
 from plimsoll.manager.services.metrics import MetricsService
 from plimsoll.manager.services.notifications import NotificationsService
@@ -50,6 +51,7 @@ class Services:
         self.hub = core.hub
         self.events = EventsService(core)
         self.computers = ComputersService(core)
+        self.groups = GroupsService(core)
         self.shadow = ShadowService(core)
         self.exceptions = ExceptionsService(core)
         self.sightings = SightingsService(core, self.computers.apply_presence, self.shadow.count)

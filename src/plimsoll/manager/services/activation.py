@@ -257,7 +257,8 @@ class ActivationService:
         address: str,
         placed: Mapping[str, Any],
     ) -> Policy:
-        effective = sending.effective_policies(unit)[placed.get("policy_id", known.policy_id)]
+        policy_id = placed.get("policy_id", known.policy_id)
+        effective = policy_rules.of_computer(sending.effective_policies(unit)[policy_id], known)
         policy = effective.message(*policy_rules.carried_floors(known))
         columns: dict[str, Any] = {
             "state": ACTIVE,

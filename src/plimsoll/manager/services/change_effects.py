@@ -228,7 +228,8 @@ def canary_of(unit: Unit, options: dict[str, Any]) -> tuple[str, ...]:
     calling = [
         one
         for one in computer_table.find(unit.connection)
-        if one.state == "active" and policies[one.policy_id].direction is not Direction.MANAGER_INITIATED
+        if one.state == "active"
+        and policy_rules.of_computer(policies[one.policy_id], one).direction is not Direction.MANAGER_INITIATED
     ]
     named: str = options["canary"]
     if named.startswith("group:"):

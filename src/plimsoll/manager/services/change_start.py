@@ -151,7 +151,10 @@ class Starting:
             "at": request.at,
             "freeze": list(request.freeze),
             "approval": request.approval,
-            "longest": max((policy.heartbeat_seconds for policy in policies.values()), default=600),
+            "longest": max(
+                self._core.store.read(computer_table.longest_own_heartbeat),
+                *(policy.heartbeat_seconds for policy in policies.values()),
+            ),
         }
 
     def _resolve_canary(self, connection: Connection, options: dict[str, Any]) -> None:

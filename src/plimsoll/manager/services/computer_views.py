@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
+from plimsoll.fleet.kinds import Configured
 from plimsoll.manager.services import policy_rules
-from plimsoll.manager.services.policy_rules import Effective
-from plimsoll.manager.store.computers import CommandRecord, ComputerRecord
+from plimsoll.manager.services.policy_rules import Effective, PolicyValues
+from plimsoll.manager.store.computers import CommandRecord, ComputerRecord, ListedComputer
 from plimsoll.messages import Ack, AgentEvent, Command, FloorReport, Inventory, Kind, Policy
 from plimsoll.tls.versions import Version
 
@@ -18,21 +19,28 @@ ACTIVE = "active"
 APPROVAL = "approval"
 REVOKED = "revoked"
 
+_KINDS = {kind.value: kind for kind in Kind}
 
-@dataclass(frozen=True, slots=True)
+
+# Not frozen, by intent: a list makes thousands, and a frozen one takes three times as long to make.
+@dataclass(slots=True)
 class ComputerView:
     """What a list shows. `state` is active, approval (waits for an administrator) or revoked; online is `online`."""
 
     id: str
+    number: int
     kind: Kind
     hostname: str
     display_name: str
+    description: str
     version: str
     platform: str
     architecture: str
     address: str
     group_id: int | None
+    relay_group_id: int | None
     relay_group: str | None
+    policy_id: int
     policy: str
     state: str
     online: bool
@@ -47,6 +55,7 @@ class ComputerView:
     speaks: tuple[Version, ...]
     policy_sent: int | None
     policy_sent_at: float | None
+    policy_acked_at: float | None
     policy_held: bool
     policy_pending: bool
     floor_held: Version | None
@@ -56,17 +65,28 @@ class ComputerView:
     relay_port: int | None
     fingerprint: str
     certificate_expires: float | None
+    values: PolicyValues
+    own: PolicyValues
 
 
 @dataclass(frozen=True, slots=True)
 class ComputerChange:
-    """Fields to change; None leaves one as it is. An empty `relay_group` takes the computer out of its group."""
+    """Fields to change; None leaves one as it is. An empty `relay_group`, or 0 as an id, takes it out of its group.
+
+    A policy and a relay group are named or numbered. `own` sets values of its policy for this computer alone,
+    `inherit` names those that its policy decides again.
+    """
 
     display_name: str | None = None
+    description: str | None = None
     group_id: int | None = None
     policy: str | None = None
+    policy_id: int | None = None
     relay_group: str | None = None
+    relay_group_id: int | None = None
     guards: tuple[str, ...] | None = None
+    own: PolicyValues | None = None
+    inherit: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,64 +161,121 @@ class RelayObservation:
     report: FloorReport | None = None
 
 
-def view(computer: ComputerRecord, effective: Effective, groups: Mapping[int, str]) -> ComputerView:
-    """`groups` are relay groups by id."""
-    inventory = msgspec.convert(computer.inventory, Inventory) if computer.inventory else None
-    held = None
-    if computer.kind == Kind.RELAY.value:
-        held = policy_rules.held_relay_floor(computer)
-    return ComputerView(
-        id=computer.id,
-        kind=Kind(computer.kind),
-        hostname=computer.hostname,
-        display_name=computer.display_name,
-        version=computer.version,
-        platform=computer.platform,
-        architecture=computer.architecture,
-        address=computer.address,
-        group_id=computer.group_id,
-        relay_group=groups.get(computer.relay_group_id) if computer.relay_group_id is not None else None,
-        policy=effective.name,
-        state=computer.state,
-        online=computer.online,
-        messages=status_messages(computer, effective),
-        last_seen=computer.last_seen,
-        activated=computer.activated,
-        offered=computer.offered,
-        negotiated=computer.negotiated,
-        observed_at=computer.observed_at,
-        ja4=computer.ja4,
-        tls_library=inventory.tls_library if inventory else "",
-        speaks=tuple(inventory.speaks) if inventory else (),
-        policy_sent=computer.policy_generation or None,
-        policy_sent_at=computer.policy_given_at,
-        policy_held=bool(computer.policy_acked) and computer.policy_acked == computer.policy_fingerprint,
-        policy_pending=policy_rules.pending(computer, effective),
-        floor_held=held.floor if held else computer.agent_floor_given,
-        floor_origin=held.origin if held else None,
-        guards=tuple(computer.guards),
-        listen_port=computer.listen_port,
-        relay_port=computer.relay_port,
-        fingerprint=computer.fingerprint,
-        certificate_expires=computer.certificate_expires,
-    )
+class _Told(msgspec.Struct):
+    """What a list shows of an inventory."""
+
+    tls_library: str = ""
+    speaks: list[Version] = []
 
 
-def status_messages(computer: ComputerRecord, effective: Effective) -> tuple[str, ...]:
+_READ_TOLD = msgspec.json.Decoder(_Told)
+_NOTHING_TOLD = _Told()
+
+
+class Viewer:
+    """Makes views of many computers: what many have in common is worked out once."""
+
+    def __init__(self, policies: Mapping[int, Effective], groups: Mapping[int, str]) -> None:
+        self._policies = policies
+        self._groups = groups
+        self._values = {
+            identifier: PolicyValues(*(getattr(effective, name) for name in PolicyValues.__dataclass_fields__))
+            for identifier, effective in policies.items()
+        }
+        self._pending: dict[tuple[object, ...], bool] = {}
+
+    def view(self, listed: ListedComputer) -> ComputerView:
+        computer = listed.record
+        effective, values = self._policies[computer.policy_id], self._values[computer.policy_id]
+        own = policy_rules.own_values(computer)
+        if own is not policy_rules.NOTHING:
+            effective = policy_rules.of_computer(effective, computer)
+            values = replace(
+                values,
+                heartbeat_seconds=effective.heartbeat_seconds,
+                missed_heartbeats=effective.missed_heartbeats,
+                direction=effective.direction,
+            )
+        told = _READ_TOLD.decode(listed.inventory) if listed.inventory else _NOTHING_TOLD
+        held = policy_rules.held_relay_floor(computer) if computer.kind == Kind.RELAY.value else None
+        pending = (self._is_pending if own is policy_rules.NOTHING else policy_rules.pending)(computer, effective)
+        return ComputerView(
+            id=computer.id,
+            number=computer.number,
+            kind=_KINDS[computer.kind],
+            hostname=computer.hostname,
+            display_name=computer.display_name,
+            description=computer.description,
+            version=computer.version,
+            platform=computer.platform,
+            architecture=computer.architecture,
+            address=computer.address,
+            group_id=computer.group_id,
+            relay_group_id=computer.relay_group_id,
+            relay_group=None if computer.relay_group_id is None else self._groups.get(computer.relay_group_id),
+            policy_id=computer.policy_id,
+            policy=effective.name,
+            state=computer.state,
+            online=computer.online,
+            messages=_status_messages(computer, pending, held),
+            last_seen=computer.last_seen,
+            activated=computer.activated,
+            offered=computer.offered,
+            negotiated=computer.negotiated,
+            observed_at=computer.observed_at,
+            ja4=computer.ja4,
+            tls_library=told.tls_library,
+            speaks=tuple(told.speaks),
+            policy_sent=computer.policy_generation or None,
+            policy_sent_at=computer.policy_given_at,
+            policy_acked_at=computer.policy_acked_at,
+            policy_held=bool(computer.policy_acked) and computer.policy_acked == computer.policy_fingerprint,
+            policy_pending=pending,
+            floor_held=held.floor if held else computer.agent_floor_given,
+            floor_origin=held.origin if held else None,
+            guards=tuple(computer.guards),
+            listen_port=computer.listen_port,
+            relay_port=computer.relay_port,
+            fingerprint=computer.fingerprint,
+            certificate_expires=computer.certificate_expires,
+            values=values,
+            own=own,
+        )
+
+    def _is_pending(self, computer: ComputerRecord, effective: Effective) -> bool:
+        """By all that it depends on; the given policy stands for itself, of which a list has each once."""
+        key = (
+            id(computer.policy_given),
+            computer.policy_id,
+            computer.kind,
+            computer.agent_floor_given,
+            computer.relay_floor_given,
+            computer.floors_sent_at is None,
+            computer.relay_floor_kept,
+            computer.version,
+        )
+        known = self._pending.get(key)
+        if known is None:
+            known = self._pending[key] = policy_rules.pending(computer, effective)
+        return known
+
+
+def _status_messages(computer: ComputerRecord, pending: bool, held: Configured | None) -> tuple[str, ...]:
     """What a person should know, the reference's own words first."""
     if computer.state == REVOKED:
         return ("Revoked",)
     if computer.state == APPROVAL:
         return ("Waits for approval",)
-    messages = ["Managed (Online)" if computer.online else "Managed (Offline)"]
+    first = "Managed (Online)" if computer.online else "Managed (Offline)"
+    if not (computer.clone or pending or held):
+        return (first,)
+    messages = [first]
     if computer.clone:
         messages.append("Two hosts use this identity: activate one of them anew")
-    if policy_rules.pending(computer, effective):
+    if pending:
         messages.append("Policy waits to be sent")
-    if computer.kind == Kind.RELAY.value and computer.relay_observed is not None:
-        holds = policy_rules.held_relay_floor(computer).floor
-        if computer.relay_observed is not holds:
-            messages.append(f"A handshake shows floor {computer.relay_observed}, not {holds}")
+    if held is not None and computer.relay_observed not in (None, held.floor):
+        messages.append(f"A handshake shows floor {computer.relay_observed}, not {held.floor}")
     return tuple(messages)
 
 

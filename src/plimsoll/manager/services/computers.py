@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, NoReturn
 
 from plimsoll.fleet.relay_floor import version_default
 from plimsoll.manager.ports import BadInput, Conflict, NotFound, Permission, Presence, Principal, internal, permits
+from plimsoll.manager.search import Search
 from plimsoll.manager.services import events as event_numbers
 from plimsoll.manager.services import intake as heartbeat
 from plimsoll.manager.services import policy_rules, sending
@@ -21,16 +22,21 @@ from plimsoll.manager.services.computer_views import (
     IntakeResult,
     RegistryEntry,
     RelayObservation,
+    Viewer,
     entry,
-    view,
 )
 from plimsoll.manager.services.core import Core, Unit
 from plimsoll.manager.services.events import NewEvent
-from plimsoll.manager.store import Connection
+from plimsoll.manager.services.policy_rules import PolicyValues
+from plimsoll.manager.store import Connection, computer_fields
 from plimsoll.manager.store import computers as table
+from plimsoll.manager.store import groups as group_table
 from plimsoll.manager.store import policies as policy_table
-from plimsoll.manager.store.computers import ComputerRecord
+from plimsoll.manager.store.computers import ComputerRecord, ListedComputer
 from plimsoll.messages import Kind
+
+#: What of a computer reaches its agent in a policy.
+_SENT = frozenset({"policy_id", "own_heartbeat_seconds", "own_missed_heartbeats", "own_direction"})
 
 __all__ = [
     "ACTIVE",
@@ -64,32 +70,49 @@ class ComputersService:
 
         def work(connection: Connection) -> tuple[ComputerView, ...]:
             group = None if relay_group is None else _group_id(connection, relay_group)
-            found = table.find(
-                connection, kind=kind.value if kind else None, relay_group_id=group, after=after, limit=limit
-            )
+            kind_name = kind.value if kind else None
+            found = table.listed(connection, kind=kind_name, relay_group_id=group, after=after, limit=limit)
             return _views(connection, found)
 
         return self._core.store.read(work)
 
     @permits(Permission.COMPUTERS_READ)
+    def search(self, principal: Principal, search: Search) -> tuple[ComputerView, ...]:
+        """A page of those that pass, in the order of their numbers. Raises BadInput for a search that does not fit."""
+        return self._core.store.read(lambda c: _views(c, computer_fields.find(c, search)))
+
+    @permits(Permission.COMPUTERS_READ)
     def get(self, principal: Principal, computer: str) -> ComputerView:
+        """`computer`, here and below, is an id or a number."""
         return self._view(computer)
 
+    @permits(Permission.COMPUTERS_READ)
+    def locate(self, principal: Principal, computer: str) -> str:
+        """The id of the computer that is known by this id or number. Raises NotFound."""
+        return self._core.store.read(lambda c: _known(c, computer).id)
+
     def _view(self, computer: str) -> ComputerView:
-        return self._core.store.read(lambda c: _views(c, [_known(c, computer)])[0])
+        def work(connection: Connection) -> ComputerView:
+            found = table.listed_one(connection, computer)
+            if found is None:
+                _missing(computer)
+            return _views(connection, [found])[0]
+
+        return self._core.store.read(work)
 
     @permits(Permission.COMPUTERS_CHANGE)
     def update(self, principal: Principal, computer: str, change: ComputerChange) -> ComputerView:
         def work(unit: Unit) -> None:
             before = _known(unit.connection, computer)
             columns = _columns(unit.connection, change)
+            columns = {name: value for name, value in columns.items() if getattr(before, name) != value}
             if columns:
-                table.change(unit.connection, computer, **columns)
+                table.change(unit.connection, before.id, **columns)
                 earlier = {name: getattr(before, name) for name in columns}
-                unit.audit(principal, "computers.update", computer, earlier, columns)
-                unit.changed(computer)
-            if "policy_id" in columns and columns["policy_id"] != before.policy_id:
-                moved = _known(unit.connection, computer)
+                unit.audit(principal, "computers.update", before.id, earlier, columns)
+                unit.changed(before.id)
+            if _SENT & columns.keys():
+                moved = _known(unit.connection, before.id)
                 if sending.effective_policies(unit)[moved.policy_id].auto_send:
                     sending.send_settings(unit, [moved])
 
@@ -102,11 +125,11 @@ class ComputersService:
 
         def work(unit: Unit) -> None:
             before = _known(unit.connection, computer)
-            table.remove(unit.connection, computer)
-            unit.audit(principal, "computers.delete", computer, {"name": before.display, "version": before.version})
+            table.remove(unit.connection, before.id)
+            unit.audit(principal, "computers.delete", before.id, {"name": before.display, "version": before.version})
             text = f"{before.display} was deleted by {principal.name}"
-            unit.event(NewEvent(event_numbers.DELETED, "info", text, computer=computer, target=before.display))
-            unit.changed(computer)
+            unit.event(NewEvent(event_numbers.DELETED, "info", text, computer=before.id, target=before.display))
+            unit.changed(before.id)
 
         self._core.write(work)
 
@@ -116,11 +139,11 @@ class ComputersService:
 
         def work(unit: Unit) -> None:
             before = _known(unit.connection, computer)
-            table.change(unit.connection, computer, state=REVOKED, online=False)
-            unit.audit(principal, "computers.revoke", computer, {"state": before.state}, {"reason": reason})
+            table.change(unit.connection, before.id, state=REVOKED, online=False)
+            unit.audit(principal, "computers.revoke", before.id, {"state": before.state}, {"reason": reason})
             text = f"the certificate of {before.display} was revoked by {principal.name}" + (reason and f": {reason}")
-            unit.event(NewEvent(event_numbers.REVOKED, "warning", text, computer=computer, target=before.display))
-            unit.changed(computer)
+            unit.event(NewEvent(event_numbers.REVOKED, "warning", text, computer=before.id, target=before.display))
+            unit.changed(before.id)
 
         self._core.write(work)
         return self._view(computer)
@@ -133,13 +156,13 @@ class ComputersService:
                 raise Conflict(
                     f"{before.display} does not wait for approval (it is {before.state}); nothing was changed"
                 )
-            table.change(unit.connection, computer, state=ACTIVE)
-            unit.audit(principal, "computers.approve", computer, {"state": APPROVAL}, {"state": ACTIVE})
+            table.change(unit.connection, before.id, state=ACTIVE)
+            unit.audit(principal, "computers.approve", before.id, {"state": APPROVAL}, {"state": ACTIVE})
             text = f"{before.display} was approved by {principal.name}"
             unit.event(
-                NewEvent(event_numbers.CERTIFICATE_ACCEPTED, "info", text, computer=computer, target=before.display)
+                NewEvent(event_numbers.CERTIFICATE_ACCEPTED, "info", text, computer=before.id, target=before.display)
             )
-            unit.changed(computer)
+            unit.changed(before.id)
 
         self._core.write(work)
         return self._view(computer)
@@ -163,7 +186,7 @@ class ComputersService:
         def work(unit: Unit) -> int:
             c = unit.connection
             if computers is not None:
-                found = [_known(c, computer) for computer in dict.fromkeys(computers)]
+                found = [*{known.id: known for known in (_known(c, one) for one in computers)}.values()]
             elif relay_group is not None:
                 found = [*table.find(c, kind=Kind.RELAY.value, relay_group_id=_group_id(c, relay_group))]
             else:
@@ -192,7 +215,10 @@ class ComputersService:
             for command in table.waiting(connection):
                 waiting.setdefault(command.computer, []).append(command)
             found = table.find(connection)
-            return tuple(entry(one, policies[one.policy_id], waiting.get(one.id, ())) for one in found)
+            return tuple(
+                entry(one, policy_rules.of_computer(policies[one.policy_id], one), waiting.get(one.id, ()))
+                for one in found
+            )
 
         return self._core.store.read(work)
 
@@ -287,10 +313,14 @@ class ComputersService:
 
 
 def _known(connection: Connection, computer: str) -> ComputerRecord:
-    found = table.get(connection, computer)
+    found = table.one(connection, computer)
     if found is None:
-        raise NotFound(f"there is no computer {computer!r}; nothing was changed. The list shows their ids")
+        _missing(computer)
     return found
+
+
+def _missing(computer: str) -> NoReturn:
+    raise NotFound(f"there is no computer {computer!r}; nothing was changed. The list shows their ids")
 
 
 def _group_id(connection: Connection, name: str) -> int:
@@ -300,25 +330,50 @@ def _group_id(connection: Connection, name: str) -> int:
     return group.id
 
 
-def _views(connection: Connection, found: Sequence[ComputerRecord]) -> tuple[ComputerView, ...]:
+def _views(connection: Connection, found: Sequence[ListedComputer]) -> tuple[ComputerView, ...]:
     policies = policy_rules.resolve(policy_table.all_policies(connection))
     groups = {group.id: group.name for group in policy_table.all_groups(connection)}
-    return tuple(view(one, policies[one.policy_id], groups) for one in found)
+    return tuple(map(Viewer(policies, groups).view, found))
 
 
 def _columns(connection: Connection, change: ComputerChange) -> dict[str, Any]:
     columns: dict[str, Any] = {}
     if change.display_name is not None:
         columns["display_name"] = change.display_name
+    if change.description is not None:
+        columns["description"] = change.description
     if change.group_id is not None:
-        columns["group_id"] = change.group_id
+        if change.group_id and group_table.group(connection, change.group_id) is None:
+            raise NotFound(f"there is no computer group {change.group_id}; nothing was changed")
+        columns["group_id"] = change.group_id or None
     if change.guards is not None:
         columns |= {"guards": [*change.guards], "guards_set": True}
     if change.relay_group is not None:
         columns["relay_group_id"] = _group_id(connection, change.relay_group) if change.relay_group else None
-    if change.policy is not None:
-        policy = policy_table.policy_named(connection, change.policy)
-        if policy is None:
-            raise NotFound(f"there is no policy {change.policy!r}; nothing was changed")
-        columns["policy_id"] = policy.id
-    return columns
+    if change.relay_group_id is not None:
+        if change.relay_group_id and policy_table.group(connection, change.relay_group_id) is None:
+            raise NotFound(f"there is no relay group {change.relay_group_id}; nothing was changed")
+        columns["relay_group_id"] = change.relay_group_id or None
+    if change.policy is not None or change.policy_id is not None:
+        columns["policy_id"] = _policy_id(connection, change)
+    return columns | _own_columns(change)
+
+
+def _policy_id(connection: Connection, change: ComputerChange) -> int:
+    if change.policy_id is not None:
+        found = policy_table.policy(connection, change.policy_id)
+    else:
+        found = policy_table.policy_named(connection, change.policy or "")
+    if found is None:
+        wanted = change.policy_id if change.policy_id is not None else change.policy
+        raise NotFound(f"there is no policy {wanted!r}; nothing was changed")
+    return found.id
+
+
+def _own_columns(change: ComputerChange) -> dict[str, Any]:
+    """What holds for this computer alone. A floor does not: for one computer there are exceptions."""
+    own = policy_rules.columns_of(change.own or PolicyValues())
+    alien = [name for name in (*own, *change.inherit) if f"own_{name}" not in ComputerRecord.__dataclass_fields__]
+    if alien:
+        raise BadInput(f"{alien[0]} is its policy's to say, not one computer's; nothing was changed")
+    return {f"own_{name}": value for name, value in own.items()} | {f"own_{name}": None for name in change.inherit}

@@ -50,8 +50,8 @@ def read_entry(unit: Unit, identifier: str) -> RegistryEntry | None:
     computer = table.get(unit.connection, identifier)
     if computer is None:
         return None
-    policies = effective_policies(unit)
-    return entry(computer, policies[computer.policy_id], table.waiting(unit.connection, [identifier]))
+    effective = policy_rules.of_computer(effective_policies(unit)[computer.policy_id], computer)
+    return entry(computer, effective, table.waiting(unit.connection, [identifier]))
 
 
 def _take_acks(unit: Unit, computer: ComputerRecord, intake: Intake, columns: dict[str, Any]) -> tuple[str, ...]:

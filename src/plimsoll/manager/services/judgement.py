@@ -50,6 +50,7 @@ _COLUMNS = (
     "relay_group_id",
     "policy_id",
     "state",
+    "own_direction",
 )
 
 
@@ -61,6 +62,7 @@ class RelayView:
     """
 
     id: str
+    number: int
     name: str
     version: str
     address: str
@@ -152,6 +154,11 @@ class JudgementService:
             for identifier, policy in policies.items()
             for has_relay in (True, False)
         }
+        own = {
+            (direction.value, has_relay): _points(direction, has_relay)
+            for direction in Direction
+            for has_relay in (True, False)
+        }
         parts = [
             Part(
                 id=row[0],
@@ -159,7 +166,7 @@ class JudgementService:
                 name=row[2] or row[3] or row[0],
                 version=row[4] or None,
                 address=row[5] or None,
-                points=points[row[13], row[12] in served],
+                points=points[row[13], row[12] in served] if row[15] is None else own[row[15], row[12] in served],
                 offered=row[6],
                 negotiated=row[7],
                 observed_at=row[8],
@@ -322,6 +329,7 @@ def _relay_view(relay: ComputerRecord, required: Version, groups: dict[int, str]
     acked = relay.policy_acked == relay.policy_fingerprint != ""
     return RelayView(
         id=relay.id,
+        number=relay.number,
         name=relay.display,
         version=relay.version,
         address=relay.address,

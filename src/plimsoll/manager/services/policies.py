@@ -13,7 +13,7 @@ from plimsoll.manager.services.core import Core, Unit
 from plimsoll.manager.services.events import FLOOR_CHANGED, NewEvent
 from plimsoll.manager.services.floors import check_no_change
 from plimsoll.manager.services.guard import Consent, Judged, judge_raise
-from plimsoll.manager.services.policy_rules import BASE, Effective
+from plimsoll.manager.services.policy_rules import BASE, Effective, PolicyValues, columns_of
 from plimsoll.manager.store import Connection, facts
 from plimsoll.manager.store import computers as computer_table
 from plimsoll.manager.store import floors as floor_table
@@ -23,22 +23,10 @@ from plimsoll.messages import Direction, Kind
 from plimsoll.tls.floors import Point
 from plimsoll.tls.versions import Version
 
+__all__ = ["PoliciesService", "PolicyValues", "PolicyView", "RelayGroupView"]
+
 #: The fields of a policy that are floors, with the point that each is enforced at.
 _FLOORS = {"relay_floor": Point.RELAY, "agent_floor": Point.AGENT}
-#: Bounds of a heartbeat interval, in seconds: below, a fleet floods its manager; above, nobody notices a death.
-_HEARTBEAT = range(1, 86400 + 1)
-
-
-@dataclass(frozen=True, slots=True)
-class PolicyValues:
-    """Values of a policy; None inherits from the parent. The base policy has all of them set."""
-
-    relay_floor: Version | None = None
-    agent_floor: Version | None = None
-    heartbeat_seconds: int | None = None
-    missed_heartbeats: int | None = None
-    direction: Direction | None = None
-    auto_send: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +35,8 @@ class PolicyView:
 
     id: int
     name: str
+    description: str
+    parent_id: int | None
     parent: str | None
     generation: int
     own: PolicyValues
@@ -85,21 +75,29 @@ class PoliciesService:
 
     @permits(Permission.POLICIES_CHANGE)
     def create(
-        self, principal: Principal, name: str, parent: str = BASE, values: PolicyValues | None = None
+        self,
+        principal: Principal,
+        name: str,
+        parent: str | int = BASE,
+        values: PolicyValues | None = None,
+        description: str = "",
     ) -> PolicyView:
-        """A new policy concerns no computer yet, so its floors cut nobody off."""
+        """A new policy concerns no computer yet, so its floors cut nobody off. `parent` is a name or an id."""
 
         def work(unit: Unit) -> int:
             _check_free(unit.connection, name)
-            above = table.policy_named(unit.connection, parent)
-            if above is None:
-                raise NotFound(f"there is no policy {parent!r} to inherit from; nothing was changed")
-            columns = _columns(values or PolicyValues())
+            above = _parent(unit.connection, parent)
+            columns = columns_of(values or PolicyValues())
             generation = facts.advance(unit.connection, facts.POLICY_GENERATION, unit.now)
             identifier = table.add_policy(
-                unit.connection, name=name.strip(), parent_id=above.id, generation=generation, **columns
+                unit.connection,
+                name=name.strip(),
+                description=description,
+                parent_id=above.id,
+                generation=generation,
+                **columns,
             )
-            unit.audit(principal, "policies.create", name.strip(), None, _said(columns) | {"parent": parent})
+            unit.audit(principal, "policies.create", name.strip(), None, _said(columns) | {"parent": above.name})
             return identifier
 
         return self._view(self._core.write(work))
@@ -113,6 +111,8 @@ class PoliciesService:
         *,
         inherit: tuple[str, ...] = (),
         name: str | None = None,
+        description: str | None = None,
+        parent: str | int | None = None,
         force: bool = False,
         reason: str | None = None,
     ) -> PolicyView:
@@ -122,12 +122,17 @@ class PoliciesService:
         """
         consent = Consent(force, reason).checked()
         before = self._core.store.read(lambda c: _known(c, policy))
-        columns = _columns(values) | _inherited(before, inherit)
+        columns = columns_of(values) | _inherited(before, inherit)
         if name is not None and name.strip() != before.name:
             if before.name == BASE:
                 raise Conflict("the base policy keeps its name; nothing was changed")
             columns["name"] = name.strip()
-        if _FLOORS.keys() & columns.keys():
+        if description is not None and description != before.description:
+            columns["description"] = description
+        if parent is not None:
+            columns |= self._core.store.read(lambda c: _moved(c, before, parent))
+        floors = bool(_FLOORS.keys() & columns.keys()) or "parent_id" in columns
+        if floors:
             self._core.store.read(check_no_change)
         judged = self._judge(before.id, columns, consent)
 
@@ -138,7 +143,7 @@ class PoliciesService:
 
         if columns:
             self._core.write(work)
-        if before.name == BASE and _FLOORS.keys() & columns.keys():
+        if before.name == BASE and floors:
             self._core.publish_floors()
         return self._view(policy)
 
@@ -261,17 +266,6 @@ def _raises(old: Effective, new: Effective, name: str) -> bool:
     return after > before
 
 
-def _columns(values: PolicyValues) -> dict[str, Any]:
-    columns = {name: value for name, value in asdict(values).items() if value is not None}
-    if "heartbeat_seconds" in columns and columns["heartbeat_seconds"] not in _HEARTBEAT:
-        raise BadInput("a heartbeat interval is 1 to 86400 seconds; nothing was changed")
-    if columns.get("missed_heartbeats", 1) < 1:
-        raise BadInput("at least one heartbeat must be missed before a computer is offline; nothing was changed")
-    if "direction" in columns:
-        columns["direction"] = columns["direction"].value
-    return columns
-
-
 def _inherited(policy: PolicyRecord, names: tuple[str, ...]) -> dict[str, None]:
     unknown = [name for name in names if name not in PolicyValues.__dataclass_fields__]
     if unknown:
@@ -290,6 +284,27 @@ def _check_free(connection: Connection, name: str) -> None:
         raise BadInput("a policy needs a name; nothing was changed")
     if table.policy_named(connection, name.strip()) is not None:
         raise Conflict(f"there is a policy {name.strip()!r} already; nothing was changed")
+
+
+def _parent(connection: Connection, parent: str | int) -> PolicyRecord:
+    known = table.policy if isinstance(parent, int) else table.policy_named
+    found: PolicyRecord | None = known(connection, parent)  # type: ignore[arg-type]  # each takes what it was chosen by
+    if found is None:
+        raise NotFound(f"there is no policy {parent!r} to inherit from; nothing was changed")
+    return found
+
+
+def _moved(connection: Connection, policy: PolicyRecord, parent: str | int) -> dict[str, int]:
+    """The column that makes another policy its parent; nothing where it is that already."""
+    above = _parent(connection, parent)
+    if above.id == policy.parent_id:
+        return {}
+    if policy.name == BASE:
+        raise Conflict("the base policy has no parent: all others inherit from it; nothing was changed")
+    records = {record.id: record for record in table.all_policies(connection)}
+    if above.id in policy_rules.descendants(records, policy.id):
+        raise Conflict(f"{above.name} inherits from {policy.name} itself; nothing was changed")
+    return {"parent_id": above.id}
 
 
 def _known(connection: Connection, policy: int) -> PolicyRecord:
@@ -316,6 +331,8 @@ def _views(connection: Connection) -> tuple[PolicyView, ...]:
         PolicyView(
             id=record.id,
             name=record.name,
+            description=record.description,
+            parent_id=record.parent_id,
             parent=records[record.parent_id].name if record.parent_id is not None else None,
             generation=effective[record.id].generation,
             own=_values(record),

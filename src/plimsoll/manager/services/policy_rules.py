@@ -7,19 +7,24 @@ Floors travel only by Send Policy. Whatever else gives a policy to a computer re
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
 
 from plimsoll.fleet.kinds import Configured
 from plimsoll.fleet.relay_floor import VERSION_DEFAULT, relay_floor, version_default
+from plimsoll.manager.ports import BadInput
 from plimsoll.manager.store.computers import ComputerRecord
 from plimsoll.manager.store.policies import PolicyRecord
 from plimsoll.messages import Direction, Inventory, Kind, Policy, fingerprint
 from plimsoll.tls.versions import Version
 
 BASE = "Base"
+
+#: Bounds of a heartbeat interval, in seconds: below, a fleet floods its manager; above, nobody notices a death.
+HEARTBEAT = range(1, 86400 + 1)
+MISSED = range(1, 1000 + 1)
 
 #: What the base policy of a new home says (R6); the reference's intervals (servers 10 minutes, 2 missed).
 DEFAULTS: Mapping[str, Any] = {
@@ -30,6 +35,25 @@ DEFAULTS: Mapping[str, Any] = {
     "direction": Direction.AGENT_INITIATED.value,
     "auto_send": True,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyValues:
+    """Values of a policy; None inherits from the parent. The base policy has all of them set.
+
+    A computer has own values too, of what is no floor: those hold for it alone, whatever its policy says.
+    """
+
+    relay_floor: Version | None = None
+    agent_floor: Version | None = None
+    heartbeat_seconds: int | None = None
+    missed_heartbeats: int | None = None
+    direction: Direction | None = None
+    auto_send: bool | None = None
+
+
+#: Where a computer has no values of its own.
+NOTHING = PolicyValues()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +87,19 @@ class Effective:
         return self.message(self.agent_floor, self.relay_floor)
 
 
+def columns_of(values: PolicyValues) -> dict[str, Any]:
+    """What is set, as the store has it. Raises BadInput where a value is out of its bounds."""
+    given = {name: getattr(values, name) for name in PolicyValues.__dataclass_fields__}
+    columns = {name: value for name, value in given.items() if value is not None}
+    if "heartbeat_seconds" in columns and columns["heartbeat_seconds"] not in HEARTBEAT:
+        raise BadInput("a heartbeat interval is 1 to 86400 seconds; nothing was changed")
+    if columns.get("missed_heartbeats", 1) not in MISSED:
+        raise BadInput("a computer is offline after 1 to 1000 missed heartbeats; nothing was changed")
+    if "direction" in columns:
+        columns["direction"] = columns["direction"].value
+    return columns
+
+
 def resolve(records: Iterable[PolicyRecord]) -> dict[int, Effective]:
     """Every policy with what it inherits, by id."""
     known = {record.id: record for record in records}
@@ -89,6 +126,35 @@ def _resolve(known: Mapping[int, PolicyRecord], identifier: int) -> Effective:
         missed_heartbeats=value("missed_heartbeats"),
         direction=Direction(value("direction")),
         auto_send=value("auto_send"),
+    )
+
+
+def of_computer(effective: Effective, computer: ComputerRecord) -> Effective:
+    """Its policy with the values that are the computer's own."""
+    own = own_values(computer)
+    if own is NOTHING:
+        return effective
+    return replace(
+        effective,
+        heartbeat_seconds=own.heartbeat_seconds or effective.heartbeat_seconds,
+        missed_heartbeats=own.missed_heartbeats or effective.missed_heartbeats,
+        direction=own.direction or effective.direction,
+    )
+
+
+def own_values(computer: ComputerRecord) -> PolicyValues:
+    """What holds for this computer alone; `NOTHING` itself where its policy decides all."""
+    heartbeat, missed, direction = (
+        computer.own_heartbeat_seconds,
+        computer.own_missed_heartbeats,
+        computer.own_direction,
+    )
+    if heartbeat is None and missed is None and direction is None:
+        return NOTHING
+    return PolicyValues(
+        heartbeat_seconds=heartbeat,
+        missed_heartbeats=missed,
+        direction=None if direction is None else Direction(direction),
     )
 
 

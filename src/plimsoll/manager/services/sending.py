@@ -26,7 +26,11 @@ def effective_policies(unit: Unit) -> dict[int, Effective]:
 def send_floors(unit: Unit, computers: Sequence[ComputerRecord]) -> int:
     """Send Policy: each computer's whole policy, floors included (R14)."""
     policies = effective_policies(unit)
-    return _give(unit, computers, lambda computer: policies[computer.policy_id].full(), sent=True)
+
+    def message(computer: ComputerRecord) -> Policy:
+        return policy_rules.of_computer(policies[computer.policy_id], computer).full()
+
+    return _give(unit, computers, message, sent=True)
 
 
 def send_settings(unit: Unit, computers: Sequence[ComputerRecord]) -> int:
@@ -34,7 +38,8 @@ def send_settings(unit: Unit, computers: Sequence[ComputerRecord]) -> int:
     policies = effective_policies(unit)
 
     def message(computer: ComputerRecord) -> Policy:
-        return policies[computer.policy_id].message(*policy_rules.carried_floors(computer))
+        effective = policy_rules.of_computer(policies[computer.policy_id], computer)
+        return effective.message(*policy_rules.carried_floors(computer))
 
     return _give(unit, computers, message, sent=False)
 

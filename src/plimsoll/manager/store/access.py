@@ -9,6 +9,7 @@ from sqlalchemy import Connection, delete, insert, or_, select, update
 
 from plimsoll.manager.store._rows import record, records
 from plimsoll.manager.store.tables import api_keys, sessions, tokens, users
+from plimsoll.tls.versions import Version
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,9 @@ class UserRecord:
     failures: int = 0
     locked_until: float | None = None
     last_sign_in: float | None = None
+    id: int = 0
+    full_name: str = ""
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,10 @@ class ApiKeyRecord:
     last_used: float | None
     active: bool
     who: str
+    description: str = ""
+    last_address: str = ""
+    last_tls: Version | None = None
+    last_ja4: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, delete, func, insert, or_, select, update
+import msgspec
+from sqlalchemy import JSON, Connection, Select, Text, bindparam, cast, delete, func, insert, or_, select, update
 
 from plimsoll.manager.store._rows import chunks, record, records
-from plimsoll.manager.store.tables import commands, computers
+from plimsoll.manager.store.tables import commands, computer_numbers, computers
 from plimsoll.tls.versions import Version
 
 
@@ -66,6 +67,12 @@ class ComputerRecord:
     relay_observed: Version | None = None
     relay_observed_at: float | None = None
     relay_observed_detail: str = ""
+    #: 0 until it is stored: `add` gives it one.
+    number: int = 0
+    description: str = ""
+    own_heartbeat_seconds: int | None = None
+    own_missed_heartbeats: int | None = None
+    own_direction: str | None = None
 
     @property
     def relay_floor_sent(self) -> Version | None:
@@ -112,6 +119,23 @@ def _record(row: Sequence[Any] | None) -> ComputerRecord | None:
     return None if row is None else ComputerRecord(*row)
 
 
+#: No number is longer; ids of certificates are.
+_DIGITS = 15
+
+
+def one(connection: Connection, reference: str) -> ComputerRecord | None:
+    """The computer of that id, or of that number."""
+    found = get(connection, reference)
+    if found is None and _is_number(reference):
+        query = select(*_COLUMNS).where(computers.c.number == int(reference))
+        return _record(connection.execute(query).one_or_none())
+    return found
+
+
+def _is_number(reference: str) -> bool:
+    return reference.isascii() and reference.isdigit() and len(reference) <= _DIGITS
+
+
 def get(connection: Connection, computer: str) -> ComputerRecord | None:
     return _record(connection.execute(select(*_COLUMNS).where(computers.c.id == computer)).one_or_none())
 
@@ -134,17 +158,9 @@ def find(
     limit: int | None = None,
 ) -> tuple[ComputerRecord, ...]:
     """Computers by any of these, in the order of their ids."""
-    query: Select[Any] = select(*_COLUMNS).order_by(computers.c.id)
-    if kind is not None:
-        query = query.where(computers.c.kind == kind)
-    if relay_group_id is not None:
-        query = query.where(computers.c.relay_group_id == relay_group_id)
+    query = _narrowed(select(*_COLUMNS).order_by(computers.c.id), kind, relay_group_id, after, limit)
     if policy_ids is not None:
         query = query.where(computers.c.policy_id.in_(policy_ids))
-    if after is not None:
-        query = query.where(computers.c.id > after)
-    if limit is not None:
-        query = query.limit(limit)
     if ids is None:
         return tuple(ComputerRecord(*row) for row in connection.execute(query).all())
     return tuple(
@@ -152,6 +168,83 @@ def find(
         for part in chunks(sorted(set(ids)))
         for row in connection.execute(query.where(computers.c.id.in_(part))).all()
     )
+
+
+def _narrowed(
+    query: Select[Any], kind: str | None, relay_group_id: int | None, after: str | None, limit: int | None
+) -> Select[Any]:
+    if kind is not None:
+        query = query.where(computers.c.kind == kind)
+    if relay_group_id is not None:
+        query = query.where(computers.c.relay_group_id == relay_group_id)
+    if after is not None:
+        query = query.where(computers.c.id > after)
+    if limit is not None:
+        query = query.limit(limit)
+    return query
+
+
+@dataclass(slots=True)
+class ListedComputer:
+    """A computer for a list of many. Of its record, `inventory` and `boot_ids` stay empty: most lists show neither.
+
+    `inventory` is the JSON text, empty where there is none.
+    """
+
+    record: ComputerRecord
+    inventory: str
+
+
+#: As the record has them, but JSON as the text that it is stored in: reading it would take most of a list's time.
+_LISTED = tuple(
+    cast(column, Text).label(column.name) if isinstance(column.type, JSON) else column for column in _COLUMNS
+)
+_AT = {name: number for number, name in enumerate(ComputerRecord.__dataclass_fields__)}
+
+
+def listed(
+    connection: Connection,
+    *,
+    kind: str | None = None,
+    relay_group_id: int | None = None,
+    after: str | None = None,
+    limit: int | None = None,
+) -> list[ListedComputer]:
+    """As `find`, for lists of many."""
+    return read_listed(
+        connection, lambda query: _narrowed(query.order_by(computers.c.id), kind, relay_group_id, after, limit)
+    )
+
+
+def listed_one(connection: Connection, reference: str) -> ListedComputer | None:
+    """The computer of that id, or of that number, as a list has it."""
+    found = read_listed(connection, lambda query: query.where(computers.c.id == reference))
+    if not found and _is_number(reference):
+        found = read_listed(connection, lambda query: query.where(computers.c.number == int(reference)))
+    return found[0] if found else None
+
+
+def read_listed(connection: Connection, narrow: Callable[[Select[Any]], Select[Any]]) -> list[ListedComputer]:
+    """What is left of all computers where `narrow` has chosen and ordered."""
+    inventory, boots, guards, policy = (_AT[name] for name in ("inventory", "boot_ids", "guards", "policy_given"))
+    #: Many computers have the same policy: it is read once. Nobody changes what a record holds.
+    read: dict[str, Any] = {"[]": [], "{}": {}, "null": None}
+
+    def value(text: str | None) -> Any:
+        if text is None:
+            return None
+        if text not in read:
+            read[text] = msgspec.json.decode(text)
+        return read[text]
+
+    found: list[ListedComputer] = []
+    for row in connection.execute(narrow(select(*_LISTED))).all():
+        values = list(row)
+        text = values[inventory]
+        values[inventory], values[boots] = {}, []
+        values[guards], values[policy] = value(values[guards]), value(values[policy])
+        found.append(ListedComputer(ComputerRecord(*values), "" if text == "{}" else text))
+    return found
 
 
 def select_columns(connection: Connection, *names: str) -> Iterator[Any]:
@@ -164,7 +257,17 @@ def select_columns(connection: Connection, *names: str) -> Iterator[Any]:
 
 def add(connection: Connection, computer: ComputerRecord) -> None:
     values = {name: getattr(computer, name) for name in ComputerRecord.__dataclass_fields__}
+    values["number"] = computer.number or _new_number(connection, computer.id)
     connection.execute(insert(computers).values(**values))
+
+
+def _new_number(connection: Connection, computer: str) -> int:
+    """One that no computer ever had; a computer that was deleted and is added again has its own."""
+    known = connection.scalar(select(computer_numbers.c.number).where(computer_numbers.c.computer == computer))
+    if known is not None:
+        return int(known)
+    result: Any = connection.execute(insert(computer_numbers).values(computer=computer))
+    return int(result.inserted_primary_key[0])
 
 
 def change(connection: Connection, computer: str, **values: Any) -> None:
@@ -243,12 +346,13 @@ def finish_command(connection: Connection, identifier: str, now: float, ok: bool
 
 
 def named(connection: Connection, text: str) -> tuple[tuple[str, str, str], ...]:
-    """Id, address and fingerprint of the computers with that id, or that name in any case."""
+    """Id, address and fingerprint of the computers with that id or number, or that name in any case."""
     c = computers.c
     wanted = text.casefold()
-    query = select(c.id, c.address, c.ja4).where(
-        or_(c.id == text, func.lower(c.display_name) == wanted, func.lower(c.hostname) == wanted)
-    )
+    tests = [c.id == text, func.lower(c.display_name) == wanted, func.lower(c.hostname) == wanted]
+    if _is_number(text):
+        tests.append(c.number == int(text))
+    query = select(c.id, c.address, c.ja4).where(or_(*tests))
     return tuple((row[0], row[1], row[2]) for row in connection.execute(query.order_by(c.id)))
 
 
@@ -262,6 +366,11 @@ def names(connection: Connection, ids: Sequence[str]) -> dict[str, str]:
         ):
             found[identifier] = display or hostname or identifier
     return found
+
+
+def longest_own_heartbeat(connection: Connection) -> int:
+    """The longest interval that a computer has apart from its policy, 0 where none has."""
+    return connection.scalar(select(func.max(computers.c.own_heartbeat_seconds))) or 0
 
 
 def by_hello(connection: Connection, addresses: Sequence[str]) -> dict[tuple[str, str], list[str]]:

@@ -27,6 +27,7 @@ class PolicyRecord:
     missed_heartbeats: int | None = None
     direction: str | None = None
     auto_send: bool | None = None
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,11 @@ def all_groups(connection: Connection) -> tuple[RelayGroupRecord, ...]:
 
 def group_named(connection: Connection, name: str) -> RelayGroupRecord | None:
     query = select(relay_groups).where(relay_groups.c.name == name)
+    return record(RelayGroupRecord, connection.execute(query).one_or_none())
+
+
+def group(connection: Connection, identifier: int) -> RelayGroupRecord | None:
+    query = select(relay_groups).where(relay_groups.c.id == identifier)
     return record(RelayGroupRecord, connection.execute(query).one_or_none())
 
 

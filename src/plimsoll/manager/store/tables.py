@@ -175,6 +175,9 @@ policies = Table(
     Column("missed_heartbeats", LONG),
     Column("direction", TEXT),
     Column("auto_send", Boolean),
+    Column("description", TEXT, nullable=False, server_default=""),
+    # As with computers: an ID is never given twice.
+    sqlite_autoincrement=True,
 )
 
 relay_groups = Table(
@@ -183,12 +186,37 @@ relay_groups = Table(
     Column("id", LONG, primary_key=True),
     Column("name", TEXT, nullable=False, unique=True),
     Column("parent_id", LONG, ForeignKey("relay_groups.id")),
+    sqlite_autoincrement=True,
+)
+
+#: Folders for computers, which policies do not follow.
+computer_groups = Table(
+    "computer_groups",
+    metadata,
+    Column("id", LONG, primary_key=True),
+    Column("name", TEXT, nullable=False),
+    Column("description", TEXT, nullable=False, server_default=""),
+    Column("parent_id", LONG, ForeignKey("computer_groups.id")),
+    Index("ix_computer_groups_parent_id", "parent_id"),
+    sqlite_autoincrement=True,
+)
+
+#: Every number that was ever given to a computer: a program that pages by ID must never meet one again under another.
+computer_numbers = Table(
+    "computer_numbers",
+    metadata,
+    Column("number", LONG, primary_key=True),
+    # No foreign key: the number outlives the computer.
+    Column("computer", TEXT, nullable=False, unique=True),
+    sqlite_autoincrement=True,
 )
 
 computers = Table(
     "computers",
     metadata,
     Column("id", TEXT, primary_key=True),
+    # The ID of REST and SOAP; `id` is what certificates carry.
+    Column("number", LONG, nullable=False, unique=True),
     Column("kind", TEXT, nullable=False),
     Column("hostname", TEXT, nullable=False),
     Column("version", TEXT, nullable=False),
@@ -200,7 +228,8 @@ computers = Table(
     Column("last_seen", Float),
     Column("display_name", TEXT, nullable=False, server_default=""),
     Column("architecture", TEXT, nullable=False, server_default=""),
-    Column("group_id", LONG),
+    Column("description", TEXT, nullable=False, server_default=""),
+    Column("group_id", LONG, ForeignKey("computer_groups.id")),
     Column("listen_port", LONG),
     Column("relay_port", LONG),
     Column("state", TEXT, nullable=False, server_default="active"),
@@ -241,8 +270,13 @@ computers = Table(
     Column("relay_observed", VersionText),
     Column("relay_observed_at", Float),
     Column("relay_observed_detail", TEXT, nullable=False, server_default=""),
+    # Values of its policy that are its own; null where the policy's hold.
+    Column("own_heartbeat_seconds", LONG),
+    Column("own_missed_heartbeats", LONG),
+    Column("own_direction", TEXT),
     # Who is it that was refused from there?
     Index("ix_computers_address", "address"),
+    Index("ix_computers_group_id", "group_id"),
     Index("ix_computers_policy_id", "policy_id"),
     Index("ix_computers_relay_group_id", "relay_group_id"),
 )
@@ -277,7 +311,8 @@ tokens = Table(
 users = Table(
     "users",
     metadata,
-    Column("name", TEXT, primary_key=True),
+    Column("id", LONG, primary_key=True),
+    Column("name", TEXT, nullable=False, unique=True),
     Column("password_hash", TEXT, nullable=False),
     Column("role", TEXT, nullable=False),
     Column("created", Float, nullable=False, server_default="0"),
@@ -285,6 +320,9 @@ users = Table(
     Column("failures", LONG, nullable=False, server_default="0"),
     Column("locked_until", Float),
     Column("last_sign_in", Float),
+    Column("full_name", TEXT, nullable=False, server_default=""),
+    Column("description", TEXT, nullable=False, server_default=""),
+    sqlite_autoincrement=True,
 )
 
 sessions = Table(
@@ -309,6 +347,11 @@ api_keys = Table(
     Column("last_used", Float),
     Column("active", Boolean, nullable=False),
     Column("who", TEXT, nullable=False),
+    Column("description", TEXT, nullable=False, server_default=""),
+    # The newest connection that used it: from where, with which TLS and hello.
+    Column("last_address", TEXT, nullable=False, server_default=""),
+    Column("last_tls", VersionText),
+    Column("last_ja4", TEXT, nullable=False, server_default=""),
     # Ids are never used twice: an old sighting must not come to name a new key.
     sqlite_autoincrement=True,
 )

@@ -220,9 +220,12 @@ def test_a_relays_floor_as_reported_and_as_observed(at: Desk) -> None:
 def test_changes_of_a_computer(at: Desk) -> None:
     computer = at.activate("esx-1", "9.5.2", Kind.APPLIANCE).computer
     policy = at.services.policies.create(ROOT, "Guards", values=PolicyValues(heartbeat_seconds=60))
-    change = ComputerChange("Guard one", 7, "Guards", "", ("vm-1", "vm-2"))
+    group = at.services.groups.create(ROOT, "Guards of north").id
+    change = ComputerChange(
+        display_name="Guard one", group_id=group, policy="Guards", relay_group="", guards=("vm-1", "vm-2")
+    )
     view = at.services.computers.update(ROOT, computer, change)
-    assert (view.display_name, view.group_id, view.policy, view.relay_group) == ("Guard one", 7, policy.name, None)
+    assert (view.display_name, view.group_id, view.policy, view.relay_group) == ("Guard one", group, policy.name, None)
     assert view.guards == ("vm-1", "vm-2")
     entry = at.services.computers.entry(computer)
     assert entry is not None
@@ -232,7 +235,13 @@ def test_changes_of_a_computer(at: Desk) -> None:
     take_in(at, computer, inventory=named)
     view = at.services.computers.get(ROOT, computer)
     assert (view.display_name, view.guards, view.version) == ("Guard one", ("vm-1", "vm-2"), "10.0.5")
-    for wrong in (ComputerChange(policy="none"), ComputerChange(relay_group="none")):
+    for wrong in (
+        ComputerChange(policy="none"),
+        ComputerChange(policy_id=999),
+        ComputerChange(relay_group="none"),
+        ComputerChange(relay_group_id=999),
+        ComputerChange(group_id=999),
+    ):
         with pytest.raises(NotFound):
             at.services.computers.update(ROOT, computer, wrong)
     with pytest.raises(NotFound):

@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import Depends, Request
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from plimsoll.manager.ports import BadInput
+
+
+def _as_text(value: Any) -> Any:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+#: A computer, by its ID or its hostGUID.
+ComputerRef = Annotated[
+    str,
+    BeforeValidator(_as_text),
+    Field(min_length=1, max_length=64),
+    WithJsonSchema(
+        {
+            "anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "minLength": 1, "maxLength": 64}],
+            "description": "a computer's ID or its hostGUID",
+        }
+    ),
+]
 
 
 class Body(BaseModel):

@@ -14,7 +14,7 @@ from starlette.responses import StreamingResponse
 from plimsoll.manager.api import views
 from plimsoll.manager.api.auth import Asks, Back, authenticate, connection_of
 from plimsoll.manager.api.backend import Backend
-from plimsoll.manager.ports import Principal, ServiceError
+from plimsoll.manager.ports import NotFound, Principal, ServiceError
 from plimsoll.manager.services.events import EventView
 
 router = APIRouter(prefix="/api/events", tags=["events"])
@@ -35,8 +35,17 @@ def list_events(
     limit: Annotated[int, Query(ge=1, le=5000)] = 100,
     computer: str | None = None,
 ) -> dict[str, Any]:
-    found = back.services.events.list(asks, after=after, limit=limit, computer=computer)
+    known = None if computer is None else _event_computer(asks, back, computer)
+    found = back.services.events.list(asks, after=after, limit=limit, computer=known)
     return {"events": [views.event(view) for view in found]}
+
+
+def _event_computer(asks: Principal, back: Backend, computer: str) -> str:
+    """Events outlive their computer: one that is gone is asked for by its hostGUID."""
+    try:
+        return back.services.computers.locate(asks, computer)
+    except NotFound:
+        return computer
 
 
 @router.get("/export")

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from plimsoll.manager.api.auth import Asks, Back
-from plimsoll.manager.api.rest.bodies import Body
+from plimsoll.manager.api.rest.bodies import Body, ComputerRef
 from plimsoll.manager.services.proof import MarkView
 
 router = APIRouter(prefix="/api/tls", tags=["proof"])
@@ -22,7 +22,7 @@ class ScopeBody(Body):
     """One of the two."""
 
     point: str | None = None
-    computer: str | None = None
+    computer: ComputerRef | None = None
     note: str = ""
 
 
@@ -63,12 +63,14 @@ def scope(asks: Asks, back: Back) -> dict[str, Any]:
 
 @router.post("/scope")
 def mark(asks: Asks, back: Back, body: ScopeBody) -> dict[str, Any]:
-    return _scope(back.services.proof.mark(asks, point=body.point, computer=body.computer, note=body.note))
+    computer = None if body.computer is None else back.services.computers.locate(asks, body.computer)
+    return _scope(back.services.proof.mark(asks, point=body.point, computer=computer, note=body.note))
 
 
 @router.delete("/scope")
 def unmark(asks: Asks, back: Back, point: str | None = None, computer: str | None = None) -> dict[str, Any]:
-    return _scope(back.services.proof.unmark(asks, point=point, computer=computer))
+    known = None if computer is None else back.services.computers.locate(asks, computer)
+    return _scope(back.services.proof.unmark(asks, point=point, computer=known))
 
 
 def _scope(marks: tuple[MarkView, ...]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from pydantic import Field
 from plimsoll.fleet.picture import link_as_json
 from plimsoll.manager.api import views
 from plimsoll.manager.api.auth import Asks, Back
-from plimsoll.manager.api.rest.bodies import Body, known_query
+from plimsoll.manager.api.rest.bodies import Body, ComputerRef, known_query
 from plimsoll.manager.ports import BadInput
 from plimsoll.manager.services.sightings import SightingFilter
 
@@ -36,7 +36,7 @@ class ProberBody(Body):
 class SendPolicyBody(Body):
     """Exactly one of the three."""
 
-    computers: list[str] | None = None
+    computers: list[ComputerRef] | None = None
     relay_group: str | None = Field(default=None, alias="relayGroup")
     everyone: bool = Field(default=False, alias="all")
 
@@ -117,12 +117,12 @@ def register_prober(asks: Asks, back: Back, body: ProberBody) -> dict[str, Any]:
 
 
 class ExceptionBody(Body):
-    """One of `source` (an address or a network) and `computer` (an id). `until` is in seconds since the epoch."""
+    """One of `source` (an address or a network) and `computer`. `until` is in seconds since the epoch."""
 
     floor: str
     point: str = "heartbeat"
     source: str | None = None
-    computer: str | None = None
+    computer: ComputerRef | None = None
     until: float | None = None
     reason: str | None = None
 
@@ -142,7 +142,7 @@ def add_exception(asks: Asks, back: Back, body: ExceptionBody) -> dict[str, Any]
         until=body.until,
         reason=body.reason,
         source=body.source,
-        computer=body.computer,
+        computer=None if body.computer is None else back.services.computers.locate(asks, body.computer),
     )
     return views.exception(made)
 

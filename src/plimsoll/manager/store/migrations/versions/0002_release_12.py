@@ -15,7 +15,9 @@ down_revision = "0001"
 
 def upgrade() -> None:
     _widen_floors_and_policies()
+    _add_groups()
     _widen_computers()
+    _number_computers()
     _widen_access_and_events()
     _add_fleet()
     _add_access()
@@ -55,22 +57,41 @@ def _widen_floors_and_policies() -> None:
         table.add_column(_text("reason", None))
         table.add_column(_json("named", "[]"))
         table.add_column(_text("policy", None))
-    with op.batch_alter_table("policies") as table:
+    # SQLite makes a table anew to give no id twice; PostgreSQL never did.
+    anew: dict[str, Any] = {"recreate": "never"}
+    if op.get_bind().dialect.name == "sqlite":
+        anew = {"recreate": "always", "table_kwargs": {"sqlite_autoincrement": True}}
+    with op.batch_alter_table("policies", **anew) as table:
         table.add_column(sa.Column("parent_id", LONG))
         table.add_column(_text("agent_floor", None))
         table.add_column(sa.Column("missed_heartbeats", LONG))
         table.add_column(_text("direction", None))
         table.add_column(sa.Column("auto_send", sa.Boolean()))
+        table.add_column(_text("description"))
         table.create_foreign_key("fk_policies_parent_id", "policies", ["parent_id"], ["id"])
-    with op.batch_alter_table("relay_groups") as table:
+    with op.batch_alter_table("relay_groups", **anew) as table:
         table.add_column(sa.Column("parent_id", LONG))
         table.create_foreign_key("fk_relay_groups_parent_id", "relay_groups", ["parent_id"], ["id"])
 
 
+def _add_groups() -> None:
+    op.create_table(
+        "computer_groups",
+        sa.Column("id", LONG, nullable=False),
+        sa.Column("name", TEXT, nullable=False),
+        _text("description"),
+        sa.Column("parent_id", LONG),
+        sa.PrimaryKeyConstraint("id", name="pk_computer_groups"),
+        sa.ForeignKeyConstraint(["parent_id"], ["computer_groups.id"], name="fk_computer_groups_parent_id"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_computer_groups_parent_id", "computer_groups", ["parent_id"])
+
+
 def _computer_columns() -> list[sa.Column[Any]]:
     columns: list[sa.Column[Any]] = [
-        *(_text(name) for name in ("display_name", "architecture")),
-        *(sa.Column(name, LONG) for name in ("group_id", "listen_port", "relay_port")),
+        *(_text(name) for name in ("display_name", "architecture", "description")),
+        *(sa.Column(name, LONG) for name in ("number", "group_id", "listen_port", "relay_port")),
         _text("state", "active"),
         _flag("online"),
         _flag("clone"),
@@ -102,6 +123,8 @@ def _computer_columns() -> list[sa.Column[Any]]:
         _text("relay_observed", None),
         sa.Column("relay_observed_at", sa.Float()),
         _text("relay_observed_detail"),
+        *(sa.Column(name, LONG) for name in ("own_heartbeat_seconds", "own_missed_heartbeats")),
+        _text("own_direction", None),
     ]
     return columns
 
@@ -112,9 +135,53 @@ def _widen_computers() -> None:
             table.add_column(column)
         table.alter_column("sent_relay_floor", new_column_name="relay_floor_given")
         table.alter_column("sent_at", new_column_name="floors_sent_at")
+        table.create_foreign_key("fk_computers_group_id", "computer_groups", ["group_id"], ["id"])
     op.create_index("ix_computers_address", "computers", ["address"])
+    op.create_index("ix_computers_group_id", "computers", ["group_id"])
     op.create_index("ix_computers_policy_id", "computers", ["policy_id"])
     op.create_index("ix_computers_relay_group_id", "computers", ["relay_group_id"])
+
+
+def _number_computers() -> None:
+    """Those that are there get numbers in the order of their ids."""
+    op.create_table(
+        "computer_numbers",
+        sa.Column("number", LONG, nullable=False),
+        sa.Column("computer", TEXT, nullable=False),
+        sa.PrimaryKeyConstraint("number", name="pk_computer_numbers"),
+        sa.UniqueConstraint("computer", name="uq_computer_numbers_computer"),
+        sqlite_autoincrement=True,
+    )
+    op.execute("insert into computer_numbers (computer) select id from computers order by id")
+    op.execute("update computers set number = (select number from computer_numbers where computer = computers.id)")
+    with op.batch_alter_table("computers") as table:
+        table.alter_column("number", existing_type=LONG, nullable=False)
+        table.create_unique_constraint("uq_computers_number", ["number"])
+
+
+def _number_users() -> None:
+    """Made anew: a table's key cannot be changed in place, and there are few."""
+    names = ("name", "password_hash", "role")
+    found = op.get_bind().execute(sa.text("select name, password_hash, role from users order by name")).all()
+    op.drop_table("users")
+    op.create_table(
+        "users",
+        sa.Column("id", LONG, nullable=False),
+        *(sa.Column(name, TEXT, nullable=False) for name in names),
+        sa.Column("created", sa.Float(), nullable=False, server_default="0"),
+        _flag("disabled"),
+        _number("failures"),
+        sa.Column("locked_until", sa.Float()),
+        sa.Column("last_sign_in", sa.Float()),
+        _text("full_name"),
+        _text("description"),
+        sa.PrimaryKeyConstraint("id", name="pk_users"),
+        sa.UniqueConstraint("name", name="uq_users_name"),
+        sqlite_autoincrement=True,
+    )
+    users = sa.table("users", *(sa.column(name) for name in names))
+    if found:
+        op.bulk_insert(users, [dict(row._mapping) for row in found])
 
 
 def _widen_access_and_events() -> None:
@@ -123,12 +190,7 @@ def _widen_access_and_events() -> None:
         table.add_column(_text("kind", None))
         table.add_column(sa.Column("created", sa.Float(), nullable=False, server_default="0"))
         table.add_column(_text("who"))
-    with op.batch_alter_table("users") as table:
-        table.add_column(sa.Column("created", sa.Float(), nullable=False, server_default="0"))
-        table.add_column(_flag("disabled"))
-        table.add_column(_number("failures"))
-        table.add_column(sa.Column("locked_until", sa.Float()))
-        table.add_column(sa.Column("last_sign_in", sa.Float()))
+    _number_users()
     with op.batch_alter_table("events") as table:
         table.add_column(_text("target"))
         table.add_column(_text("origin", "manager"))
@@ -227,6 +289,10 @@ def _add_access() -> None:
         sa.Column("last_used", sa.Float()),
         sa.Column("active", sa.Boolean(), nullable=False),
         sa.Column("who", TEXT, nullable=False),
+        _text("description"),
+        _text("last_address"),
+        _text("last_tls", None),
+        _text("last_ja4"),
         sa.PrimaryKeyConstraint("id", name="pk_api_keys"),
         sqlite_autoincrement=True,
     )
