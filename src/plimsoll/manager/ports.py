@@ -75,7 +75,7 @@ ROLES: Mapping[Role, frozenset[Permission]] = {
 }
 
 PrincipalKind = Literal["user", "apikey", "socket", "system"]
-Via = Literal["rest", "socket", "web", "cli", "system"]
+Via = Literal["rest", "soap", "socket", "web", "cli", "system"]
 
 
 @dataclass(frozen=True, slots=True)

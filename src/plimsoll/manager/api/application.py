@@ -10,8 +10,9 @@ from plimsoll import RELEASE
 from plimsoll.manager.api import errors, metrics
 from plimsoll.manager.api.backend import Backend
 from plimsoll.manager.api.bounds import Bounds
-from plimsoll.manager.api.rest import routers
+from plimsoll.manager.api.rest import legacy, routers
 from plimsoll.manager.api.serve import App
+from plimsoll.manager.api.soap import door as soap
 from plimsoll.manager.web import pages
 
 
@@ -24,6 +25,8 @@ def create_app(backend: Backend) -> App:
     for router in routers:
         app.include_router(router)
     app.include_router(metrics.router)
+    app.include_router(soap.router)
     app.include_router(pages.router)
     errors.install(app)
+    app.add_exception_handler(legacy.LegacyError, legacy.refused)
     return Bounds(cast(App, app))

@@ -36,6 +36,11 @@ async def authenticate(request: Request, via: Via = "rest") -> Principal:
     return principal
 
 
+def local_principal(request: Request) -> Principal | None:
+    """Whoever came by the local socket or in process; None for whoever came through the gate."""
+    return None if connection_of(request) is not None else _local(request)
+
+
 def _local(request: Request) -> Principal:
     uid = request.scope.get("state", {}).get("peer_uid")
     if uid is not None:

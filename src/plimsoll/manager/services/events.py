@@ -107,6 +107,16 @@ SOFTWARE_ROOT_CHANGED = 1975
 NOTIFY_FAILS = 1980
 NOTIFY_RECOVERED = 1981
 
+OFFLINE = 730
+BACK_ONLINE = 731
+#: Events that stay open until one of these comes for the same computer or target.
+ENDS: Mapping[int, frozenset[int]] = {
+    PROBLEM: frozenset({PROBLEM_RESOLVED}),
+    OFFLINE: frozenset({BACK_ONLINE, DELETED}),
+    CHANGE_HALTED: frozenset({CHANGE_STAGE, CHANGE_TAKEN_BACK, CHANGE_ENDED}),
+    NOTIFY_FAILS: frozenset({NOTIFY_RECOVERED}),
+}
+
 LEVELS = ("info", "warning", "error")
 
 #: How many events one page of an export reads.
@@ -173,6 +183,19 @@ def event_view(record: table.EventRecord) -> EventView:
         record.origin,
         record.extra,
     )
+
+
+def open_alerts(events: Iterable[EventView]) -> list[EventView]:
+    """What began and has not ended, the newest first. `events` are oldest first."""
+    begun: dict[tuple[int, str], EventView] = {}
+    for event in events:
+        whose = event.computer or event.target
+        for beginning, ends in ENDS.items():
+            if event.number in ends:
+                begun.pop((beginning, whose), None)
+        if event.number in ENDS:
+            begun[event.number, whose] = event
+    return sorted(begun.values(), key=lambda one: one.id, reverse=True)
 
 
 class EventsService:

@@ -9,6 +9,7 @@ from plimsoll.manager.api.rest import (
     changes,
     computers,
     events,
+    legacy,
     manager,
     notifications,
     policies,
@@ -28,4 +29,5 @@ routers: tuple[APIRouter, ...] = (
     notifications.router,
     access.router,
     manager.router,
+    legacy.router,
 )
