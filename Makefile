@@ -4,14 +4,16 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 TOOLS := nmap openssl curl nginx haproxy sslscan gnutls-serv dovecot postgres postfix mariadbd slapd vsftpd prosody xrdp \
-  pop3-login lmtp managesieve-login submission-login chromium rsyslogd
+  pop3-login lmtp managesieve-login submission-login chromium rsyslogd \
+  debootstrap rpm shellcheck systemd-analyze dpkg-source tclsh perl gpgv
 .DEFAULT_GOAL := help
-.PHONY: help deps venv lock demo run lint test test-deep bench fuzz clean
+.PHONY: help deps venv lock demo run lint test test-deep bench fuzz packages clean
 
 help:
 	@echo "make demo       a small real fleet goes from early TLS to TLS 1.2 enforced and back"
 	@echo "make test       lint, types and all tests      make test-deep  the long forms too"
 	@echo "make run        a manager of your own in ./home, on ports 4119 and 4120"
+	@echo "make packages   .deb, .rpm and upgrade archives in dist/: docs/packages.md"
 	@echo "make fuzz       the readers of foreign bytes by coverage, FUZZ_SECONDS=60 each"
 	@echo "make bench      speed and memory beside nginx  make lint       ruff and mypy"
 	@echo "make deps       system packages (root)         make venv       .venv with everything in it"
@@ -23,7 +25,7 @@ deps:
 	if [ -n "$$missing" ]; then \
 	  echo "installing:$$missing"; mkdir -p /usr/sbin; \
 	  apt-get update -qq && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-	    $$(echo "$$missing" | sed 's/\bnginx\b/nginx-light/;s/\bgnutls-serv\b/gnutls-bin/;s/\bdovecot\b/dovecot-imapd/;s/\bpostgres\b/postgresql/;s/\bmariadbd\b/mariadb-server-core/;s/\bpop3-login\b/dovecot-pop3d/;s/\blmtp\b/dovecot-lmtpd/;s/\bmanagesieve-login\b/dovecot-managesieved/;s/\bsubmission-login\b/dovecot-submissiond/;s/\brsyslogd\b/rsyslog rsyslog-openssl/') >/dev/null; fi
+	    $$(echo "$$missing" | sed 's/\bnginx\b/nginx-light/;s/\bgnutls-serv\b/gnutls-bin/;s/\bdovecot\b/dovecot-imapd/;s/\bpostgres\b/postgresql/;s/\bmariadbd\b/mariadb-server-core/;s/\bpop3-login\b/dovecot-pop3d/;s/\blmtp\b/dovecot-lmtpd/;s/\bmanagesieve-login\b/dovecot-managesieved/;s/\bsubmission-login\b/dovecot-submissiond/;s/\brsyslogd\b/rsyslog rsyslog-openssl/;s/\bsystemd-analyze\b/systemd/;s/\bdpkg-source\b/dpkg-dev/;s/\btclsh\b/tcl/') >/dev/null; fi
 
 venv: $(VENV)/.ready
 
@@ -56,10 +58,18 @@ lint: venv
 test: deps venv lint
 	$(BIN)/pytest -n 2 --dist loadfile -m "not deep"
 
-test-deep: deps venv lint
+test-deep: deps venv lint packages
 	PLIMSOLL_DEEP=1 $(BIN)/pytest -n 2 --dist loadfile
 
-bench: deps venv
+# The interpreter that they carry is built once, and kept in ~/.cache/plimsoll-packages by what it was made of.
+packages: $(VENV)/.packages-ready
+	@$(BIN)/python -m packages $(PACKAGES)
+
+$(VENV)/.packages-ready: $(VENV)/.ready requirements/packages.txt
+	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes --no-deps -r requirements/packages.txt
+	@touch $@
+
+bench: deps venv packages
 	@$(BIN)/python -m bench
 
 fuzz: venv

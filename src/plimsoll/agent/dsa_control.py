@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from plimsoll.agent.session import Failure
     from plimsoll.messages.token import ActivationToken
 
-DEFAULT_HOME = "/opt/plimsoll-agent"
+DEFAULT_HOME = "/var/opt/plimsoll-agent"
 
 USAGE = """usage: dsa_control -a dsm://HOST:4120/ "token:TOKEN" ["policyid:N" "group:NAME" …]   activate this computer
        dsa_control -m           heartbeat now
        dsa_control -r           reset: forget the activation
        dsa_control -d [DIR]     write a bundle of diagnostics, without secrets
-       --home DIR               the agent's home; else PLIMSOLL_AGENT_HOME, else /opt/plimsoll-agent
+       --home DIR               the agent's home; else PLIMSOLL_AGENT_HOME, else /var/opt/plimsoll-agent
 
 fields of -a, each as NAME:VALUE:
   token         the activation token; "token:-" reads it from standard input, so that it stands in no list of processes

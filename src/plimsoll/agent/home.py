@@ -25,7 +25,7 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TypeVar
@@ -43,6 +43,15 @@ FORMAT = 1
 T = TypeVar("T")
 
 PathLike = str | os.PathLike[str]
+
+
+#: State apart from code, which packages keep in /opt/plimsoll-agent.
+DEFAULT_HOME = Path("/var/opt/plimsoll-agent")
+
+
+def home_from(env: Mapping[str, str]) -> Path:
+    """The home that an environment names, else the usual one."""
+    return Path(env.get("PLIMSOLL_AGENT_HOME") or DEFAULT_HOME)
 
 
 class HomeError(Exception):

@@ -7,22 +7,24 @@ from typing import Annotated, Any
 
 import typer
 
+from plimsoll.cli import _agent_status
 from plimsoll.cli._errors import Code, CommandError
-from plimsoll.cli._output import Output, when
 from plimsoll.cli._session import Json, Session, group, session
 
 app = group("The agent of this computer; with --relay it is a relay too.")
 
-DEFAULT_HOME = Path("/opt/plimsoll-agent")
-
 AgentHome = Annotated[
     Path | None,
-    typer.Option("--home", metavar="DIR", help="The agent's home; else PLIMSOLL_AGENT_HOME, else /opt/plimsoll-agent."),
+    typer.Option(
+        "--home", metavar="DIR", help="The agent's home; else PLIMSOLL_AGENT_HOME, else /var/opt/plimsoll-agent."
+    ),
 ]
 
 
 def _home(used: Session, home: Path | None) -> Path:
-    return (home or used.home or Path(used.env.get("PLIMSOLL_AGENT_HOME") or DEFAULT_HOME)).absolute()
+    from plimsoll.agent.home import home_from
+
+    return (home or used.home or home_from(used.env)).absolute()
 
 
 @app.command("activate")
@@ -119,26 +121,4 @@ def status(context: typer.Context, home: AgentHome = None, as_json: Json = False
     if as_json:
         used.output.json(data)
     else:
-        _print(used.output, data)
-
-
-def _print(output: Output, data: dict[str, Any]) -> None:
-    heartbeat, policy = data["heartbeat"], data["policy"] or {}
-    pairs: list[tuple[str, object]] = [
-        ("computer", f"{data['computer']} ({data['kind']} {data['release']})"),
-        ("running", f"yes, pid {data['pid']}" if data["running"] else "no"),
-        ("listens on", [f"{port} ({what})" for what, port in data["listening"].items()]),
-        ("managers", data["managers"]),
-        ("last heartbeat", when(heartbeat["lastSuccess"])),
-        ("negotiated", heartbeat["negotiated"]),
-        ("next heartbeat", when(heartbeat["next"])),
-        ("trouble", heartbeat["message"]),
-        ("policy", policy.get("name")),
-        ("agent floor", policy.get("agentFloor")),
-        ("certificate until", when(data["certificate"]["notAfter"])),
-        ("guards", data["guards"]),
-    ]
-    if "relay" in data:
-        relay = data["relay"]
-        pairs.append(("relay", f"holds {relay['floor']} ({relay['origin']}), port {relay['port']}"))
-    output.pairs(pairs)
+        _agent_status.show(used.output, data)
