@@ -73,7 +73,7 @@ def test_an_agent_that_cannot_go_on(
     async def fail(_: object) -> None:
         raise error
 
-    monkeypatch.setattr("plimsoll.agent.daemon.Daemon.__init__", lambda *_: None)
+    monkeypatch.setattr("plimsoll.agent.daemon.Daemon.__init__", lambda *_, **__: None)
     monkeypatch.setattr("plimsoll.agent.daemon.Daemon.run", fail)
     monkeypatch.setattr(Home, "activated", True)
     assert resident.main([str(tmp_path)]) == Code.FAILED
