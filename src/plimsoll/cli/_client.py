@@ -39,9 +39,11 @@ _CODES = {
 class Client:
     """Speaks REST with one manager and turns its refusals into errors with an exit code."""
 
-    def __init__(self, http: httpx.Client, where: str) -> None:
+    def __init__(self, http: httpx.Client, where: str, *, live: bool = True) -> None:
         self._http = http
         self.where = where
+        #: Whether a manager runs there; a stopped one's home only answers.
+        self.live = live
 
     def __enter__(self) -> Self:
         return self
@@ -232,7 +234,9 @@ def _stopped(home: Path) -> Client:
     except Exception as error:
         leave.close()
         raise CommandError(f"the stopped home {home} was not opened: {error}", Code.UNREACHABLE) from error
-    return in_process(application, f"the stopped home {home}", leave)
+    client = in_process(application, f"the stopped home {home}", leave)
+    client.live = False
+    return client
 
 
 def _answers(path: Path) -> bool:

@@ -67,10 +67,10 @@ def refusal(output: Output, error: BlockedError, hint: str) -> None:
     output.say(error.message)
     for finding in blockers:
         _detail(output, finding)
-    if affected:
+    if affected and blockers:
         output.say(f"{counted(len(affected), 'program', 'programs')} would be affected too (this does not block):")
-        for finding in affected:
-            _detail(output, finding)
+    for finding in affected:
+        _detail(output, finding)
     output.say(hint)
 
 

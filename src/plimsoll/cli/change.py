@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from plimsoll.cli._change_view import exit_code, show
+from plimsoll.cli._change_watch import watch as watch_change
 from plimsoll.cli._errors import BlockedError, Code
 from plimsoll.cli._output import when
 from plimsoll.cli._session import Home, Json, Session, group, session
 from plimsoll.cli._times import moment, seconds
 
-if TYPE_CHECKING:
-    from plimsoll.cli._client import Client
-
 app = group("Staged changes: raise a floor step by step; whoever is cut off takes it back.")
 
 Which = Annotated[int, typer.Argument(metavar="ID", help="The change's number.")]
-_OPEN = ("awaiting approval", "scheduled", "running", "paused", "halted")
-_WATCH = 1.0
 
 
 @app.command("start")
@@ -42,7 +38,11 @@ def start(
     reason: Annotated[str | None, typer.Option(help="Why; it is kept and shown.")] = None,
     at: Annotated[str | None, typer.Option(metavar="WHEN", help="Begin then: 2026-12-31T22:00 (UTC), or 8h.")] = None,
     freeze: Annotated[
-        list[str] | None, typer.Option(metavar="HH:MM-HH:MM", help="No stage begins in these hours (UTC); repeatable.")
+        list[str] | None,
+        typer.Option(
+            metavar="HOURS",
+            help='No stage begins then: "Mon-Fri 08:00-18:00 Europe/Berlin"; UTC without a zone; repeatable.',
+        ),
     ] = None,
     approval: Annotated[bool, typer.Option("--approval", help="Begin only after a second person approved it.")] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Follow it to its end.")] = False,
@@ -71,7 +71,7 @@ def start(
                 error.code = Code.AFFECTED
             raise
         if watch:
-            return _watch(used, client, data["id"])
+            return watch_change(used.output, client, data["id"])
     return _show(used, data, as_json)
 
 
@@ -92,7 +92,7 @@ def status(
     with used.client(home) as client:
         data = client.get(f"/api/tls/changes/{change if change is not None else 'current'}")
         if watch:
-            return _watch(used, client, data["id"])
+            return watch_change(used.output, client, data["id"])
     return _show(used, data, as_json)
 
 
@@ -150,65 +150,9 @@ def _do(context: typer.Context, change: int, what: str, home: Home, as_json: boo
     return Code.OK
 
 
-def _code(data: dict[str, Any]) -> int:
-    if data["state"] == "halted" or (data["state"] == "taken back" and data["stage"] != "proof"):
-        return Code.BLOCKERS
-    if data["state"] == "done":
-        verdict = (data["proof"] or {}).get("verdict")
-        return Code.OK if verdict == "proved" else Code.BLOCKERS if verdict == "violated" else Code.NOT_PROVED
-    return Code.OK
-
-
 def _show(used: Session, data: dict[str, Any], as_json: bool) -> int:
     if as_json:
         used.output.json(data)
-        return _code(data)
-    used.output.pairs(
-        [
-            ("change", f"{data['id']}, {data['direction']} to {data['to']} at {', '.join(data['points'])}"),
-            ("state", data["state"]),
-            ("stages", _stages(data)),
-            ("now", data["text"]),
-            ("by", data["who"] + (f", approved by {data['approvedBy']}" if data["approvedBy"] else "")),
-        ]
-    )
-    if data["figures"] and data["state"] in _OPEN:
-        used.output.line()
-        rows = [(one["rule"], one["value"], one["limit"], one["ok"], one["breach"]) for one in data["figures"]]
-        used.output.table(("HEALTH RULE", "NOW", "ALLOWED", "OK", "ELSE"), rows)
-    if data["log"]:
-        used.output.line()
-        entries = [(when(one["time"]), one["stage"], one["what"], one["text"]) for one in data["log"]]
-        used.output.table(("TIME", "STAGE", "WHAT", "DETAIL"), entries)
-    return _code(data)
-
-
-def _stages(data: dict[str, Any]) -> str:
-    at = data["stages"].index(data["stage"]) if data["stage"] in data["stages"] else -1
-    over = data["state"] == "done"
-    marked = [
-        f"[{stage}]" if number == at and not over else f"{stage} ok" if number < at or over else stage
-        for number, stage in enumerate(data["stages"])
-    ]
-    return " > ".join(marked)
-
-
-def _watch(used: Session, client: Client, change: int) -> int:
-    """Log lines as they come, and a line whenever what it waits for changes."""
-    told, last = 0, ""
-    while True:
-        data = client.get(f"/api/tls/changes/{change}")
-        for one in data["log"][told:]:
-            used.output.line(f"{when(one['time'])}  {one['stage']}: {one['what']}: {one['text']}")
-        told = len(data["log"])
-        if data["state"] not in _OPEN:
-            used.output.line(f"change {change} is {data['state']}: {data['text']}")
-            return _code(data)
-        now = f"{data['state']}, {data['stage']}: {data['text']}"
-        if now != last:
-            used.output.say(now)
-            last = now
-        if data["state"] == "halted":
-            used.output.say(f"go on: plimsoll change resume {change}; go back: plimsoll change abort {change}")
-            return _code(data)
-        time.sleep(_WATCH)
+    else:
+        show(used.output, data)
+    return exit_code(data)

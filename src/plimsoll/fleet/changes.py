@@ -53,28 +53,44 @@ class Direction(enum.StrEnum):
 class Limits:
     """The bounds of the health rules, each with its default.
 
-    `coverage` is the share of online computers that must have been seen in a stage (design §11). `refused` computers,
-    for certain, are one too many. `silent` is the share of the computers online at the stage's beginning that may fall
-    silent for another reason before the change waits for a person, and `silent_few` the number that never matters.
-    `patience` is how many soak times relays may take to acknowledge and show their floor.
+    `coverage` is the share of online computers that must have been seen in a stage (design §11). `silent` is the
+    share of the computers online at the stage's beginning that may fall silent for another reason before the change
+    waits for a person, and `silent_few` the number that never matters. `heard` is the share of the former heartbeat
+    rate that must be left. `remaining` is the share of those whom a stage is about that must be online for it to
+    say anything: of a canary that is gone nothing is learnt. `relays` is how many of their heartbeats relays have
+    time for to take a floor home, `others` how many intervals a stage waits for coverage once its soak is over: who
+    was not seen for that long is offline by then.
     """
 
     coverage: float = 0.95
-    refused: int = 0
     silent: float = 0.05
     silent_few: int = 5
-    patience: float = 2.0
+    heard: float = 0.9
+    remaining: float = 0.5
+    relays: float = 2.2
+    others: float = 3.5
+
+    def silent_of(self, before: int) -> int:
+        """How many of that many may fall silent."""
+        return max(self.silent_few, int(self.silent * before))
+
+    def heard_of(self, before: int) -> int:
+        """How many of that many must still be heard in an interval."""
+        return max(0, min(int(self.heard * before), before - self.silent_few))
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a change is to do. Times are seconds; `longest_heartbeat` is the longest interval of any policy in use."""
+    """What a change is to do. Times are seconds; `longest_heartbeat` is the longest interval of any policy in use,
+    `relay_heartbeat` that of relays.
+    """
 
     target: Version
     direction: Direction
     stages: tuple[Stage, ...]
     soak: float = 1800.0
     longest_heartbeat: float = 600.0
+    relay_heartbeat: float = 600.0
     forced: bool = False
     limits: Limits = Limits()
 
@@ -83,6 +99,12 @@ class Plan:
         if self.direction is Direction.LOWER or stage not in _SOAKED:
             return 0.0
         return max(self.soak, 1.1 * self.longest_heartbeat) if stage is Stage.SHADOW else self.soak
+
+    def patience_of(self, stage: Stage) -> float:
+        """How long a stage waits before it asks for a person."""
+        if stage in _RELAY_STAGES:
+            return max(self.soak_of(stage), self.limits.relays * self.relay_heartbeat + 10.0)
+        return self.soak_of(stage) + self.limits.others * self.longest_heartbeat + 10.0
 
     def after(self, stage: Stage) -> Stage | None:
         """The stage that follows."""
@@ -94,41 +116,61 @@ class Plan:
 class Observation:
     """What is seen in a stage.
 
-    `soaked` is how long the stage has lasted, by a clock that cannot jump. `online` counts the computers that the stage
-    concerns and that are online, `seen` those of them that were seen since it began, `online_before` how many were
-    online then. `refused` names computers refused for certain by what this change raised, `silent_refused` those that
-    fell silent after a refusal that may have been theirs, `silent` those that fell silent without any. `would_be` names
-    whom the shadow floor would have refused and nobody accepted, `programs` the programs that 4119 refused and nobody
-    accepted. `relays_open` names relays that have not acknowledged or not shown their floor yet. `fresh_blockers` are
-    those that nobody had seen at the start.
+    `soaked` is how long the stage has lasted, by a clock that cannot jump. `online` counts the computers that the
+    stage concerns and that are online, `seen` those of them that were seen since it began, `unseen` names the rest,
+    `online_before` is how many were online then. `refused` names computers refused for certain by what this change
+    raised, `silent_refused` those whose next heartbeat is missing after a refusal that may have been theirs,
+    `suspects` those whose is not due yet, `silent` those that fell silent without any, with the `evidence` for
+    that. `heard` counts the computers that were heard within their heartbeat interval, None where nobody has looked
+    for that long, `heard_before` those when the stage began. `would_be` names whom the shadow floor would have
+    refused and nobody accepted, `programs` the programs that 4119 refused and nobody accepted. `relays_open` names
+    relays that have not acknowledged or not shown their floor yet, `relay_evidence` what is missing of each.
+    `fresh_blockers` are those that nobody had seen at the start. `frozen` is the freeze window that holds now.
     """
 
     soaked: float = 0.0
     online: int = 0
     seen: int = 0
+    unseen: Sequence[str] = ()
     online_before: int = 0
     refused: Sequence[str] = ()
     silent_refused: Sequence[str] = ()
+    suspects: Sequence[str] = ()
     silent: Sequence[str] = ()
+    evidence: Sequence[str] = ()
+    heard: int | None = None
+    heard_before: int = 0
     would_be: Sequence[str] = ()
     programs: Sequence[str] = ()
     relays_open: Sequence[str] = ()
+    relay_evidence: Sequence[str] = ()
     fresh_blockers: Sequence[str] = ()
     frozen: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A health rule as it stands: its value beside its limit, in words, and what a breach leads to."""
+    """A health rule as it stands: its value beside its limit, in words, and what a breach leads to.
+
+    `evidence` says of each computer that counts why it does.
+    """
 
     rule: str
     value: str
     limit: str
     ok: bool
     breach: str
+    evidence: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
-        return {"rule": self.rule, "value": self.value, "limit": self.limit, "ok": self.ok, "breach": self.breach}
+        return {
+            "rule": self.rule,
+            "value": self.value,
+            "limit": self.limit,
+            "ok": self.ok,
+            "breach": self.breach,
+            "evidence": list(self.evidence),
+        }
 
 
 class Verb(enum.Enum):
@@ -153,6 +195,21 @@ class Decision:
 
 TAKES_BACK = "takes the change back"
 HALTS = "halts the change"
+WAITS = "waits"
+WAITS_THEN_HALTS = "waits, then halts"
+
+SOAK = "soak"
+COVERAGE = "seen in this stage"
+REMAINING = "still online"
+RELAYS = "relays that have not shown their floor yet"
+FRESH = "new blockers since the start"
+WOULD_BE = "would be refused, and not accepted"
+REFUSED = "refused by what was raised"
+SILENT_REFUSED = "silent after a refusal that may be theirs"
+SUSPECTS = "to be heard after a refusal that may be theirs"
+SILENT = "silent for another reason"
+HEARD = "heartbeat rate"
+PROGRAMS = "programs refused that nobody accepted"
 
 
 def stages_of(direction: Direction, points: Collection[Point], *, relays: bool) -> tuple[Stage, ...]:
@@ -176,41 +233,58 @@ def stages_of(direction: Direction, points: Collection[Point], *, relays: bool) 
 
 def figures(plan: Plan, stage: Stage, seen: Observation) -> tuple[Figure, ...]:
     """The health rules of a stage with their figures."""
-    limits = plan.limits
-    found: list[Figure] = []
     if stage is Stage.PREFLIGHT:
-        found.append(_none("new blockers since the start", seen.fresh_blockers, HALTS))
-    if stage in _SOAKED and plan.direction is Direction.RAISE:
-        soak = plan.soak_of(stage)
-        found.append(Figure("soak", f"{min(seen.soaked, soak):.0f} s", f"{soak:.0f} s", seen.soaked >= soak, "waits"))
-        share = seen.seen / seen.online if seen.online else 1.0
-        found.append(
-            Figure(
-                "seen in this stage", f"{seen.seen} of {seen.online} online ({100 * share:.0f} %)",
-                f"at least {100 * limits.coverage:.0f} %", share >= limits.coverage, "waits",
-            )
-        )  # fmt: skip
+        return (_none(FRESH, seen.fresh_blockers, HALTS),)
+    found: list[Figure] = []
+    watched = stage in _SOAKED and plan.direction is Direction.RAISE
+    if watched:
+        found += _time(plan, stage, seen)
     if stage is Stage.SHADOW:
-        found.append(_none("would be refused, and not accepted", seen.would_be, HALTS))
+        found.append(_none(WOULD_BE, seen.would_be, HALTS))
     if stage in _RELAY_STAGES:
-        found.append(_none("relays that have not shown their floor yet", seen.relays_open, "waits, then halts"))
-    if plan.direction is Direction.RAISE and stage in _SOAKED and stage is not Stage.SHADOW:
-        found.append(_none("refused by what was raised", seen.refused, TAKES_BACK))
-        found.append(_none("silent after a refusal that may be theirs", seen.silent_refused, TAKES_BACK))
-        allowed = max(limits.silent_few, int(limits.silent * seen.online_before))
-        found.append(
-            Figure(
-                "silent for another reason", f"{len(seen.silent)} of {seen.online_before} online before",
-                f"at most {allowed}", len(seen.silent) <= allowed, HALTS,
-            )
-        )  # fmt: skip
+        found.append(_none(RELAYS, seen.relays_open, WAITS_THEN_HALTS, seen.relay_evidence))
+    if watched and stage is not Stage.SHADOW:
+        found += _health(plan, seen)
     if stage is Stage.GUI:
-        found.append(_none("programs refused that nobody accepted", seen.programs, TAKES_BACK))
+        found.append(_none(PROGRAMS, seen.programs, TAKES_BACK))
     return tuple(found)
 
 
-def _none(rule: str, names: Sequence[str], breach: str) -> Figure:
-    return Figure(rule, some(names) if names else "none", "none", not names, breach)
+def _time(plan: Plan, stage: Stage, seen: Observation) -> list[Figure]:
+    soak, limits = plan.soak_of(stage), plan.limits
+    share = seen.seen / seen.online if seen.online else 1.0
+    return [
+        Figure(SOAK, f"{min(seen.soaked, soak):.0f} s", f"{soak:.0f} s", seen.soaked >= soak, WAITS),
+        Figure(
+            COVERAGE, f"{seen.seen} of {seen.online} online ({100 * share:.0f} %)",
+            f"at least {100 * limits.coverage:.0f} %", share >= limits.coverage, WAITS_THEN_HALTS,
+        ),
+    ]  # fmt: skip
+
+
+def _health(plan: Plan, seen: Observation) -> list[Figure]:
+    limits, before = plan.limits, seen.online_before
+    allowed, least = limits.silent_of(before), limits.heard_of(seen.heard_before)
+    names = f": {some(seen.silent)}" if seen.silent else ""
+    heard = "not known yet" if seen.heard is None else f"{seen.heard} of {seen.heard_before} heard in their interval"
+    return [
+        _none(REFUSED, seen.refused, TAKES_BACK),
+        _none(SILENT_REFUSED, seen.silent_refused, TAKES_BACK),
+        _none(SUSPECTS, seen.suspects, WAITS),
+        Figure(
+            SILENT, f"{len(seen.silent)} of {before} online before{names}", f"at most {allowed}",
+            len(seen.silent) <= allowed, HALTS, tuple(seen.evidence),
+        ),
+        Figure(HEARD, heard, f"at least {least}", seen.heard is None or seen.heard >= least, HALTS),
+        Figure(
+            REMAINING, f"{seen.online} of {before} online before", f"at least {100 * limits.remaining:.0f} %",
+            seen.online >= limits.remaining * before, WAITS_THEN_HALTS,
+        ),
+    ]  # fmt: skip
+
+
+def _none(rule: str, names: Sequence[str], breach: str, evidence: Sequence[str] = ()) -> Figure:
+    return Figure(rule, some(names) if names else "none", "none", not names, breach, tuple(evidence))
 
 
 def some(names: Sequence[str], most: int = 5) -> str:
@@ -222,41 +296,54 @@ def some(names: Sequence[str], most: int = 5) -> str:
 def decide(plan: Plan, stage: Stage, seen: Observation) -> Decision:
     """What comes next in a stage that has been entered. A breach comes before all else, waiting before going on."""
     found = figures(plan, stage, seen)
-    breach = _breach(stage, seen, found)
+    breach = _breach(seen, found)
     if breach is not None:
         return breach
-    soak = plan.soak_of(stage)
-    if stage in _RELAY_STAGES and seen.relays_open and plan.direction is Direction.RAISE:
-        if seen.soaked >= plan.limits.patience * soak:
-            text = f"relays did not take their floor home in {seen.soaked:.0f} s: {some(seen.relays_open)}"
-            return Decision(Verb.HALT, text, found, "relays", tuple(seen.relays_open))
-        return Decision(Verb.WAIT, f"waits for {len(seen.relays_open)} relays", found)
-    waiting = [figure for figure in found if not figure.ok and figure.breach == "waits"]
+    hurries = plan.direction is Direction.LOWER
+    waiting = [] if hurries else [one for one in found if not one.ok and one.breach in (WAITS, WAITS_THEN_HALTS)]
+    late = [one for one in waiting if one.breach == WAITS_THEN_HALTS]
+    if late and seen.soaked >= plan.patience_of(stage):
+        named = {RELAYS: seen.relays_open, COVERAGE: seen.unseen, REMAINING: seen.silent}[late[0].rule]
+        whom = f": {some(named)}" if named and late[0].rule != RELAYS else ""
+        text = f"{late[0].rule}, after {seen.soaked:.0f} s: {late[0].value}{whom}"
+        return Decision(Verb.HALT, text, found, late[0].rule, tuple(named))
     if waiting:
-        return Decision(Verb.WAIT, f"waits for {waiting[0].rule}: {waiting[0].value} of {waiting[0].limit}", found)
+        return Decision(Verb.WAIT, _waits((late or waiting)[0]), found)
     if seen.frozen and plan.after(stage) not in (None, Stage.PROOF):
-        return Decision(Verb.WAIT, f"no stage begins during freeze hours ({seen.frozen} UTC)", found)
+        return Decision(Verb.WAIT, f"no stage begins during freeze hours ({seen.frozen})", found)
     return Decision(Verb.NEXT, "healthy", found)
 
 
-def _breach(stage: Stage, seen: Observation, found: tuple[Figure, ...]) -> Decision | None:
-    if stage is Stage.PREFLIGHT and seen.fresh_blockers:
-        text = f"would now cut off {some(seen.fresh_blockers)}, which nobody had accepted"
-        return Decision(Verb.HALT, text, found, "new blockers since the start", tuple(seen.fresh_blockers))
-    if stage is Stage.SHADOW and seen.would_be:
-        text = f"the shadow floor would have refused {some(seen.would_be)}"
-        return Decision(Verb.HALT, text, found, "would be refused, and not accepted", tuple(seen.would_be))
-    for figure in found:
-        if figure.ok or figure.breach not in (TAKES_BACK, HALTS):
-            continue
-        named = {
-            "refused by what was raised": seen.refused,
-            "silent after a refusal that may be theirs": seen.silent_refused,
-            "silent for another reason": seen.silent,
-            "programs refused that nobody accepted": seen.programs,
-        }[figure.rule]
-        verb = Verb.TAKE_BACK if figure.breach == TAKES_BACK else Verb.HALT
-        return Decision(verb, f"{figure.rule}: {some(named)}", found, figure.rule, tuple(named))
+def _waits(figure: Figure) -> str:
+    asked = {SOAK: f" of {figure.limit}", RELAYS: "", SUSPECTS: ""}.get(figure.rule, f", {figure.limit}")
+    return f"waits for {figure.rule}: {figure.value}{asked}"
+
+
+def _breach(seen: Observation, found: tuple[Figure, ...]) -> Decision | None:
+    whom: dict[str, Sequence[str]] = {
+        FRESH: seen.fresh_blockers,
+        WOULD_BE: seen.would_be,
+        REFUSED: seen.refused,
+        SILENT_REFUSED: seen.silent_refused,
+        SILENT: seen.silent,
+        HEARD: seen.silent,
+        PROGRAMS: seen.programs,
+    }
+    wording = {
+        FRESH: "would now cut off {}, which nobody had accepted",
+        WOULD_BE: "the shadow floor would have refused {}",
+    }
+    # One that takes back comes first, whatever else is wrong.
+    for breach, verb in ((TAKES_BACK, Verb.TAKE_BACK), (HALTS, Verb.HALT)):
+        for figure in found:
+            if figure.ok or figure.breach != breach:
+                continue
+            named = tuple(whom[figure.rule])
+            if figure.rule == HEARD:
+                text = f"the heartbeat rate fell: {figure.value}, {figure.limit}"
+            else:
+                text = wording.get(figure.rule, f"{figure.rule}: {{}}").replace("{}", some(named))
+            return Decision(verb, text, found, figure.rule, named)
     return None
 
 
@@ -275,30 +362,3 @@ def choose_canary(candidates: Sequence[tuple[str, str, Version | None]], count: 
         chosen += [kind[at] for kind in order if at < len(kind)]
         at += 1
     return tuple(chosen[:count])
-
-
-def in_freeze(windows: Sequence[str], minute: int) -> str:
-    """The window ("HH:MM-HH:MM", UTC) that holds this minute of the day, or an empty text. One may cross midnight."""
-    for window in windows:
-        begin, end = (_minute(part) for part in window.split("-"))
-        inside = begin <= minute < end if begin <= end else minute >= begin or minute < end
-        if inside:
-            return window
-    return ""
-
-
-def _minute(text: str) -> int:
-    hours, minutes = text.strip().split(":")
-    value = int(hours) * 60 + int(minutes)
-    if not (0 <= int(hours) <= 24 and 0 <= int(minutes) < 60 and value <= 1440):
-        raise ValueError(text)
-    return value
-
-
-def check_window(window: str) -> bool:
-    """Whether that is a freeze window."""
-    try:
-        begin, end = (_minute(part) for part in window.split("-"))
-    except ValueError:
-        return False
-    return begin != end

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 OFFLINE = 730
+CLOCK_CHANGE = 734
+#: What the wall clock may differ from the steady one between two looks, in seconds, before it counts as a step.
+JUMP_SECONDS = 5.0
 #: Seconds between two batches; what a crash loses of presence and sightings is at most this old.
 FLUSH_SECONDS = 1.0
 #: Seconds between two looks at exceptions that end; the gates end them by themselves.
@@ -37,13 +41,20 @@ class Monitor:
     """Three loops for the supervisor. `started` is when the ports opened: silence before that is ours."""
 
     def __init__(
-        self, services: Services, registry: Registry, sightings: SightingLog, clock: Callable[[], float]
+        self,
+        services: Services,
+        registry: Registry,
+        sightings: SightingLog,
+        clock: Callable[[], float],
+        steady: Callable[[], float] = time.monotonic,
     ) -> None:
         self._services = services
         self._registry = registry
         self._sightings = sightings
         self._clock = clock
+        self._steady = steady
         self._failing = False
+        self._last = clock(), steady()
         self.started = clock()
 
     async def flush_forever(self) -> None:
@@ -104,6 +115,7 @@ class Monitor:
 
     async def look_for_silence(self) -> None:
         """Computers that missed more heartbeats than their policy allows go offline, with an event each."""
+        await self._follow_clock()
         now = self._clock()
         silent = self._registry.silent(now, self.started)
         if not silent:
@@ -118,6 +130,29 @@ class Monitor:
                 known.online, known.away = True, False
             return
         self._services.events.record_later([_offline(known, now) for known in silent])
+
+    async def _follow_clock(self) -> None:
+        """A step of the wall clock makes nobody silent, and nobody present: what was seen keeps its age."""
+        (wall, steady), now = self._last, (self._clock(), self._steady())
+        moved = (now[0] - wall) - (now[1] - steady)
+        if abs(moved) <= JUMP_SECONDS:
+            self._last = now
+            return
+        try:
+            await asyncio.to_thread(self._services.computers.clock_moved, moved)
+        except ServiceError as error:
+            log.error("the clock moved by %+.0f s, which was not stored and is looked at again: %s", moved, error)
+            return
+        self._last = now
+        self.started += moved
+        self._registry.clock_moved(moved)
+        log.warning("the clock moved by %+.0f s", moved)
+        text = (
+            f"The manager's clock moved by {moved:+.0f} s. What was seen of computers keeps its age; a soak under way"
+            " begins anew; exceptions, schedules and certificates go by the new time."
+        )
+        event = NewEvent(CLOCK_CHANGE, "warning", text, time=now[0], extra={"seconds": round(moved, 1)})
+        self._services.events.record_later([event])
 
 
 def _offline(known: Known, now: float) -> NewEvent:

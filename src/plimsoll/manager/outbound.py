@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+import time
 from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,7 +21,6 @@ from plimsoll.manager.calls import Call, CallError
 from plimsoll.manager.ports import BadInput, Conflict, Forbidden, Permission, Principal, ServiceError, require
 from plimsoll.manager.registry import Known, Registry
 from plimsoll.manager.services.computers import RelayObservation
-from plimsoll.manager.services.events import NewEvent
 from plimsoll.messages import (
     CAPABILITY,
     FLOOR_REPORT,
@@ -50,7 +50,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-FLOOR_DIFFERS = 1951
 #: Seconds between two looks at one relay's floor.
 RELAY_SECONDS = 60.0
 #: Seconds of a certificate's 90 days that are left when a visit renews it.
@@ -87,6 +86,7 @@ class Outbound:
         caller: Caller,
         clock: Callable[[], float],
         relay_seconds: float = RELAY_SECONDS,
+        steady: Callable[[], float] = time.monotonic,
     ) -> None:
         self._services = services
         self._registry = registry
@@ -95,10 +95,11 @@ class Outbound:
         self._caller = caller
         self._clock = clock
         self._relay_seconds = relay_seconds
+        # What falls due goes by a clock that takes no steps.
+        self._steady = steady
         self._executor = ThreadPoolExecutor(_WORKERS, thread_name_prefix="plimsoll-outbound")
         self._due: dict[tuple[str, str], float] = {}
         self._busy: dict[tuple[str, str], asyncio.Task[None]] = {}
-        self._differs: dict[str, Version] = {}
 
     async def run_forever(self) -> None:
         """Visits and relay checks as they fall due, a bounded number at once."""
@@ -127,7 +128,7 @@ class Outbound:
     def relay_soon(self, known: Known) -> None:
         """A relay took a policy: look at what it holds now."""
         if known.entry.relay_port is not None:
-            self._due[("relay", known.id)] = self._clock() + 0.3
+            self._due[("relay", known.id)] = self._steady() + 0.3
 
     # What an administrator asks for
 
@@ -166,7 +167,7 @@ class Outbound:
     # Due work
 
     def _start_due(self) -> None:
-        now = self._clock()
+        now = self._steady()
         for known in self._registry.visited():
             if self._due.get(("visit", known.id), 0.0) <= now:
                 self._due[("visit", known.id)] = now + known.entry.policy.heartbeat_seconds
@@ -251,8 +252,6 @@ class Outbound:
             await self._in_thread(self._services.computers.observe_relay, observation)
         except ServiceError as error:
             log.warning("what the relay %s holds was not stored: %s", known.entry.display, error.message)
-            return
-        self._tell_difference(known, observation)
 
     def _observe(self, known: Known) -> RelayObservation:
         port = known.entry.relay_port
@@ -279,31 +278,6 @@ class Outbound:
                 return call.ask("GET", FLOOR_REPORT, None, FloorReport), ""
         except CallError as error:
             return None, f"; it did not say what it holds: {error}"
-
-    def _tell_difference(self, known: Known, observation: RelayObservation) -> None:
-        """An event when a relay's port starts to accept what its policy refuses, or the other way round."""
-        held, seen = observation.report.floor if observation.report else None, observation.floor
-        if held is None or seen is None:
-            return
-        if held is seen:
-            self._differs.pop(known.id, None)
-            return
-        if self._differs.get(known.id) is seen:
-            return
-        self._differs[known.id] = seen
-        self._services.events.record_later(
-            [
-                NewEvent(
-                    FLOOR_DIFFERS,
-                    "warning",
-                    f"{known.entry.display} says that it holds the floor {held}, a handshake with its port"
-                    f" {known.entry.relay_port} shows {seen}. Look at the relay, then send its policy again.",
-                    computer=known.id,
-                    target=known.entry.display,
-                    extra={"held": held.value, "observed": seen.value},
-                )
-            ]
-        )
 
     # Connections
 

@@ -84,6 +84,8 @@ class Refusals:
             return
         named = self._named(sighting)
         if not named:
+            if not self._ours(sighting) and sighting.outcome is not Outcome.FAILED:
+                self._watch(sighting, ())  # a stranger: no evidence against anybody, and worth knowing
             return
         if sighting.outcome is not Outcome.FAILED:
             self._watch(sighting, [(known.id, known.entry.display) for known in named])
@@ -146,11 +148,11 @@ class Refusals:
     def _due(self, key: object, now: float) -> int:
         """How many refusals the event to be told now stands for, 0 while it is too soon for one."""
         told = self._told.get(key)
-        if told is not None and now - told.at < QUIET:
+        if told is not None and abs(now - told.at) < QUIET:
             told.unsaid += 1
             return 0
         if told is None and len(self._told) >= REMEMBERED:
-            self._told = {k: t for k, t in self._told.items() if now - t.at < QUIET}
+            self._told = {k: t for k, t in self._told.items() if abs(now - t.at) < QUIET}
             if len(self._told) >= REMEMBERED:
                 return 0
         self._told[key] = _Told(now)

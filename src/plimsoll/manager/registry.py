@@ -145,6 +145,12 @@ class Registry:
                     observed_at=known.observed_at,
                 )
 
+    def clock_moved(self, by: float) -> None:
+        """The wall clock took a step of so many seconds: what was seen keeps its age."""
+        for known in self.by_id.values():
+            if known.last_seen is not None:
+                known.last_seen += by
+
     def silent(self, now: float, since: float) -> list[Known]:
         """Who counts as online and has missed more heartbeats than its policy allows.
 

@@ -175,6 +175,24 @@ RELAY = {
     "observed": None,
     "observedAt": None,
     "observedDetail": "no connection: Connection refused",
+    "lookedAt": 1_795_701_500.0,
+    "sentAt": 1_795_701_000.0,
+    "ackedAt": 1_795_701_030.0,
+    "pending": True,
+    "drift": None,
+    "driftSince": None,
+}
+DRIFTED = RELAY | {
+    "name": "relay-2",
+    "address": "10.0.0.3",
+    "sent": "TLSv1.2",
+    "held": "TLSv1.2",
+    "ackedAt": None,
+    "observed": "TLSv1",
+    "observedAt": 1_795_701_400.0,
+    "pending": False,
+    "drift": "TLSv1.2 was sent on 2026-11-26 at 13:50:00 UTC and is not acknowledged after 23 min",
+    "driftSince": 1_795_702_500.0,
 }
 POLICY = {
     "ID": 1,
@@ -385,7 +403,7 @@ def small_fleet() -> Answers:
         ("GET", "/api/computers/2"): (200, COMPUTERS["computers"][1]),
         ("POST", "/api/tls/send-policy"): (200, {"queued": 2}),
         ("POST", "/api/activationtokens"): (200, {"token": "pt1.a.b.c"}),
-        ("GET", "/api/tls/relays"): (200, {"relays": [RELAY]}),
+        ("GET", "/api/tls/relays"): (200, {"relays": [RELAY, DRIFTED]}),
         ("GET", "/api/relaygroups"): (200, {"relayGroups": [{"ID": 1, "name": "north", "relays": ["relay-1"]}]}),
         ("POST", "/api/relaygroups"): (200, {"ID": 2, "name": "south"}),
         ("GET", "/api/policies"): (200, {"policies": [POLICY]}),

@@ -29,6 +29,7 @@ class FakeSightings:
 class FakeComputers:
     def __init__(self) -> None:
         self.offline: list[str] = []
+        self.moved: list[float] = []
         self.down = False
 
     def set_online(self, computers: list[str], online: bool) -> None:
@@ -37,18 +38,34 @@ class FakeComputers:
         assert not online
         self.offline += computers
 
+    def clock_moved(self, by: float) -> None:
+        if self.down:
+            raise Unavailable("the disk is full")
+        self.moved.append(by)
+
 
 class Bench:
     def __init__(self) -> None:
         self.now = 1_000.0
+        self.jumped = 0.0
         self.registry = Registry()
         self.registry.load([entry("a"), entry("b")])
         self.events, self.sightings, self.computers = FakeEvents(), FakeSightings(), FakeComputers()
-        self.monitor = Monitor(cast(Services, self), self.registry, SightingLog(), lambda: self.now)
+        self.monitor = Monitor(
+            cast(Services, self),
+            self.registry,
+            SightingLog(),
+            lambda: self.now,
+            lambda: self.now - self.jumped,
+        )
         for name in ("a", "b"):
             known = self.registry.by_id[name]
             self.registry.seen(known, self.now, FakeConnection(identity(name)).real())
             known.online = True
+
+    def jump(self, seconds: float) -> None:
+        self.now += seconds
+        self.jumped += seconds
 
     def look(self) -> None:
         asyncio.run(self.monitor.look_for_silence())
@@ -80,6 +97,27 @@ def test_a_store_that_is_down_leaves_them_to_be_looked_at_again() -> None:
     bench.computers.down = False
     bench.look()
     assert len(bench.events.told) == 2
+
+
+@pytest.mark.parametrize("step", [86_400.0, -86_400.0])
+def test_a_step_of_the_clock_makes_nobody_silent_and_hides_nobody(step: float) -> None:
+    bench = Bench()
+    half = patience(bench.registry.by_id["a"]) / 2
+    bench.now += half
+    bench.look()
+    bench.jump(step)
+    bench.computers.down = True
+    bench.look()
+    assert not bench.computers.moved, "a store that is down is asked again"
+    bench.computers.down = False
+    bench.look()
+    assert bench.computers.moved == [step]
+    assert bench.events.numbers == [734]
+    assert not bench.computers.offline
+    bench.now += half + 1
+    bench.look()
+    assert sorted(bench.computers.offline) == ["a", "b"], "their silence is as old as it was"
+    assert bench.computers.moved == [step]
 
 
 def test_only_what_is_new_is_flushed_and_a_failure_is_said_once(caplog: pytest.LogCaptureFixture) -> None:

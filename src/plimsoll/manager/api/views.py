@@ -117,7 +117,11 @@ def relay(view: RelayView) -> dict[str, Any]:
         "observed": name(view.observed),
         "observedAt": view.observed_at,
         "observedDetail": view.observed_detail,
+        "lookedAt": view.looked_at,
         "pending": view.pending,
+        "drift": view.drift,
+        "driftKind": view.drift_kind,
+        "driftSince": view.drift_since,
     }
 
 

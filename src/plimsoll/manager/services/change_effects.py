@@ -33,6 +33,7 @@ Effects = dict[str, Any]
 #: How much of the relays each wave takes, after the canary.
 WAVES = (0.25, 1.0)
 _FIELD = {Point.RELAY: "relay_floor", Point.AGENT: "agent_floor"}
+_NAMED = 5
 _OWN = (Point.HEARTBEAT, Point.GUI)
 
 
@@ -105,11 +106,12 @@ def enter(
     if stage in (Stage.RELAY_CANARY, Stage.RELAYS):
         _raise_policies(unit, principal, Point.RELAY, target, options, effects)
         chosen = _relays(unit, stage, options, effects)
-        return f"sent the policy to {len(chosen)} relays" if _send(unit, chosen, effects) else "there are no relays"
+        sent = _send(unit, chosen, effects)
+        return f"sent {target} to {counted(sent, 'relay')}: {some(chosen)}" if sent else "there are no relays"
     if stage is Stage.AGENTS:
         _raise_policies(unit, principal, Point.AGENT, target, options, effects)
         everybody = [one for one in computer_table.find(unit.connection) if one.state == "active"]
-        return f"sent the policy to {_send(unit, everybody, effects)} computers"
+        return f"sent {target} to {counted(_send(unit, everybody, effects), 'computer')}"
     if stage is Stage.HEARTBEAT_CANARY:
         chosen_ids = canary_of(unit, options)
         rules.put_canary(
@@ -117,12 +119,24 @@ def enter(
         )
         facts.advance(unit.connection, facts.FLOOR_GENERATION, unit.now)
         effects["canary"] = list(chosen_ids)
-        return f"{len(chosen_ids)} computers are held to {target}"
+        names = computer_table.find(unit.connection, ids=chosen_ids[:_NAMED])
+        return f"{counted(len(chosen_ids), 'computer')} held to {target}: {some(names, len(chosen_ids))}"
     if stage is Stage.HEARTBEAT:
         rules.drop_canary(unit.connection, owner(change))
     if stage in (Stage.HEARTBEAT, Stage.GUI):
         _unshadow(unit, principal, MOVES[stage], effects)
+        return f"the {stage.value} port holds {target} for all"
     return ""
+
+
+def counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def some(computers: Sequence[ComputerRecord], of: int | None = None) -> str:
+    """The first few by name, and how many more there are."""
+    more = (len(computers) if of is None else of) - _NAMED
+    return ", ".join(one.display for one in computers[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def take_back(unit: Unit, principal: Principal, change: int, effects: Effects) -> int:
@@ -160,7 +174,7 @@ def _shadow(unit: Unit, principal: Principal, target: Version, options: dict[str
         before = known.get(point.value)
         kept.setdefault(point.value, None if before is None else before.floor.value)
         shadow_service.put(unit, principal, point, target)
-    return f"a shadow floor of {target} counts at {', '.join(point.value for point in points)}"
+    return f"a shadow floor of {target} counts at {' and '.join(point.value for point in points)}"
 
 
 def _unshadow(unit: Unit, principal: Principal, point: Point, effects: Effects) -> None:

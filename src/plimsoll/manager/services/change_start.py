@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from plimsoll.fleet import changes as pure
 from plimsoll.fleet.changes import Direction, stages_of
-from plimsoll.fleet.preflight import Preflight, judge
+from plimsoll.fleet.findings import Finding, Preflight
+from plimsoll.manager.freeze import WindowError, parse_window
 from plimsoll.manager.ports import BadInput, Blocked, Conflict, NotFound, Principal
 from plimsoll.manager.services import change_effects as effects_of
 from plimsoll.manager.services import events as numbers
@@ -102,7 +102,7 @@ class Starting:
         return self._core.write(work)
 
     def judge(self, target: Version, points: set[Point]) -> Preflight:
-        return judge(self._judgement.fleet(), target, points, self._core.store.read(floor_state.read).floors())
+        return self._judgement.judge(target, points)
 
     def _own_floors(self) -> dict[Point, Sequence[Version]]:
         """Floors of policies that have their own, by point."""
@@ -115,19 +115,17 @@ class Starting:
     def _consent(self, request: StartRequest, preflight: Preflight) -> None:
         reason = (request.reason or "").strip()
         if preflight.blockers and not request.force:
-            names = ", ".join(finding.who for finding in preflight.blockers[:5])
             raise Blocked(
-                f"{len(preflight.blockers)} parts would be cut off ({names}…); nothing was started. Upgrade them, give"
-                " them an exception, or force it with a reason: a forced change still takes itself back",
+                f"{_counted(preflight.blockers, 'part')} would be cut off; nothing was started. Upgrade what is named,"
+                " give it an exception, or force it with a reason: a forced change still takes itself back",
                 preflight,
             )
         if preflight.blockers and not reason:
             raise BadInput("a change is forced only with a reason, which is kept and shown; nothing was started")
         if preflight.affected and not request.accept_affected:
-            names = ", ".join(finding.who for finding in preflight.affected[:5])
             raise Blocked(
-                f"{len(preflight.affected)} programs would be cut off ({names}); nothing was started. Tell their owners"
-                ", or start with --accept-affected, which names them in the audit trail",
+                f"{_counted(preflight.affected, 'program')} would be cut off; nothing was started. Tell the owners, or"
+                " start with --accept-affected, which names what is cut off in the audit trail",
                 preflight,
             )
 
@@ -135,7 +133,7 @@ class Starting:
         self, request: StartRequest, direction: Direction, moved: set[Point], preflight: Preflight | None
     ) -> dict[str, Any]:
         findings = () if preflight is None else (*preflight.blockers, *preflight.affected)
-        policies = policy_rules.resolve(self._core.store.read(policy_table.all_policies))
+        longest, relays = self._core.store.read(_longest)
         return {
             "points": [point.value for point in Point if point in moved],
             "soak": request.soak,
@@ -151,10 +149,8 @@ class Starting:
             "at": request.at,
             "freeze": list(request.freeze),
             "approval": request.approval,
-            "longest": max(
-                self._core.store.read(computer_table.longest_own_heartbeat),
-                *(policy.heartbeat_seconds for policy in policies.values()),
-            ),
+            "longest": longest,
+            "relay_longest": relays,
         }
 
     def _resolve_canary(self, connection: Connection, options: dict[str, Any]) -> None:
@@ -184,6 +180,25 @@ class Starting:
             unit.event(NewEvent(numbers.CHANGE_NOTICE, "warning", text, computer=computer, target=finding.who))
 
 
+def _counted(findings: Sequence[Finding], what: str) -> str:
+    """How many, with the first names."""
+    names = ", ".join(finding.who for finding in findings[:5])
+    more = f" and {len(findings) - 5} more" if len(findings) > 5 else ""
+    return f"{effects_of.counted(len(findings), what)} ({names}{more})"
+
+
+def _longest(connection: Connection) -> tuple[float, float]:
+    """The longest heartbeat interval of any computer, and of any relay, in seconds."""
+    policies = policy_rules.resolve(policy_table.all_policies(connection))
+    used = [
+        policies[one].heartbeat_seconds for one, count in computer_table.counted_by_policy(connection).items() if count
+    ]
+    relays = computer_table.find(connection, kind=Kind.RELAY.value)
+    theirs = [policy_rules.of_computer(policies[one.policy_id], one).heartbeat_seconds for one in relays]
+    longest = max(computer_table.longest_own_heartbeat(connection), *used) if used else 600
+    return float(longest), float(max(theirs, default=600))
+
+
 def _points(names: Sequence[str]) -> set[Point]:
     points = {point for name in names for point in parse_points(name)}
     if not points:
@@ -195,8 +210,10 @@ def _check(request: StartRequest, now: float) -> None:
     if not 0 < request.soak <= _LONGEST_SOAK:
         raise BadInput("a soak lasts from a second to 30 days; nothing was started")
     for window in request.freeze:
-        if not pure.check_window(window):
-            raise BadInput(f"freeze hours are HH:MM-HH:MM in UTC, not {window!r}; nothing was started")
+        try:
+            parse_window(window)
+        except WindowError as error:
+            raise BadInput(f"{error}; nothing was started") from None
     if request.at is not None and request.at <= now:
         raise BadInput(f"{moment(request.at)} is in the past; nothing was started")
     if not request.canary.startswith(("group:", "policy:")):

@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from plimsoll.fleet import changes as pure
-from plimsoll.fleet.changes import Direction, Observation, Plan, Stage, Verb
+from plimsoll.fleet.changes import Direction, Plan, Stage, Verb
 from plimsoll.manager.ports import Principal, Role
 from plimsoll.manager.services import change_effects as effects_of
 from plimsoll.manager.services import events as numbers
 from plimsoll.manager.services import floor_state
-from plimsoll.manager.services.change_views import note, plan_of
-from plimsoll.manager.services.change_watch import Watch, concerned
+from plimsoll.manager.services.change_views import moment, note, plan_of
+from plimsoll.manager.services.change_watch import Watch, baseline
 from plimsoll.manager.services.core import Core, Unit
 from plimsoll.manager.services.events import NewEvent
 from plimsoll.manager.services.floors import FloorsService
@@ -34,6 +34,10 @@ log = logging.getLogger(__name__)
 #: Between two figures that are stored while nothing happens, in seconds.
 _NOTE_EVERY = 2.0
 _NAMES = 20
+#: Rules whose "none" is worth an entry of its own when a stage has passed.
+_ALWAYS_SAID = (pure.FRESH, pure.WOULD_BE, pure.REFUSED)
+#: A start that is later than that, in seconds, is no longer the one that was planned.
+LATE = 3600.0
 
 
 class Steps:
@@ -62,7 +66,9 @@ class Steps:
         if record.state == "awaiting approval":
             return
         if record.state == "scheduled":
-            if now >= record.options["at"]:
+            if now - record.options["at"] > LATE:
+                self._missed(record)
+            elif now >= record.options["at"]:
                 self._begin(record)
             return
         if record.state == "running" and record.stage == Stage.PROOF.value:
@@ -75,15 +81,15 @@ class Steps:
         seen = self._watch.observe(record, plan, now)
         decision = pure.decide(plan, Stage(record.stage), seen)
         if decision.verb is Verb.TAKE_BACK:
-            self._breached(record, decision, seen)
+            self._breached(record, decision)
         elif record.state != "running":
             return
         elif decision.verb is Verb.HALT:
-            self._halt(record, decision, seen)
+            self._halt(record, decision)
         elif decision.verb is Verb.NEXT:
-            self._next(record, plan, decision, seen)
+            self._next(record, plan, decision)
         else:
-            self._wait(record, decision, seen)
+            self._wait(record, decision)
 
     def _restart(self, unit: Unit, record: ChangeRecord) -> None:
         table.save(unit.connection, record, entered=unit.now, soaked=0.0, text="the clock jumped: the soak began anew")
@@ -96,7 +102,13 @@ class Steps:
 
         self._core.write(work)
 
-    def _next(self, record: ChangeRecord, plan: Plan, decision: pure.Decision, seen: Observation) -> None:
+    def _missed(self, record: ChangeRecord) -> None:
+        """The manager was down at that time, or the clock jumped over it: whether now is as good is for a person."""
+        at = moment(record.options["at"])
+        said = f"its start time, {at}, passed more than an hour ago while nobody looked: the manager was down then, or"
+        self._wait_for_a_person(record, f"{said} its clock jumped", "start time", {})
+
+    def _next(self, record: ChangeRecord, plan: Plan, decision: pure.Decision) -> None:
         stage = Stage(record.stage)
         again = stage is Stage.RELAYS and plan.direction is Direction.RAISE and self._more_relays(record)
         following = stage if again else plan.after(stage)
@@ -108,16 +120,16 @@ class Steps:
         def move(unit: Unit, before: floor_state.FloorState, after: floor_state.FloorState) -> None:
             effects_of.note_floors(effects, before, after)
             done = effects_of.enter(unit, principal, record.id, entered, plan.target, options, effects)
-            among = concerned(entered, effects)
-            present = table.presence(unit.connection, unit.now, unit.now, among)
+            seen = baseline(unit.connection, entered, effects, unit.now)
             text = f"{entered.value}: {done}" if done else entered.value
             table.save(
                 unit.connection, record, stage=entered.value, entered=unit.now, soaked=0.0, effects=effects,
-                seen={"online_before": present.online}, text=text,
+                seen=seen, text=text,
             )  # fmt: skip
-            said = "; ".join(f"{figure.rule}: {figure.value}" for figure in decision.figures)
+            told = [one for one in decision.figures if one.value != "none" or one.rule in _ALWAYS_SAID]
+            said = "; ".join(f"{figure.rule}: {figure.value}" for figure in told)
             note(unit, record.id, stage.value, "passed", said or "passed", "manager")
-            note(unit, record.id, entered.value, "entered", done or "entered", "manager")
+            note(unit, record.id, entered.value, "entered", done or "every port is asked from outside", "manager")
             text = f"change {record.id} reached the stage {entered.value}" + (f": {done}" if done else "")
             unit.event(NewEvent(numbers.CHANGE_STAGE, "info", text, target=f"change {record.id}"))
 
@@ -131,7 +143,7 @@ class Steps:
             lambda c: effects_of.relays_left(computer_table.find(c, kind=Kind.RELAY.value), record.effects)
         )
 
-    def _wait(self, record: ChangeRecord, decision: pure.Decision, seen: Observation) -> None:
+    def _wait(self, record: ChangeRecord, decision: pure.Decision) -> None:
         moved = decision.text != record.text
         if not self._watch.due(0.5 if moved else _NOTE_EVERY):
             return
@@ -144,25 +156,32 @@ class Steps:
             )
         )  # fmt: skip
 
-    def _halt(self, record: ChangeRecord, decision: pure.Decision, seen: Observation) -> None:
+    def _halt(self, record: ChangeRecord, decision: pure.Decision) -> None:
+        noted = record.seen | {"figures": [figure.as_json() for figure in decision.figures]}
+        if record.stage == Stage.SHADOW.value:
+            noted["would_be_ids"] = self._core.store.read(lambda c: self._watch.would_be(c, record))[1]
+        named = {"named": list(decision.named[:_NAMES]), "evidence": _evidence(decision)}
+        self._wait_for_a_person(record, decision.text, decision.rule, named, noted)
+
+    def _wait_for_a_person(
+        self, record: ChangeRecord, text: str, rule: str, named: dict[str, Any], seen: dict[str, Any] | None = None
+    ) -> None:
         def work(unit: Unit) -> None:
-            noted = record.seen | {"figures": [figure.as_json() for figure in decision.figures]}
-            if record.stage == Stage.SHADOW.value:
-                noted["would_be_ids"] = self._watch.would_be(unit.connection, record)[1]
-            table.save(unit.connection, record, state="halted", seen=noted, text=decision.text)
-            note(unit, record.id, record.stage, "halted", f"{decision.rule}: {decision.text}", "manager")
-            text = (
-                f"change {record.id} waits for a person in the stage {record.stage}: {decision.text}. What was raised"
+            table.save(unit.connection, record, state="halted", seen=record.seen if seen is None else seen, text=text)
+            why = "; ".join([text, *named.get("evidence", ())])
+            note(unit, record.id, record.stage, "halted", why, "manager")
+            said = (
+                f"change {record.id} waits for a person in the stage {record.stage}: {why}. What was raised"
                 f" stays. Go on: plimsoll change resume {record.id}; go back: plimsoll change abort {record.id}"
             )
-            named = {"rule": decision.rule, "named": list(decision.named[:_NAMES])}
-            unit.event(NewEvent(numbers.CHANGE_HALTED, "error", text, target=f"change {record.id}", extra=named))
+            extra = {"rule": rule} | named
+            unit.event(NewEvent(numbers.CHANGE_HALTED, "error", said, target=f"change {record.id}", extra=extra))
 
         self._core.write(work)
 
-    def _breached(self, record: ChangeRecord, decision: pure.Decision, seen: Observation) -> None:
+    def _breached(self, record: ChangeRecord, decision: pure.Decision) -> None:
         figures = [figure.as_json() for figure in decision.figures]
-        said = f"{decision.text} (rule: {decision.rule}, stage: {record.stage})"
+        said = f"{decision.text} (in the stage {record.stage})"
         self.take_back(_principal(record), record, said, "taken back", figures, decision.named)
 
     def take_back(
@@ -180,7 +199,7 @@ class Steps:
             sent = effects_of.take_back(unit, principal, record.id, effects)
             back = [f"{p.value} to {after.floor(p)}" for p in Point if before.floor(p) is not after.floor(p)]
             done = f"floors back: {', '.join(back) or 'none had moved'}" + (
-                f"; the policy was sent again to {sent} computers" if sent else ""
+                f"; the policy was sent again to {effects_of.counted(sent, 'computer')}" if sent else ""
             )
             seen = record.seen | ({"figures": figures} if figures else {}) | {"named": list(named)}
             table.save(
@@ -209,7 +228,7 @@ class Steps:
             return
         verdict = overall(found)
         open_ones = [f"{one.place.point.value} of {one.place.name}" for one in found if one.verdict != "proved"]
-        text = f"done; {verdict}" + (f": {', '.join(open_ones[:_NAMES])}" if open_ones else "")
+        text = verdict + (f": {', '.join(open_ones[:_NAMES])}" if open_ones else "")
         proof = {"verdict": verdict, "time": self._core.clock(), "places": [one.as_json() for one in found]}
 
         def work(unit: Unit) -> None:
@@ -217,10 +236,15 @@ class Steps:
             table.save(unit.connection, record, state="done", ended=unit.now, effects=effects, proof=proof, text=text)
             note(unit, record.id, record.stage, "done", text, "manager")
             level = "info" if verdict == "proved" else "warning"
-            said = f"change {record.id} to {record.target} is {text}"
+            said = f"change {record.id} to {record.target} is done: {text}"
             unit.event(NewEvent(numbers.CHANGE_ENDED, level, said, target=f"change {record.id}"))
 
         self._core.write(work)
+
+
+def _evidence(decision: pure.Decision) -> list[str]:
+    """What the broken rule rests on."""
+    return [line for one in decision.figures if one.rule == decision.rule for line in one.evidence[:_NAMES]]
 
 
 def _principal(record: ChangeRecord) -> Principal:

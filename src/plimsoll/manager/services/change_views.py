@@ -102,6 +102,7 @@ def plan_of(record: ChangeRecord) -> Plan:
         stages=tuple(Stage(stage) for stage in options["stages"]),
         soak=options["soak"],
         longest_heartbeat=options["longest"],
+        relay_heartbeat=options["relay_longest"],
         forced=options["forced"],
     )
 

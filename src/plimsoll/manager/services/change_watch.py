@@ -1,42 +1,42 @@
-"""What is seen of the fleet while a change is under way: the time of a stage, refusals, who fell silent."""
+"""What is seen of the fleet while a change is under way: the time of a stage, who is there, who fell silent and why."""
 
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
-from plimsoll.fleet import changes as pure
 from plimsoll.fleet.changes import Direction, Observation, Plan, Stage
 from plimsoll.fleet.preflight import Preflight
+from plimsoll.manager.freeze import frozen_by
 from plimsoll.manager.services import change_effects as effects_of
-from plimsoll.manager.services import floor_state
+from plimsoll.manager.services import policy_rules
+from plimsoll.manager.services.change_refusals import RefusalBook
 from plimsoll.manager.services.core import Core
-from plimsoll.manager.services.judgement import PROGRAM_DAYS, JudgementService
+from plimsoll.manager.services.judgement import JudgementService
 from plimsoll.manager.services.shadow import ShadowService
-from plimsoll.manager.store import Connection, sightings
+from plimsoll.manager.store import Connection
 from plimsoll.manager.store import changes as table
 from plimsoll.manager.store import computers as computer_table
-from plimsoll.manager.store.changes import ChangeRecord
+from plimsoll.manager.store import policies as policy_table
+from plimsoll.manager.store.changes import ChangeRecord, Silent
+from plimsoll.manager.store.computers import ComputerRecord
 from plimsoll.messages import Kind
-from plimsoll.net.sightings import Sighting
 from plimsoll.tls.floors import Point
 from plimsoll.tls.versions import Version
 
 #: A step of the wall clock that is more than this beside the steady one is a jump, in seconds.
-_JUMP = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Refused:
-    point: Point
-    names: tuple[tuple[str, str], ...]
-    address: str
-    ja4: str
-    version: Version | None
-    when: float
+JUMP = 5.0
+#: Seconds between two looks at the whole fleet; refusals are looked at each time. A preflight is judged less often.
+_LOOK = 1.0
+_JUDGE = 30.0
+#: Who was heard within so many of its heartbeat intervals, and a batch's time, has missed none.
+_INTERVALS = 1.5
+_BATCH = 2.0
+#: Of how many silent computers the evidence is kept.
+_EVIDENCE = 20
 
 
 @dataclass(slots=True)
@@ -48,6 +48,8 @@ class _Stage:
     steady: float
     wall: float
     noted: float = 0.0
+    looked: float = 0.0
+    seen: Observation | None = None
 
 
 class Watch:
@@ -66,37 +68,31 @@ class Watch:
         self._shadow = shadow
         self._judge = judge
         self.steady = steady
+        self.refusals = RefusalBook(core)
         self._stage: _Stage | None = None
-        self._refused: deque[_Refused] = deque(maxlen=10_000)
-        self._breaches: dict[str, None] = {}
-        self._suspects: dict[str, str] = {}
-        self._programs: dict[str, None] = {}
-
-    def saw_refusal(self, sighting: Sighting, computers: Sequence[tuple[str, str]]) -> None:
-        """A refused hello or handshake, and the (id, name) of each computer whose last own hello it is like."""
-        version = sighting.negotiated or sighting.offered
-        self._refused.append(
-            _Refused(sighting.point, tuple(computers), sighting.address, sighting.ja4, version, sighting.last)
-        )
+        self._since = 0.0
 
     def idle(self) -> None:
-        """There is no change: what was seen until now is nobody's."""
+        """There is no change under way."""
         self._stage = None
-        self._refused.clear()
+        self.refusals.clear()
 
     def jumped(self, record: ChangeRecord, now: float) -> bool:
         """Keeps the time of the stage by a clock that does not jump. True where the wall clock did."""
         key, steady = (record.id, record.stage, record.entered), self.steady()
         stage = self._stage
         if stage is None or stage.key != key:
-            if stage is None or stage.key[:2] != key[:2]:
-                self._breaches, self._suspects, self._programs = {}, {}, {}
+            if stage is None or stage.key[0] != record.id:
+                self.refusals.clear()
+                self._since = steady
             self._stage = _Stage(key, record.soaked, steady, now)
             return False
         passed = steady - stage.steady
-        jumped = abs((now - stage.wall) - passed) > _JUMP
+        jumped = abs((now - stage.wall) - passed) > JUMP
         stage.steady, stage.wall = steady, now
         if jumped:
+            self.refusals.clock_jumped(now)
+            self._since = steady
             return True
         if record.state == "running":
             stage.soaked += passed
@@ -120,74 +116,76 @@ class Watch:
         return self._stage
 
     def observe(self, record: ChangeRecord, plan: Plan, now: float) -> Observation:
-        stage = Stage(record.stage)
-        self._sort_refusals(record, stage)
-        fresh: tuple[str, ...] = ()
+        """Refusals as they are this moment, all else as it was a second ago at most."""
+        stage, memory = Stage(record.stage), self._now()
+        self.refusals.sort(record, stage)
+        every = _JUDGE if stage is Stage.PREFLIGHT else _LOOK
+        if memory.seen is None or memory.steady - memory.looked >= every:
+            memory.looked, memory.seen = memory.steady, self._look(record, plan, stage, now)
+        return replace(
+            memory.seen,
+            soaked=memory.soaked,
+            refused=tuple(self.refusals.breaches),
+            programs=tuple(self.refusals.programs),
+            frozen=frozen_by(record.options["freeze"], now),
+        )
+
+    def _look(self, record: ChangeRecord, plan: Plan, stage: Stage, now: float) -> Observation:
         if stage is Stage.PREFLIGHT:
-            preflight = self._judge(plan.target, {Point(name) for name in record.options["points"]})
-            accepted = set(record.options["accepted"])
-            fresh = tuple(
-                finding.who
-                for finding in (*preflight.blockers, *preflight.affected)
-                if not accepted.issuperset(effects_of.accepted_of([finding]))
-            )
+            return Observation(fresh_blockers=self._fresh(record, plan))
+        if stage is Stage.SHADOW:
+            self._judgement.absorb()
 
         def work(connection: Connection) -> Observation:
             among = concerned(stage, record.effects)
-            alive = record.entered - 1.2 * plan.longest_heartbeat * 3 - 10
-            present = table.presence(connection, record.entered, alive, among)
-            silent_refused = [name for name in present.silent if name in self._suspects.values()]
-            silent = [name for name in present.silent if name not in silent_refused]
-            would_be = self.would_be(connection, record)[0] if stage is Stage.SHADOW else ()
-            minute = int(now % 86400 // 60)
+            present = table.presence(connection, record.entered, _alive(record, plan), among)
+            beats = _heartbeats(connection)
+            missing, waited = self.refusals.suspects(connection, beats, now)
+            known = {*record.seen.get("known_silent", ()), *missing}
+            silent = [one for one in present.silent if one.id not in known]
+            relays = _relays_open(connection, record, plan)
+            watched = self._now().steady - self._since
             return Observation(
-                soaked=self.soaked, online=present.online, seen=present.seen,
-                online_before=int(record.seen.get("online_before", 0)), refused=tuple(self._breaches),
-                silent_refused=silent_refused, silent=silent, would_be=would_be, programs=tuple(self._programs),
-                relays_open=_relays_open(connection, record, plan), fresh_blockers=fresh,
-                frozen=pure.in_freeze(record.options["freeze"], minute),
-            )  # fmt: skip
+                online=present.online,
+                seen=present.seen,
+                unseen=present.unseen,
+                online_before=int(record.seen.get("online_before", 0)),
+                silent_refused=tuple(missing.values()),
+                suspects=tuple(waited.values()),
+                silent=tuple(one.name for one in silent),
+                evidence=tuple(self._evidence(one, record.entered) for one in silent[:_EVIDENCE]),
+                heard=_heard(connection, beats, now)
+                if watched >= _INTERVALS * plan.longest_heartbeat + _BATCH
+                else None,
+                heard_before=int(record.seen.get("heard_before", 0)),
+                would_be=self.would_be(connection, record)[0] if stage is Stage.SHADOW else (),
+                relays_open=tuple(relays),
+                relay_evidence=tuple(f"{name}: {why}" for name, why in relays.items()),
+            )
 
-        if stage in (Stage.SHADOW, Stage.PREFLIGHT):
-            self._judgement.absorb()
         return self._core.store.read(work)
 
-    def _sort_refusals(self, record: ChangeRecord, stage: Stage) -> None:
-        """Which refusals are this change's doing: of a version that was let in before, since the stage began."""
-        while self._refused:
-            one = self._refused.popleft()
-            if one.version is None or one.version >= record.target or one.when < record.entered - 1.0:
-                continue
-            if one.point is Point.HEARTBEAT and stage in (Stage.HEARTBEAT_CANARY, Stage.HEARTBEAT, Stage.GUI):
-                if one.version < _floor_before(record, one.point, self._floor_now(one.point)) or not one.names:
-                    continue
-                if len(one.names) == 1:
-                    self._breaches[one.names[0][1]] = None
-                else:
-                    self._suspects.update(one.names)
-                continue
-            allowed = one.version >= _floor_before(record, one.point, self._floor_now(one.point))
-            if one.point is Point.GUI and stage is Stage.GUI and allowed:
-                self._blame_program(record, one)
-
-    def _floor_now(self, point: Point) -> Version:
-        return self._core.store.read(floor_state.read).floor(point)
-
-    def _blame_program(self, record: ChangeRecord, one: _Refused) -> None:
-        """A program that was let in lately, and that nobody accepted to lose."""
-        since = self._core.clock() - PROGRAM_DAYS
+    def _fresh(self, record: ChangeRecord, plan: Plan) -> tuple[str, ...]:
+        preflight = self._judge(plan.target, {Point(name) for name in record.options["points"]})
         accepted = set(record.options["accepted"])
+        return tuple(
+            finding.who
+            for finding in (*preflight.blockers, *preflight.affected)
+            if not accepted.issuperset(effects_of.accepted_of([finding]))
+        )
 
-        def work(connection: Connection) -> list[str]:
-            return [
-                f"{row.who or 'a client'} at {row.address}"
-                for row in sightings.programs(connection, Point.GUI.value, since, but="scan:own")
-                if (row.address, row.ja4) == (one.address, one.ja4) and f"{row.who}|{row.address}" not in accepted
-            ]
-
-        self._programs.update(dict.fromkeys(self._core.store.read(work)))
+    def _evidence(self, one: Silent, since: float) -> str:
+        """Why it counts as silent for another reason: nothing of its own was refused."""
+        heard = datetime.fromtimestamp(one.last_seen, UTC).strftime("%H:%M:%S")
+        refused = (
+            "a hello was refused there that is not like its own"
+            if self.refusals.stranger_at(one.address, since)
+            else "no hello was refused there"
+        )
+        return f"{one.name}: last heard {heard} UTC from {one.address or 'an unknown address'}; {refused}"
 
     def would_be(self, connection: Connection, record: ChangeRecord) -> tuple[tuple[str, ...], Sequence[str]]:
+        """Whom the shadow floor would have refused and nobody accepted: their names, and how they are accepted."""
         accepted = set(record.options["accepted"])
         names: dict[str, str] = {}
         for point in (Point.HEARTBEAT, Point.GUI):
@@ -201,7 +199,7 @@ class Watch:
         return tuple(sorted(names.values())), sorted(names)
 
 
-def concerned(stage: Stage, effects: dict[str, Any]) -> list[str] | None:
+def concerned(stage: Stage, effects: Mapping[str, Any]) -> list[str] | None:
     """The computers that a stage is about; None is all of them."""
     if stage is Stage.HEARTBEAT_CANARY:
         return list(effects.get("canary", []))
@@ -210,22 +208,47 @@ def concerned(stage: Stage, effects: dict[str, Any]) -> list[str] | None:
     return None
 
 
-def _relays_open(connection: Connection, record: ChangeRecord, plan: Plan) -> tuple[str, ...]:
+def baseline(connection: Connection, stage: Stage, effects: Mapping[str, Any], now: float) -> dict[str, int]:
+    """Who is there when a stage begins: what its health rules compare with."""
+    present = table.presence(connection, now, now, concerned(stage, effects))
+    return {"online_before": present.online, "heard_before": _heard(connection, _heartbeats(connection), now)}
+
+
+def silent_now(connection: Connection, record: ChangeRecord, plan: Plan) -> list[str]:
+    """Who counts as silent in the stage under way: whoever resumes it has read their names."""
+    among = concerned(Stage(record.stage), record.effects)
+    return [one.id for one in table.presence(connection, record.entered, _alive(record, plan), among).silent]
+
+
+def _alive(record: ChangeRecord, plan: Plan) -> float:
+    """Who was heard after this may have been online when the stage began: two misses, with their jitter."""
+    return record.entered - 1.2 * plan.longest_heartbeat * 3 - 10
+
+
+def _heartbeats(connection: Connection) -> dict[int, int]:
+    """The interval of each policy, in seconds."""
+    policies = policy_rules.resolve(policy_table.all_policies(connection))
+    return {identifier: policy.heartbeat_seconds for identifier, policy in policies.items()}
+
+
+def _heard(connection: Connection, heartbeats: Mapping[int, int], now: float) -> int:
+    return table.heard(connection, heartbeats, now, _INTERVALS, _BATCH)
+
+
+def _relays_open(connection: Connection, record: ChangeRecord, plan: Plan) -> dict[str, str]:
+    """The relays that were sent the floor and have not shown it, and what is missing of each."""
     if record.stage not in (Stage.RELAY_CANARY.value, Stage.RELAYS.value) or plan.direction is Direction.LOWER:
-        return ()
+        return {}
     found = computer_table.find(connection, ids=record.effects.get("sent", []))
-    return tuple(
-        one.display
-        for one in found
-        if one.kind == Kind.RELAY.value
-        and not (
-            one.policy_acked == one.policy_fingerprint != ""
-            and one.relay_observed is not None
-            and one.relay_observed >= plan.target
-        )
-    )
+    missing = {one.display: _missing(one, plan.target) for one in found if one.kind == Kind.RELAY.value}
+    return {name: why for name, why in missing.items() if why}
 
 
-def _floor_before(record: ChangeRecord, point: Point, now: Version) -> Version:
-    moved = record.effects.get("floors", {}).get(point.value)
-    return now if moved is None else Version(moved["from"])
+def _missing(relay: ComputerRecord, target: Version) -> str:
+    if not policy_rules.acknowledged(relay):
+        return "has not acknowledged its policy"
+    if relay.relay_observed is None:
+        return f"acknowledged it, but 4122 did not show its floor ({relay.relay_observed_detail or 'not asked yet'})"
+    if relay.relay_observed < target:
+        return f"acknowledged it, but 4122 still accepts {relay.relay_observed}"
+    return ""

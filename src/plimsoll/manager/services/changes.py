@@ -13,8 +13,8 @@ from plimsoll.fleet.changes import Stage
 from plimsoll.manager.ports import Conflict, Forbidden, Permission, Principal, internal, permits
 from plimsoll.manager.services.change_start import CANARY, SOAK, Starting, StartRequest
 from plimsoll.manager.services.change_steps import Steps
-from plimsoll.manager.services.change_views import ChangeView, begins, busy, known, note, shown, view
-from plimsoll.manager.services.change_watch import Watch
+from plimsoll.manager.services.change_views import ChangeView, begins, busy, known, moment, note, plan_of, shown, view
+from plimsoll.manager.services.change_watch import Watch, baseline, silent_now
 from plimsoll.manager.services.core import Core, Unit
 from plimsoll.manager.services.floors import FloorsService
 from plimsoll.manager.services.judgement import JudgementService
@@ -75,6 +75,11 @@ class ChangesService:
             if principal.who == found.who:
                 raise Forbidden(f"change {change} is yours: a second person has to approve it; nothing was changed")
             at = found.options.get("at")
+            if at is not None and at <= unit.now:
+                raise Conflict(
+                    f"the start time of change {change}, {moment(at)}, has passed; nothing was changed. Abort it, and"
+                    " start one with another time"
+                )
             state = "scheduled" if at else "running"
             table.save(
                 unit.connection,
@@ -111,9 +116,11 @@ class ChangesService:
             if found.state == "halted" and found.stage == Stage.SHADOW.value:
                 # Who resumes has read the names.
                 options["accepted"] = sorted({*options["accepted"], *found.seen.get("would_be_ids", [])})
+            seen = baseline(unit.connection, Stage(found.stage), found.effects, unit.now)
+            known = silent_now(unit.connection, found, plan_of(found))
             table.save(
                 unit.connection, found, state="running", entered=unit.now, soaked=0.0, options=options,
-                text=f"goes on, by {principal.name}",
+                seen=seen | {"known_silent": known}, text=f"goes on, by {principal.name}",
             )  # fmt: skip
             self._said(unit, principal, found, "resume", f"resumed by {principal.name}")
 
@@ -166,7 +173,7 @@ class ChangesService:
     @internal
     def saw_refusal(self, sighting: Sighting, computers: Sequence[tuple[str, str]]) -> None:
         """A refused hello or handshake, and the (id, name) of each computer whose last own hello it is like."""
-        self._watch.saw_refusal(sighting, computers)
+        self._watch.refusals.note(sighting, computers)
 
     # -- run by the manager
 

@@ -11,7 +11,7 @@ from plimsoll.manager.ports import BadInput, Conflict, NotFound, Permission, Pre
 from plimsoll.manager.search import Search
 from plimsoll.manager.services import events as event_numbers
 from plimsoll.manager.services import intake as heartbeat
-from plimsoll.manager.services import policy_rules, sending
+from plimsoll.manager.services import policy_rules, relay_look, sending
 from plimsoll.manager.services.computer_views import (
     ACTIVE,
     APPROVAL,
@@ -261,18 +261,16 @@ class ComputersService:
         self._core.store.write(lambda c: table.set_online(c, computers, online))
 
     @internal
+    def clock_moved(self, by: float) -> None:
+        """The wall clock took a step of so many seconds: when computers were last seen moves with it."""
+        self._core.store.write(lambda c: table.move_last_seen(c, by))
+
+    @internal
     def observe_relay(self, observation: RelayObservation) -> None:
-        """What a handshake with a relay's 4122 showed, beside what it says of itself."""
-        columns: dict[str, Any] = {"relay_observed_detail": observation.detail}
-        if observation.floor is not None:
-            columns |= {"relay_observed": observation.floor, "relay_observed_at": observation.time}
-        if observation.report is not None:
-            columns |= {
-                "relay_reported": observation.report.floor,
-                "relay_reported_origin": observation.report.origin.value,
-                "relay_reported_at": observation.time,
-            }
-        self._core.store.write(lambda c: table.change(c, observation.computer, **columns))
+        """What a handshake with a relay's 4122 showed, beside what it says of itself. Drift is told when it begins,
+        when it changes its kind, and when it ends.
+        """
+        self._core.write(lambda unit: relay_look.note(unit, observation))
 
     @internal
     def note_unknown(self, computer: str, kind: Kind, fingerprint: str, address: str) -> RegistryEntry:

@@ -46,6 +46,7 @@ NAMES: Mapping[int, str] = {
     1956: "TLS Exception Ended",
     1957: "TLS Exception Ends Soon",
     1958: "Shadow Floor Changed",
+    1959: "TLS Floor Agrees With Policy Again",
     1960: "Change Started",
     1961: "Change Reached a Stage",
     1962: "Change Halted",
@@ -84,6 +85,7 @@ ACTIVATED = 704
 UNKNOWN_AGENT = 716
 CERTIFICATE_ACCEPTED = 930
 FLOOR_CHANGED = 1950
+FLOOR_DIFFERS = 1951
 POLICY_SENT = 1952
 REVOKED = 1953
 CLONE = 1954
@@ -91,6 +93,7 @@ EXCEPTION_ADDED = 1955
 EXCEPTION_ENDED = 1956
 EXCEPTION_ENDS_SOON = 1957
 SHADOW_CHANGED = 1958
+FLOOR_AGREES = 1959
 CHANGE_STARTED = 1960
 CHANGE_STAGE = 1961
 CHANGE_HALTED = 1962

@@ -11,8 +11,9 @@ from plimsoll.fleet.advice import Advice, advise
 from plimsoll.fleet.parts import Database, Fleet, Part, PolicyFloor, Program, RelayFloor
 from plimsoll.fleet.picture import Link, links
 from plimsoll.fleet.preflight import Preflight, judge
+from plimsoll.fleet.relay_drift import drift_of
 from plimsoll.manager.ports import BadInput, Permission, Principal, internal, permits
-from plimsoll.manager.services import floor_state, policy_rules
+from plimsoll.manager.services import floor_state, policy_rules, relay_look
 from plimsoll.manager.services.core import Core
 from plimsoll.manager.services.floors import parse_floor, parse_points
 from plimsoll.manager.services.probers import OWN_SCAN
@@ -58,7 +59,8 @@ _COLUMNS = (
 class RelayView:
     """A relay's floor four ways, never one for another: required, sent, acknowledged and reported, observed.
 
-    `holds` is what R17 concludes without a handshake, with its `origin`; `observed` what a handshake showed.
+    `holds` is what R17 concludes without a handshake, with its `origin`; `observed` what a handshake showed,
+    `looked_at` when one was last tried. `drift` says in words where these contradict, `drift_since` since when.
     """
 
     id: str
@@ -78,9 +80,13 @@ class RelayView:
     observed: Version | None
     observed_at: float | None
     observed_detail: str
+    looked_at: float | None
     holds: Version
     origin: str
     pending: bool
+    drift: str | None
+    drift_kind: str | None
+    drift_since: float | None
 
 
 class JudgementService:
@@ -95,7 +101,11 @@ class JudgementService:
         names = [point] if isinstance(point, str) else list(point)
         if not names:
             raise BadInput("say for which points; nothing was judged")
-        points = {found for name in names for found in parse_points(name)}
+        return self.judge(target, {found for name in names for found in parse_points(name)})
+
+    @internal
+    def judge(self, target: Version, points: Collection[Point]) -> Preflight:
+        """The same for the manager's own steps."""
         fleet = self.fleet()
         self._note_since(fleet.parts, target)
         return judge(fleet, target, points)
@@ -127,7 +137,7 @@ class JudgementService:
             policies = policy_rules.resolve(policy_table.all_policies(connection))
             groups = {group.id: group.name for group in policy_table.all_groups(connection)}
             found = computer_table.find(connection, kind=Kind.RELAY.value)
-            return tuple(_relay_view(relay, policies[relay.policy_id].relay_floor, groups) for relay in found)
+            return tuple(_relay_view(relay, policies[relay.policy_id], groups, self._core.clock()) for relay in found)
 
         return self._core.store.read(work)
 
@@ -315,7 +325,7 @@ def _relay_floor(relay: ComputerRecord) -> RelayFloor:
     return RelayFloor(
         sent=relay.relay_floor_sent,
         sent_at=relay.floors_sent_at,
-        acknowledged=bool(relay.policy_acked) and relay.policy_acked == relay.policy_fingerprint,
+        acknowledged=policy_rules.acknowledged(relay),
         kept=relay.relay_floor_kept,
         reported=relay.relay_reported,
         reported_at=relay.relay_reported_at,
@@ -324,9 +334,9 @@ def _relay_floor(relay: ComputerRecord) -> RelayFloor:
     )
 
 
-def _relay_view(relay: ComputerRecord, required: Version, groups: dict[int, str]) -> RelayView:
-    held = policy_rules.held_relay_floor(relay)
-    acked = relay.policy_acked == relay.policy_fingerprint != ""
+def _relay_view(relay: ComputerRecord, policy: policy_rules.Effective, groups: dict[int, str], now: float) -> RelayView:
+    required, held = policy.relay_floor, policy_rules.held_relay_floor(relay)
+    drift = drift_of(relay_look.facts(relay, policy), now)
     return RelayView(
         id=relay.id,
         number=relay.number,
@@ -338,16 +348,20 @@ def _relay_view(relay: ComputerRecord, required: Version, groups: dict[int, str]
         required=required,
         sent=relay.relay_floor_sent,
         sent_at=relay.floors_sent_at,
-        acked_at=relay.policy_acked_at if acked else None,
+        acked_at=relay.policy_acked_at if policy_rules.acknowledged(relay) else None,
         reported=relay.relay_reported,
         reported_origin=relay.relay_reported_origin,
         reported_at=relay.relay_reported_at,
         observed=relay.relay_observed,
         observed_at=relay.relay_observed_at,
         observed_detail=relay.relay_observed_detail,
+        looked_at=relay.relay_looked_at,
         holds=held.floor,
         origin=held.origin,
         pending=held.floor is not required,
+        drift=None if drift is None else drift.text,
+        drift_kind=None if drift is None else drift.kind,
+        drift_since=relay.relay_drift_since,
     )
 
 

@@ -178,6 +178,13 @@ def held_relay_floor(computer: ComputerRecord) -> Configured:
     return relay_floor(computer.version, computer.relay_floor_sent, computer.relay_floor_kept)
 
 
+def acknowledged(computer: ComputerRecord) -> bool:
+    """Whether it took the policy that was last given to it, and took it since its floors were last sent."""
+    if not computer.policy_acked == computer.policy_fingerprint != "":
+        return False
+    return computer.floors_sent_at is None or (computer.policy_acked_at or 0.0) >= computer.floors_sent_at
+
+
 def keeps_default(computer: ComputerRecord, inventory: Inventory) -> bool:
     """Whether this is an upgraded relay that was never sent a floor: it keeps its former version's default (R7)."""
     return (

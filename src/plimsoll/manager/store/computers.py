@@ -67,6 +67,9 @@ class ComputerRecord:
     relay_observed: Version | None = None
     relay_observed_at: float | None = None
     relay_observed_detail: str = ""
+    relay_looked_at: float | None = None
+    relay_drift: str = ""
+    relay_drift_since: float | None = None
     #: 0 until it is stored: `add` gives it one.
     number: int = 0
     description: str = ""
@@ -288,6 +291,12 @@ def change_many(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
 def set_online(connection: Connection, ids: Sequence[str], online: bool) -> None:
     for part in chunks(list(ids)):
         connection.execute(update(computers).where(computers.c.id.in_(part)).values(online=online))
+
+
+def move_last_seen(connection: Connection, by: float) -> None:
+    """All of them by so many seconds."""
+    c = computers.c
+    connection.execute(update(computers).where(c.last_seen.is_not(None)).values(last_seen=c.last_seen + by))
 
 
 def remove(connection: Connection, computer: str) -> None:

@@ -274,6 +274,10 @@ computers = Table(
     Column("own_heartbeat_seconds", LONG),
     Column("own_missed_heartbeats", LONG),
     Column("own_direction", TEXT),
+    # When it was last looked at, whatever that showed; the contradiction that was told, and since when there is one.
+    Column("relay_looked_at", Float),
+    Column("relay_drift", TEXT, nullable=False, server_default=""),
+    Column("relay_drift_since", Float),
     # Who is it that was refused from there?
     Index("ix_computers_address", "address"),
     Index("ix_computers_group_id", "group_id"),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from tests.support.change_world import START, World
@@ -122,19 +124,86 @@ def test_nmap_from_a_managed_host_and_hosts_that_die_take_nothing_back(world: Wo
     assert world.change().state == "done"
 
 
-def test_a_refusal_that_may_be_one_of_several_is_a_breach_once_one_of_them_is_silent(world: World) -> None:
+def test_a_refusal_that_may_be_one_of_several_is_a_breach_once_a_heartbeat_of_theirs_is_missing(world: World) -> None:
     for number in range(8):
         world.join(f"c{number}")
-    start(world, points=("heartbeat",), soak=30.0)
+    start(world, points=("heartbeat",), soak=3.0)
+    world.until("heartbeat")
+    world.silent.add("c1")
+    world.refuse("c0", "c1", version=Version.TLS1_0)
+    world.run(6)
+    assert world.change().state == "running"
+    assert "to be heard after a refusal" in world.change().text, "its soak is over, and it waits for c1"
+    world.run(4)
+    assert world.change().state == "taken back"
+    assert "c1" in world.change().text
+    assert "c0" not in world.change().text, "it was heard since"
+
+
+def test_a_refusal_that_was_nobodys_is_forgotten_once_all_of_them_were_heard(world: World) -> None:
+    for number in range(8):
+        world.join(f"c{number}")
+    start(world, points=("heartbeat",), soak=3.0)
     world.until("heartbeat")
     world.refuse("c0", "c1", version=Version.TLS1_0)
     world.run(2)
-    assert world.change().state == "running"
     world.silent.add("c1")
     world.services.computers.set_online([world.computers["c1"]], False)
-    world.run(1)
-    assert world.change().state == "taken back"
-    assert "c1" in world.change().text
+    world.run(20)
+    assert world.change().state == "done"
+
+
+def test_silence_of_many_waits_for_a_person_with_the_evidence_and_goes_on_without_blaming_them_again(
+    world: World,
+) -> None:
+    for number in range(12):
+        world.join(f"c{number:02}")
+    start(world, points=("heartbeat",), soak=5.0)
+    world.until("heartbeat")
+    stranger = Sighting(
+        Point.HEARTBEAT, "10.0.0.9", Version.TLS1_0, (Version.TLS1_0,), "ja4-nmap", None, Outcome.REFUSED, None, None,
+        1, world.now + 1, world.now + 1,
+    )  # fmt: skip
+    world.services.changes.saw_refusal(stranger, [])
+    world.silent = {f"c{number:02}" for number in range(6)}
+    world.services.computers.set_online([world.computers[name] for name in sorted(world.silent)], False)
+    world.run(2)
+    found = world.change()
+    assert (found.state, found.text.split(":")[0]) == ("halted", "silent for another reason")
+    (figure,) = [one for one in found.figures if one["rule"] == "silent for another reason"]
+    assert len(figure["evidence"]) == 6
+    assert "a hello was refused there that is not like its own" in figure["evidence"][0]
+    assert any("last heard" in entry.text for entry in found.log if entry.what == "halted")
+    world.services.changes.resume(ROOT, found.id)
+    world.run(12)
+    assert world.change().state == "done"
+
+
+def test_a_heartbeat_rate_that_falls_halts_it_before_anybody_counts_as_offline(world: World) -> None:
+    for number in range(20):
+        world.join(f"c{number:02}")
+    start(world, points=("heartbeat",), soak=30.0)
+    world.until("heartbeat")
+    world.silent = {f"c{number:02}" for number in range(6)}
+    world.run(5)
+    found = world.change()
+    assert found.state == "halted"
+    assert found.text.startswith("the heartbeat rate fell: 14 of 20")
+
+
+def test_a_canary_that_is_gone_is_waited_for_and_then_a_person_is_asked(world: World) -> None:
+    for number in range(8):
+        world.join(f"c{number}")
+    start(world, points=("heartbeat",), soak=3.0)
+    world.until("heartbeat canary")
+    names = {identifier: name for name, identifier in world.computers.items()}
+    world.silent = {names[one] for one in world.change().canary}
+    world.services.computers.set_online(list(world.change().canary), False)
+    world.run(8)
+    assert world.change().state == "running"
+    assert "still online: 0 of 2" in world.change().text
+    world.run(12)
+    assert (world.change().state, world.change().stage) == ("halted", "heartbeat canary")
 
 
 def test_a_refusal_of_what_was_refused_before_is_no_breach(world: World) -> None:
@@ -172,12 +241,16 @@ def test_relays_that_stay_away_halt_it(world: World) -> None:
         world.join(name, kind=Kind.RELAY)
     start(world, points=("relay",))
     world.until("relay canary")
-    world.run(12)
+    world.run(8)
+    assert world.change().state == "running"
+    world.run(8)
     assert world.change().state == "halted"
     assert world.change().text.endswith("r1") or world.change().text.endswith("r2")
+    (halted,) = [entry for entry in world.change().log if entry.what == "halted"]
+    assert "has not acknowledged its policy" in halted.text
     aborted = world.services.changes.abort(ROOT, world.change().id)
     assert aborted.state == "aborted"
-    assert "sent again to 1 computers" in aborted.text
+    assert "sent again to 1 computer" in aborted.text
     assert world.floors()["relay"] == "TLSv1"
 
 
@@ -336,6 +409,30 @@ def test_a_start_time_and_a_second_person(world: World) -> None:
     assert world.change().state == "running"
 
 
+@pytest.mark.parametrize(("later", "state"), [(3000.0, "running"), (90_000.0, "halted")])
+def test_a_start_time_that_was_missed_by_far_waits_for_a_person(world: World, later: float, state: str) -> None:
+    """The manager was down, or its clock jumped: whether the middle of a working day will do is not ours to say."""
+    world.join("c0")
+    made = start(world, at=START + 100)
+    world.now += later
+    world.run(1)
+    assert world.change().state == state
+    if state == "halted":
+        assert "start time" in world.change().text
+        assert world.services.changes.resume(ROOT, made.id).state == "running"
+        world.run(2)
+        assert world.change().stage == "shadow"
+
+
+def test_an_approval_that_comes_after_the_start_time_is_refused(world: World) -> None:
+    world.join("c0")
+    made = start(world, at=START + 100, approval=True)
+    world.now += 200
+    with pytest.raises(Conflict, match="has passed"):
+        world.services.changes.approve(principal(Role.ADMINISTRATOR, "berta"), made.id)
+    assert world.services.changes.abort(ROOT, made.id).state == "aborted"
+
+
 def test_a_blocker_that_came_after_the_start_halts_it(world: World) -> None:
     world.join("c0")
     start(world, at=START + 10)
@@ -355,12 +452,15 @@ def test_notices_go_to_whom_it_concerns(world: World) -> None:
 
 def test_freeze_hours_hold_the_next_stage(world: World) -> None:
     world.join("c0")
-    minute = int(world.now % 86400 // 60)
-    window = f"{minute // 60:02}:{minute % 60:02}-{(minute + 30) % 1440 // 60:02}:{(minute + 30) % 60:02}"
+    local = datetime.fromtimestamp(world.now, ZoneInfo("Asia/Kolkata"))
+    later = local + timedelta(minutes=30)
+    window = f"{local:%H:%M}-{later:%H:%M} Asia/Kolkata"
     start(world, freeze=(window,))
     world.run(20)
     assert world.change().stage == "preflight"
-    assert "freeze hours" in world.change().text
+    assert "Asia/Kolkata" in world.change().text
+    world.run(1800, step=10)
+    assert world.change().stage != "preflight"
 
 
 def test_a_pause_holds_it_and_still_watches(world: World) -> None:

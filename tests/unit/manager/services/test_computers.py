@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from plimsoll.manager.ports import BadInput, Conflict, NotFound, Presence
 from plimsoll.manager.services.computers import ComputerChange, Intake, RelayObservation
 from plimsoll.manager.services.hub import Change, ComputersChanged, EventRecorded
 from plimsoll.manager.services.policies import PolicyValues
+from plimsoll.manager.store import computers as table
 from plimsoll.messages import Ack, AgentEvent, Direction, FloorOrigin, FloorReport, Inventory, Kind, fingerprint
 from plimsoll.tls.versions import Version
 
@@ -215,6 +217,47 @@ def test_a_relays_floor_as_reported_and_as_observed(at: Desk) -> None:
     assert (view.reported, view.reported_origin) == (Version.TLS1_2, "version default")
     assert (view.observed, view.observed_at, view.observed_detail) == (Version.TLS1_0, 50.0, "timed out")
     assert "A handshake shows floor TLSv1, not TLSv1.2" in at.services.computers.get(ROOT, relay).messages
+
+
+@pytest.mark.rule("R17")
+@pytest.mark.rule("G6")
+def test_drift_of_a_relay_is_told_once_when_it_begins_and_once_when_it_ends(at: Desk) -> None:
+    relay = at.activate("relay", kind=Kind.RELAY).computer
+    computers = at.services.computers
+    at.services.policies.update(ROOT, 1, PolicyValues(heartbeat_seconds=1))
+    computers.send_policy(ROOT, computers=[relay])
+
+    def look(floor: Version | None, later: float) -> tuple[list[int], str | None]:
+        """The look at that time, the events of drift so far, and what is shown."""
+        computers.observe_relay(RelayObservation(relay, time.time() + later, floor, "as the test says"))
+        told = [one.number for one in at.services.events.list(ROOT, limit=1000) if one.number in (1951, 1959)]
+        (view,) = at.services.judgement.relays(ROOT)
+        return told, view.drift_kind
+
+    def acknowledge() -> None:
+        record = at.home.store.read(lambda c: table.get(c, relay))
+        assert record is not None
+        acked = {"policy_acked": record.policy_fingerprint, "policy_acked_at": time.time()}
+        at.home.store.write(lambda c: table.change(c, relay, **acked))
+
+    assert look(Version.TLS1_0, 5) == ([], None), "it has not acknowledged yet"
+    acknowledge()
+    assert look(Version.TLS1_2, 5) == ([], None)
+    assert look(Version.TLS1_0, 10) == ([1951], "observed")
+    assert look(Version.TLS1_0, 70) == ([1951], "observed"), "once, not at each look"
+    assert look(None, 130) == ([1951], "observed"), "a relay that does not answer proves nothing new"
+    (event, *_) = [one for one in at.services.events.list(ROOT, limit=1000) if one.number == 1951]
+    assert (event.computer, event.extra["observed"], event.extra["kind"]) == (relay, "TLSv1", "observed")
+    assert look(Version.TLS1_2, 190) == ([1951, 1959], None)
+
+    at.services.policies.update(ROOT, 1, PolicyValues(relay_floor=Version.TLS1_1))
+    computers.send_policy(ROOT, computers=[relay])
+    assert look(None, 0) == ([1951, 1959], None), "it has time to take it home"
+    long_ago = time.time() - 60
+    at.home.store.write(lambda c: table.change(c, relay, floors_sent_at=long_ago))
+    assert look(None, 0) == ([1951, 1959, 1951], "unacknowledged")
+    acknowledge()
+    assert look(Version.TLS1_1, 5) == ([1951, 1959, 1951, 1959], None)
 
 
 def test_changes_of_a_computer(at: Desk) -> None:

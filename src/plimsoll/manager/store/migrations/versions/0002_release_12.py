@@ -123,6 +123,9 @@ def _computer_columns() -> list[sa.Column[Any]]:
         _text("relay_observed", None),
         sa.Column("relay_observed_at", sa.Float()),
         _text("relay_observed_detail"),
+        sa.Column("relay_looked_at", sa.Float()),
+        _text("relay_drift"),
+        sa.Column("relay_drift_since", sa.Float()),
         *(sa.Column(name, LONG) for name in ("own_heartbeat_seconds", "own_missed_heartbeats")),
         _text("own_direction", None),
     ]
