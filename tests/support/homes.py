@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from plimsoll.manager import config, database
 from plimsoll.manager.ca import Authority
 from plimsoll.manager.home import Home, InitResult, init_home, open_home
 from plimsoll.manager.ports import Principal, Role, socket_principal
@@ -20,26 +21,57 @@ from plimsoll.manager.services import Services
 from plimsoll.messages import Activation, ActivationRequest, Assignment, Inventory, Kind
 from plimsoll.testing.certificates import certificate_request, new_key
 from plimsoll.tls.floors import FloorSnapshot
+from tests.support import postgres
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "homes"
 OLD_HOMES = tuple(sorted(path.name for path in FIXTURES.iterdir())) if FIXTURES.exists() else ()
 ROOT = socket_principal(0)
 
 
+#: The kinds of databases that a home may have here.
+DATABASES = ("sqlite", "postgresql")
+
+
 @functools.cache
-def _template() -> tuple[Path, InitResult]:
+def _template(kind: str) -> tuple[Path, InitResult]:
     """One new home for the whole run: making its keys takes a second, copying it none."""
     folder = Path(tempfile.mkdtemp(prefix="plimsoll-home-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder / "home", init_home(folder / "home")
+    store = "sqlite"
+    if kind == "postgresql":
+        server = postgres.shared()
+        store = server.url(postgres.new_database(server))
+    return folder / "home", init_home(folder / "home", store=store)
 
 
-def new_home(folder: Path) -> tuple[Path, InitResult]:
-    """A home as `manager init` leaves it, in the folder."""
-    template, result = _template()
+def new_home(folder: Path, kind: str = "sqlite") -> tuple[Path, InitResult]:
+    """A home as `manager init` leaves it, in the folder; in PostgreSQL with a database of its own."""
+    template, result = _template(kind)
     home = folder / "home"
-    shutil.copytree(template, home)
+    copy_home(template, home)
     return home, result
+
+
+def copy_home(template: Path, home: Path) -> None:
+    """A home that begins as the other is now, and has nothing in common with it."""
+    shutil.copytree(template, home)
+    name = _database_of(template)
+    if name is not None:
+        path = home / "configuration.properties"
+        copy = postgres.new_database(postgres.shared(), template=name)
+        path.write_text(path.read_text().replace(f"/{name}?", f"/{copy}?"))
+
+
+def drop_database(home: Path) -> None:
+    """What `copy_home` made outside of the folder."""
+    name = _database_of(home)
+    if name is not None:
+        postgres.drop(postgres.shared(), name)
+
+
+def _database_of(home: Path) -> str | None:
+    address = database.parse(config.load(home / "configuration.properties").database)
+    return None if address is None else address.name
 
 
 def old_home(name: str, folder: Path) -> Path:
@@ -95,11 +127,14 @@ class Desk:
 
 
 @contextlib.contextmanager
-def desk(folder: Path, clock: Callable[[], float] = time.time) -> Iterator[Desk]:
+def desk(folder: Path, clock: Callable[[], float] = time.time, kind: str = "sqlite") -> Iterator[Desk]:
     """Opens a new home with all services, as a manager does at start."""
-    path, made = new_home(folder)
-    with reopened(path, made, clock) as opened:
-        yield opened
+    path, made = new_home(folder, kind)
+    try:
+        with reopened(path, made, clock) as opened:
+            yield opened
+    finally:
+        drop_database(path)
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from tests.support.change_world import START, World
-from tests.support.homes import ROOT, desk, principal
+from tests.support.homes import DATABASES, ROOT, desk, principal
 
 from plimsoll.manager.ports import BadInput, Blocked, Conflict, Forbidden, NotFound, Principal, Role
 from plimsoll.manager.services.changes import ChangeView, StartRequest
@@ -21,9 +21,9 @@ from plimsoll.tls.floors import Point
 from plimsoll.tls.versions import Version
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    with desk(tmp_path) as at:
+@pytest.fixture(params=DATABASES)
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
+    with desk(tmp_path, kind=request.param) as at:
         made = World(at)
         made.services.policies.update(ROOT, 1, PolicyValues(heartbeat_seconds=1))
         made.services.floors.set_minimum(ROOT, "TLSv1")
