@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import functools
+import os
 import shutil
 import sqlite3
 import tempfile
@@ -28,8 +29,9 @@ OLD_HOMES = tuple(sorted(path.name for path in FIXTURES.iterdir())) if FIXTURES.
 ROOT = socket_principal(0)
 
 
-#: The kinds of databases that a home may have here.
+#: The kinds of databases that a home may have here, and the one that it has where a test does not mind.
 DATABASES = ("sqlite", "postgresql")
+USUAL = os.environ.get("PLIMSOLL_TEST_DATABASE", "sqlite")
 
 
 @functools.cache
@@ -44,7 +46,7 @@ def _template(kind: str) -> tuple[Path, InitResult]:
     return folder / "home", init_home(folder / "home", store=store)
 
 
-def new_home(folder: Path, kind: str = "sqlite") -> tuple[Path, InitResult]:
+def new_home(folder: Path, kind: str = USUAL) -> tuple[Path, InitResult]:
     """A home as `manager init` leaves it, in the folder; in PostgreSQL with a database of its own."""
     template, result = _template(kind)
     home = folder / "home"
@@ -127,7 +129,7 @@ class Desk:
 
 
 @contextlib.contextmanager
-def desk(folder: Path, clock: Callable[[], float] = time.time, kind: str = "sqlite") -> Iterator[Desk]:
+def desk(folder: Path, clock: Callable[[], float] = time.time, kind: str = USUAL) -> Iterator[Desk]:
     """Opens a new home with all services, as a manager does at start."""
     path, made = new_home(folder, kind)
     try:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from argon2 import PasswordHasher
 from tests.support.homes import ROOT, Desk, desk
+from tests.support.store import dump_of
 
 from plimsoll.manager import secret
 from plimsoll.manager.ports import BadInput, Conflict, NotFound, Principal, Role, Unauthenticated
@@ -44,7 +45,7 @@ def test_keys_are_shown_once_and_stored_as_hashes(at: Desk) -> None:
     made = at.services.access.create_api_key(ROOT, "ci", "auditor", expires_in=100)
     identifier, _, text = made.key.partition(":")
     assert int(identifier) == made.view.id
-    dump = "\n".join(at.home.store.read(lambda c: [*c.connection.iterdump()]))
+    dump = "\n".join(dump_of(at.home.store))
     for value in (
         text,
         at.made.api_key.partition(":")[2],

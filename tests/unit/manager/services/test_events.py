@@ -55,16 +55,17 @@ def test_an_export_reads_in_pages(at: Desk) -> None:
     assert [e.id for e in at.services.events.export(ROOT, after=exported[-3].id)] == [e.id for e in exported[-2:]]
 
 
-def test_events_that_the_store_cannot_take_wait_for_it(at: Desk) -> None:
-    holder = sqlite3.connect(at.home.path / "plimsoll.db")
-    with at.home.store.engine.connect() as connection:
-        connection.exec_driver_sql("pragma busy_timeout=50")
-    holder.execute("begin immediate")
-    at.services.events.record_later([NewEvent(731, "info", "kept")])
-    with pytest.raises(Exception, match="busy"):
-        at.home.store.enqueue(lambda c: c.exec_driver_sql("delete from events")).result(20)
-    holder.rollback()
-    holder.close()
-    at.services.events.record_later([NewEvent(731, "info", "later")])
-    at.home.store.enqueue(lambda c: None).result(20)
-    assert [e.description for e in at.services.events.list(ROOT)] == ["kept", "later"]
+def test_events_that_the_store_cannot_take_wait_for_it(tmp_path: Path) -> None:
+    with desk(tmp_path, kind="sqlite") as at:
+        holder = sqlite3.connect(at.home.path / "plimsoll.db")
+        with at.home.store.engine.connect() as connection:
+            connection.exec_driver_sql("pragma busy_timeout=50")
+        holder.execute("begin immediate")
+        at.services.events.record_later([NewEvent(731, "info", "kept")])
+        with pytest.raises(Exception, match="busy"):
+            at.home.store.enqueue(lambda c: c.exec_driver_sql("delete from events")).result(20)
+        holder.rollback()
+        holder.close()
+        at.services.events.record_later([NewEvent(731, "info", "later")])
+        at.home.store.enqueue(lambda c: None).result(20)
+        assert [e.description for e in at.services.events.list(ROOT)] == ["kept", "later"]

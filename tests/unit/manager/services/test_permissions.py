@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from tests.support.homes import Desk, desk, principal
+from tests.support.store import dump_of
 
 from plimsoll.manager.ports import READS, ROLES, Forbidden, Permission, Role, require
 from plimsoll.manager.services import Services
@@ -41,7 +42,7 @@ def test_every_public_method_names_its_permission_or_is_internal(at: Desk) -> No
 
 def test_an_auditor_changes_nothing(at: Desk) -> None:
     auditor = principal(Role.AUDITOR)
-    before = at.home.store.read(lambda c: [*c.connection.iterdump()])
+    before = dump_of(at.home.store)
     refused = 0
     for _, method in use_cases(at.services):
         permission = getattr(method, "permission", None)
@@ -56,7 +57,7 @@ def test_an_auditor_changes_nothing(at: Desk) -> None:
             method(auditor, *(None for parameter in required if parameter.kind is not parameter.KEYWORD_ONLY))
         refused += 1
     assert refused > 20
-    after = at.home.store.read(lambda c: [*c.connection.iterdump()])
+    after = dump_of(at.home.store)
     assert after == before
 
 
