@@ -69,7 +69,7 @@ class Server:
     def __init__(self, settings: dict[str, str] | None = None) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="postgres-"))
         self.port = free_ports(1)[0]
-        self._settings = {**_SETTINGS, **(settings or {})}
+        self.settings = {**_SETTINGS, **(settings or {})}
         self._somebody = _as_somebody()
         self._process: subprocess.Popen[bytes] | None = None
         if self._somebody:
@@ -102,8 +102,11 @@ class Server:
         return path
 
     def start(self) -> Server:
+        """Returns once it answers; one that runs already is left alone."""
+        if self._process is not None and self._process.poll() is None:
+            return self
         options = {
-            **self._settings,
+            **self.settings,
             "port": str(self.port),
             "listen_addresses": HOST,
             "unix_socket_directories": str(self.folder),
@@ -113,7 +116,12 @@ class Server:
             command += ["-c", f"{name}={value}"]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder, **self._somebody
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
+                **self._somebody,
             )
         deadline = time.monotonic() + PATIENCE
         while not self._answers():
@@ -128,7 +136,7 @@ class Server:
         return False
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
-        """SIGINT ends every session and writes down what there is; SIGQUIT leaves it to the next start."""
+        """SIGINT ends every session and writes down what there is; SIGQUIT is a crash that the next start mends."""
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(how)
             self._process.wait(PATIENCE)

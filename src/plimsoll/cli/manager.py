@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -24,6 +26,12 @@ def init(
     heartbeat_port: Annotated[int, typer.Option(min=1, max=65535, help="Agents and relays.")] = 4120,
     listen: Annotated[str, typer.Option(metavar="ADDRESS", help="Address to listen on.")] = "0.0.0.0",
     name: Annotated[str | None, typer.Option(metavar="HOST", help="Public name, for the certificates.")] = None,
+    database: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="sqlite, or an empty postgresql://user@host:port/name?sslmode=…")
+    ] = "sqlite",
+    database_password_file: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Its first line is the database's password; - is standard input.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Make a home: CA, store, first user, first API key. TLS 1.2 is enforced from the first start."""
@@ -31,19 +39,40 @@ def init(
     from plimsoll.manager.ports import ServiceError
 
     used = session(context)
+    password = None if database_password_file is None else _first_line(database_password_file)
     try:
         made = init_home(
-            used.home_dir(home).absolute(), gui_port=gui_port, heartbeat_port=heartbeat_port, listen=listen, name=name
+            used.home_dir(home).absolute(),
+            gui_port=gui_port,
+            heartbeat_port=heartbeat_port,
+            listen=listen,
+            name=name,
+            store=database,
+            store_password=password,
         )
     except ServiceError as error:
-        raise CommandError(error.message) from error
+        raise CommandError(error.message, Code.USAGE if error.status == 400 else Code.FAILED) from error
     data = asdict(made)
     if as_json:
         used.output.json(data)
         return
     used.output.pairs((key.replace("_", " "), value) for key, value in data.items())
     used.output.say("the password, the key and the token are not shown again; keep them in a safe place")
+    kept = Path(made.home) / "database.pass"
+    if kept.exists():
+        used.output.say(f"the database's password is kept in {kept}, which its owner alone can read")
     used.output.say(f"start it with: plimsoll manager run --home {data.get('home')}")
+
+
+def _first_line(name: str) -> str:
+    try:
+        text = sys.stdin.readline() if name == "-" else Path(name).read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandError(f"{name} was not read: {error}; nothing was made") from error
+    line = text.partition("\n")[0].rstrip("\r")
+    if not line:
+        raise CommandError(f"{name} has no password in its first line; nothing was made")
+    return line
 
 
 @app.command("run")
@@ -106,7 +135,10 @@ def upgrade(context: typer.Context, home: Home = None, as_json: Json = False) ->
     used.output.line(f"upgraded from {data['from_release']} to {data['to_release']}")
     for point, floor in data["floors"].items():
         used.output.line(f"{point}: {floor}, as before")
-    used.output.say(f"{data['kept_relays']} relays keep the floor that they held; the old state is in {data['backup']}")
+    kept = f"the old state is in {data['backup']}"
+    if data["backup"] is None:
+        kept = "the database was changed in one transaction, and the way back is a backup of your own"
+    used.output.say(f"{data['kept_relays']} relays keep the floor that they held; {kept}")
 
 
 @app.command("status")

@@ -17,7 +17,7 @@ from plimsoll.manager.ca import Authority, ensure_serving
 from plimsoll.manager.config import Configuration
 from plimsoll.manager.database import DatabaseAddress
 from plimsoll.manager.opening import DATABASE, PASSWORD, HomeError, check_release, reach_fresh, store_of
-from plimsoll.manager.ports import Role
+from plimsoll.manager.ports import BadInput, Role
 from plimsoll.manager.store import Connection, Store, access, audit, facts, floors, policies
 from plimsoll.tls.floors import Point
 from plimsoll.tls.versions import Version
@@ -155,7 +155,8 @@ def init_home(
     store: str = database.EMBEDDED,
     store_password: str | None = None,
 ) -> InitResult:
-    """Makes a new home: TLS 1.2 enforced everywhere (R6). Raises HomeError where the folder or the database is in use.
+    """Makes a new home: TLS 1.2 enforced everywhere (R6). Raises HomeError where the folder or the database is in use,
+    and BadInput for an address that is none.
 
     `store` is what ``database=`` will say; a password for it, there or apart, goes into a file that only the home's
     owner can read. configuration.properties comes last: a folder without it is no home, whatever else a crash left.
@@ -196,10 +197,10 @@ def _address(text: str, password: str | None) -> DatabaseAddress | None:
     try:
         address = database.parse(text)
     except ValueError as error:
-        raise HomeError(f"the database {error}; nothing was made") from None
+        raise BadInput(f"the database's address {error}; nothing was made") from None
     if address is None or password is None:
         if password is not None:
-            raise HomeError("the embedded database has no password; nothing was made")
+            raise BadInput("the embedded database has no password; nothing was made")
         return address
     return replace(address, password=password)
 

@@ -64,8 +64,8 @@ def _in_words(error: BaseException, store: Store, home: Path | None) -> BaseExce
         cause = error.cause or error.message
         hint = ""
         if "password" in cause:
-            place = f" The manager's password belongs into {home / PASSWORD}" if home else " Give the password"
-            hint = f"{place}, see docs/configuration.md."
+            place = f"Its password belongs into {home / PASSWORD}" if home else "Give it with --database-password-file"
+            hint = f" {place}, see docs/configuration.md"
         return HomeError(f"the database {store.database.where} cannot be used: {cause}; nothing was changed.{hint}")
     return HomeError(error.message) if isinstance(error, Conflict) else error
 

@@ -14,6 +14,7 @@ from plimsoll.manager.services.certificates import CertificatesService
 from plimsoll.manager.services.changes import ChangesService
 from plimsoll.manager.services.computers import ComputersService
 from plimsoll.manager.services.core import Core
+from plimsoll.manager.services.database import DatabaseService
 from plimsoll.manager.services.events import EventsService
 from plimsoll.manager.services.exceptions import ExceptionsService
 from plimsoll.manager.services.floors import FloorsService
@@ -49,6 +50,7 @@ class Services:
     ) -> None:
         core = Core(store, home, publish, observed, clock)
         self.hub = core.hub
+        self.database = DatabaseService(core)
         self.events = EventsService(core)
         self.computers = ComputersService(core)
         self.groups = GroupsService(core)

@@ -216,7 +216,10 @@ class JudgementService:
         )
         # The embedded database is a file: nothing is connected to, so nothing can be cut off. PostgreSQL supports
         # TLS 1.2 in every release (R4).
-        embedded = self._core.store.engine.dialect.name == "sqlite"
+        store = self._core.store.database
+        embedded = store.kind == "sqlite"
+        protection = store.link.protection if store.link is not None else ""
+        spoken = next((version for version in Version if version.value == protection), None)
         database = Part(
             id="database",
             kind="database",
@@ -224,7 +227,7 @@ class JudgementService:
             points=frozenset({Point.HEARTBEAT}),
             last_seen=now,
             online=True,
-            database=Database("sqlite" if embedded else "postgresql"),
+            database=Database(store.kind, encrypted=protection.startswith("TLS"), speaks=spoken),
         )
         return manager, database
 

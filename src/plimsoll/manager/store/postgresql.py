@@ -38,8 +38,6 @@ _WRITER = 1
 _MANAGER = 2
 #: The oldest major version that an installation begins on: older ones have had no corrections for years.
 OLDEST = 13
-#: Seconds until a new manager gives up waiting for one that has just ended.
-CLAIM_SECONDS = 5.0
 _WRITES = "plimsoll_writes"
 
 #: What libpq does where the address does not say otherwise: seconds until a host counts as not answering, and how soon
@@ -122,7 +120,7 @@ class PostgresDatabase:
             "client_encoding": "utf8",
         }
         self._busy_timeout = busy_timeout
-        self._claim = _Claim(self._parameters)
+        self._claim = _Claim(self._parameters, busy_timeout)
         self._failing = False
         self.engine = sa.create_engine(
             "postgresql+psycopg://",
@@ -196,10 +194,10 @@ class PostgresDatabase:
         if isinstance(error, PoolTimeoutError):
             return Unavailable("the store is busy; nothing was kept. Try again in a moment", 2.0)
         state = _state(error)
-        lost = isinstance(error, DBAPIError) and error.connection_invalidated
+        lost = isinstance(error, DBAPIError) and error.connection_invalidated and state not in _SAID
         if lost or self.unreachable(error):
             why = cause(error)
-            if not self._failing:
+            if self.link is not None and not self._failing:
                 log.error("the database %s cannot be reached: %s", self.where, why)
                 self._failing = True
             if committing:
@@ -237,7 +235,8 @@ class PostgresDatabase:
             raise Conflict(f"{self.where} is a standby, which can only be read; nothing was made. Name its primary")
         if schema is None:
             raise Conflict(
-                f"{self.where} has no schema to make tables in; nothing was made. Make one, or fix search_path"
+                f"{self.where} has no schema that {user} may make tables in; nothing was made. Make that user the owner"
+                " of the database, or correct search_path"
             )
         if not may_create:
             raise Conflict(
@@ -265,10 +264,14 @@ class PostgresDatabase:
 
 
 class _Claim:
-    """A lock that a connection of its own holds as long as it lives. `doubted` after connections were lost."""
+    """A lock that a connection of its own holds as long as it lives. `doubted` after connections were lost.
 
-    def __init__(self, parameters: Mapping[str, Any]) -> None:
+    `patience` is how long one waits for a manager that has just ended, in seconds.
+    """
+
+    def __init__(self, parameters: Mapping[str, Any], patience: float) -> None:
         self._parameters = parameters
+        self._patience = patience
         self._connection: psycopg.Connection[Any] | None = None
         self._wanted = False
         self._guard = threading.Lock()
@@ -278,14 +281,14 @@ class _Claim:
         """Raises Conflict where somebody else has it, and psycopg's errors wrapped as SQLAlchemy's are."""
         with self._guard:
             self._wanted = True
-            self._take(CLAIM_SECONDS)
+            self._take()
 
     def look(self) -> None:
         """Takes it again where it was lost. Raises Unavailable where somebody else has it by now."""
         with self._guard:
             if self._wanted and not self._alive():
                 try:
-                    self._take(CLAIM_SECONDS)
+                    self._take()
                 except Conflict as error:
                     log.error("%s", error.message)
                     raise Unavailable("another manager uses the database; nothing was kept", 30.0) from None
@@ -306,7 +309,7 @@ class _Claim:
             return True
         return False
 
-    def _take(self, patience: float) -> None:
+    def _take(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -315,7 +318,7 @@ class _Claim:
         except psycopg.Error as error:
             raise DBAPIError.instance("connect", None, error, psycopg.Error) from error
         try:
-            connection.execute(_SESSION, (f"{int(patience * 1000)}ms",))
+            connection.execute(_SESSION, (f"{int(self._patience * 1000)}ms",))
             connection.execute("SELECT pg_advisory_lock(%s, %s)", (_LOCKS, _MANAGER))
         except psycopg.errors.LockNotAvailable:
             holder = connection.execute(_HOLDER, (_LOCKS, _MANAGER)).fetchone()

@@ -13,6 +13,7 @@ from plimsoll.manager.api import views
 from plimsoll.manager.api.auth import Asks, Back
 from plimsoll.manager.api.rest.bodies import Body
 from plimsoll.manager.ports import Permission, require
+from plimsoll.manager.services.database import DatabaseView
 
 router = APIRouter(tags=["manager"])
 
@@ -40,7 +41,25 @@ async def ping() -> PlainTextResponse:
 @router.get("/api/manager/status")
 def status(asks: Asks, back: Back) -> dict[str, Any]:
     require(asks, Permission.MANAGER_READ)
-    return {"version": RELEASE, "installation": back.installation, **back.live.status()}
+    database = _database(back.services.database.show(asks))
+    return {"version": RELEASE, "installation": back.installation, **back.live.status(), "database": database}
+
+
+def _database(view: DatabaseView) -> dict[str, Any]:
+    """What is not known, or means nothing of a file, is left out."""
+    connection = "encrypted" if view.protection else "local" if view.local else "not encrypted"
+    said = {
+        "engine": view.engine,
+        "address": view.address,
+        "state": "unreachable" if view.problem else "reachable",
+        "problem": view.problem,
+        "server": view.server,
+        "connection": connection if view.server else "",
+        "protection": view.protection,
+        "cipher": view.cipher,
+        "warning": view.warning,
+    }
+    return {name: value for name, value in said.items() if value}
 
 
 @router.post("/api/manager/reload")
