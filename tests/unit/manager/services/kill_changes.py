@@ -1,6 +1,6 @@
 """A process that kills a staged change at its steps, starts the manager's services again, and looks what came of it.
 
-Arguments: ``up`` or ``breach`` (what the fleet does), and how many steps lie between two kills.
+Arguments: ``up`` or ``breach`` (what the fleet does), how many steps lie between two kills, and in which database.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.support.change_world import World
-from tests.support.homes import ROOT, new_home, reopened
+from tests.support.homes import ROOT, copy_home, drop_database, new_home, reopened
 from tests.unit.manager.killed import at_every_step
 
 from plimsoll.manager.home import InitResult
@@ -34,9 +34,9 @@ WATCHED = {
 
 
 def main() -> int:
-    breach, stride = sys.argv[1] == "breach", int(sys.argv[2])
+    breach, stride, kind = sys.argv[1] == "breach", int(sys.argv[2]), sys.argv[3]
     folder = Path(tempfile.mkdtemp(prefix="changes-"))
-    template, made = new_home(folder)
+    template, made = new_home(folder, kind)
     with reopened(template, made) as at:
         world = World(at)
         world.services.policies.update(ROOT, 1, PolicyValues(heartbeat_seconds=1))
@@ -49,7 +49,7 @@ def main() -> int:
 
     def fresh(step: int) -> Path:
         home = folder / str(step) / "home"
-        shutil.copytree(template, home)
+        copy_home(template, home)
         return home
 
     def go(home: Path) -> None:
@@ -60,6 +60,10 @@ def main() -> int:
             carry_on(world)
 
     def check(home: Path, finished: bool) -> None:
+        look(home, finished)
+        drop_database(home)
+
+    def look(home: Path, finished: bool) -> None:
         with a_manager(home, made) as world:
             found = world.services.changes.list(ROOT)
             floors = world.floors()
