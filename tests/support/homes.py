@@ -14,11 +14,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import sqlalchemy as sa
+
 from plimsoll.manager import config, database
 from plimsoll.manager.ca import Authority
 from plimsoll.manager.home import Home, InitResult, init_home, open_home
 from plimsoll.manager.ports import Principal, Role, socket_principal
 from plimsoll.manager.services import Services
+from plimsoll.manager.store import Store, migrate
 from plimsoll.messages import Activation, ActivationRequest, Assignment, Inventory, Kind
 from plimsoll.testing.certificates import certificate_request, new_key
 from plimsoll.tls.floors import FloorSnapshot
@@ -76,11 +79,38 @@ def _database_of(home: Path) -> str | None:
     return None if address is None else address.name
 
 
-def old_home(name: str, folder: Path) -> Path:
+def old_home(name: str, folder: Path, kind: str = "sqlite") -> Path:
     """A home of an earlier release: a committed dump of its store and its properties, with a CA made for the test."""
     home = folder / name
     shutil.copytree(_old_template(name), home)
+    if kind == "postgresql":
+        _move_to_postgresql(home)
     return home
+
+
+def _move_to_postgresql(home: Path) -> None:
+    """The same rows in the same early schema there."""
+    server = postgres.shared()
+    url = server.url(postgres.new_database(server))
+    address = database.parse(url)
+    assert address is not None
+    old, new = Store.open(home / "plimsoll.db"), Store.connect(address)
+    tables = sa.MetaData()
+    old.read(lambda c: tables.reflect(c, only=lambda name, _: name != "alembic_version"))
+    new.migrate(migrate.FIRST)
+    for table in tables.sorted_tables:
+        rows = old.read(lambda c, t=table: [dict(row._mapping) for row in c.execute(sa.select(t))])  # type: ignore[misc]
+        if not rows:
+            continue
+        new.write(lambda c, t=table, r=rows: c.execute(sa.insert(t), r))  # type: ignore[misc]  # defaults bind them
+        if isinstance(rows[0].get("id"), int):
+            highest = f"select setval(pg_get_serial_sequence('{table.name}', 'id'), {max(row['id'] for row in rows)})"
+            new.write(lambda c, h=highest: c.exec_driver_sql(h))  # type: ignore[misc]
+    old.close()
+    new.close()
+    (home / "plimsoll.db").unlink()
+    with (home / "configuration.properties").open("a") as file:
+        file.write(f"\ndatabase={url}\n")
 
 
 @functools.cache
