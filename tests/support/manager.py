@@ -21,11 +21,12 @@ HOST = "127.0.0.1"
 class Manager:
     """A manager's home and, between `start` and `stop`, its process."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, *more: str | Path) -> None:
+        """`more` are further arguments of ``manager init``."""
         self.home = home
         self.gui_port, self.heartbeat_port = free_ports(2)
         command: list[str | Path] = [PLIMSOLL, "manager", "init", "--home", home, "--json"]
-        command += ["--gui-port", str(self.gui_port), "--heartbeat-port", str(self.heartbeat_port)]
+        command += ["--gui-port", str(self.gui_port), "--heartbeat-port", str(self.heartbeat_port), *more]
         made = run(command)
         assert made.returncode == 0, made.stderr
         answer = parse_json(made)
@@ -153,9 +154,9 @@ class Manager:
 
 
 @contextlib.contextmanager
-def manager(home: Path) -> Iterator[Manager]:
-    """A fresh manager that runs, and is stopped at the end."""
-    made = Manager(home)
+def manager(home: Path, *more: str | Path) -> Iterator[Manager]:
+    """A fresh manager that runs, and is stopped at the end. `more` are further arguments of ``manager init``."""
+    made = Manager(home, *more)
     try:
         yield made.start()
     finally:
