@@ -37,6 +37,10 @@ KNOWN = (
     "trustedProxies",
     "sightingsDays",
     "sightingsHourlyDays",
+    "softwareCredential",
+    "softwareFolder",
+    "softwareUpstream",
+    "softwareUpstreamCa",
 )
 
 
@@ -225,6 +229,12 @@ class Configuration:
     #: How long sightings are kept, and how long of that by the hour; after that by the day.
     sightings_days: int = 400
     sightings_hourly_days: int = 14
+    #: The credential, or file, with the passphrase of the keys that sign the software repository's metadata.
+    software_credential: str = ""
+    #: Where signed packages are put to be imported, and where they are fetched from.
+    software_folder: str = ""
+    software_upstream: str = ""
+    software_upstream_ca: str = ""
 
 
 #: Ten years: longer than any auditor asks for.
@@ -258,6 +268,10 @@ def _configuration(properties: Properties) -> Configuration:
         unknown=tuple(key for key in found if key not in KNOWN),
         sightings_days=_days(properties, "sightingsDays", 400),
         sightings_hourly_days=_days(properties, "sightingsHourlyDays", 14),
+        software_credential=_text(properties, "softwareCredential", ""),
+        software_folder=_text(properties, "softwareFolder", ""),
+        software_upstream=_text(properties, "softwareUpstream", ""),
+        software_upstream_ca=_text(properties, "softwareUpstreamCa", ""),
     )
     if configuration.gui_port == configuration.heartbeat_port != 0:
         entry = found.get("heartbeatPort") or found["guiPort"]

@@ -29,6 +29,7 @@ from plimsoll.manager.services.release_keys import ReleaseKeysService
 from plimsoll.manager.services.shadow import ShadowService
 from plimsoll.manager.services.sightings import SightingsService
 from plimsoll.manager.services.software import SoftwareService
+from plimsoll.manager.services.software_metadata import SoftwareMetadataService
 from plimsoll.manager.store import Store
 
 __all__ = ["Services"]
@@ -71,3 +72,4 @@ class Services:
         self.software = SoftwareService(core)
         self.notifications = NotificationsService(core)
         self.metrics = MetricsService(core)
+        self.software_metadata = SoftwareMetadataService(core, self.software)
