@@ -21,6 +21,8 @@ from plimsoll.agent.home import AgentState, Home, HomeError, PathLike
 from plimsoll.agent.identity import IdentityError, check
 from plimsoll.agent.listener import AgentListener
 from plimsoll.agent.managers import ManagerAddressError, parse_manager
+from plimsoll.agent.software import fetching
+from plimsoll.agent.software.shelf import Shelf
 from plimsoll.agent.visit import Visited, WaitingAgent
 from plimsoll.messages import (
     ACTIVATE,
@@ -193,10 +195,23 @@ def _store(home: Home, state: AgentState, key: str, activation: Activation) -> N
     """Writes an activated home, agent.json last."""
     home.save_identity(key, activation.certificate, activation.ca)
     home.save_policy(activation.policy)
+    _believe(home, activation)
     if state.kind is Kind.RELAY:
         # The policy of an activation was not sent: a new relay holds its release's default until one is (R14, R17).
         RelayFloorKeeper.open(home, activated_with=RELEASE, now=time.time())
     home.save_state(state)
+
+
+def _believe(home: Home, activation: Activation) -> None:
+    """What the manager says of software is believed on the first day, and from then on only follows itself."""
+    if activation.software is None:
+        return
+    following = Shelf(home.path).take(activation.software)
+    if following:
+        try:
+            fetching.follow(home.path, following)
+        except fetching.SoftwareError as error:
+            raise AgentError(f"the manager's release keys do not follow each other: {error}") from None
 
 
 def _usable(addresses: Sequence[str]) -> list[str]:

@@ -28,6 +28,7 @@ from plimsoll.agent.managers import Managers
 from plimsoll.agent.ports import Ports
 from plimsoll.agent.renewal import RenewalError, Renewer
 from plimsoll.agent.session import STARTED, STOPPED, Effect, Failure, PolicyApplied, Session, UpgradeOrdered
+from plimsoll.agent.software.resident import Software, report_troubles
 from plimsoll.agent.threads import in_thread
 from plimsoll.agent.upgrade import Fetch, Upgrader, no_fetch
 from plimsoll.messages import (
@@ -100,6 +101,7 @@ class Daemon:
         self._seen = RunState(pid=os.getpid(), started=time.time(), release=RELEASE)
         home.recover()
         self._state = home.load_state()
+        self._software = Software(home)
         self._managers = Managers(home, self._state)
         # A relay takes over what an earlier release held before the home says that it is ours.
         self._ports = Ports(home, self._state, self)
@@ -181,6 +183,7 @@ class Daemon:
     def visit_reply(self, reply: HeartbeatReply) -> None:
         """The manager's answer to the heartbeat that it took."""
         now = time.time()
+        self._software.hear(reply.software)
         self._seen.last_attempt = now
         self._farewells = 0
         self._succeeded(reply, self._session.replied(reply, now, now), "visit", "")
@@ -214,9 +217,11 @@ class Daemon:
             if called:
                 await self._exchange()
             self._tell(asked, called=called)
+            await self._software.settle(self._session)
             if await self._ports.settle(self._session.policy):
                 self._session.want_inventory()
             self._ports.log_refusals()
+            report_troubles(self._session, self._ports.troubles())
             wait = self._session.delay if self._calls else UNVISITED_CHECK
             self._seen.next_attempt = time.time() + wait
             self._remember()
@@ -249,6 +254,7 @@ class Daemon:
             link = self._managers.link()
             reply = await in_thread(exchange, link, HEARTBEAT, beat, HeartbeatReply)
             effects = self._session.replied(reply, sent, time.time())
+            self._software.hear(reply.software)
         except ChannelError as error:
             self._failed(error.failure)
             return
@@ -263,7 +269,9 @@ class Daemon:
 
     def _heartbeat(self) -> Heartbeat:
         self._heard = self._upgrader.report
-        return self._session.heartbeat(time.time(), self._inventory(), self._ports.report(), self._heard)
+        beat = self._session.heartbeat(time.time(), self._inventory(), self._ports.report(), self._heard)
+        beat.software = self._software.state
+        return beat
 
     def _inventory(self) -> Inventory:
         listening = "4118" in self._ports.listening

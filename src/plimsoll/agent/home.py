@@ -12,6 +12,8 @@ Files, all readable by the owner only::
     relay.json    a relay's floor, see `plimsoll.relay.state`
     relay/files   what a relay hands out
     upgrade.json  the upgrade under way, see `agent.upgrade`; what it downloads lies in upgrade/
+    relay/software  the packages and metadata that it mirrors
+    software/     what an agent downloaded itself, and whose signatures it believes: `plimsoll.agent.software.shelf`
     run/          the lock, the local socket (`agent.control`), and the last state for ``plimsoll agent status``;
                   nothing in it needs to survive
 
@@ -73,6 +75,8 @@ class AgentState(msgspec.Struct, kw_only=True):
     listen_address: str = "0.0.0.0"
     listen_port: int = 4118
     relay_port: int = 4122
+    #: How much a relay keeps of software, in bytes; 0: what its release does by itself.
+    relay_disk: int = 0
     local_address: str = ""
     not_before: float = 0.0
     not_after: float = 0.0
@@ -130,6 +134,11 @@ class Home:
     def files(self) -> Path:
         """What a relay hands out."""
         return self.path / "relay" / "files"
+
+    @property
+    def mirrored(self) -> Path:
+        """The software that a relay keeps for others."""
+        return self.path / "relay" / "software"
 
     @property
     def activated(self) -> bool:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("plimsoll.agent")
 
+#: How long a source of a relay may be silent, in seconds.
+SOURCE_SECONDS = 15.0
+
 
 class Ports:
     """Opens, closes and re-floors the ports as policies come."""
@@ -114,6 +117,10 @@ class Ports:
                     seen.count,
                 )
 
+    def troubles(self) -> dict[str, str]:
+        """What kept a relay from mirroring packages since the last call."""
+        return {} if self._relay is None else self._relay.troubles()
+
     async def renewed(self, ca_changed: bool, policy: Policy | None) -> None:
         """Shows a renewed certificate; with another CA the ports open anew, since they verify with it."""
         if ca_changed:
@@ -132,11 +139,18 @@ class Ports:
                 await door.stop()
 
     async def _open_relay(self, keeper: RelayFloorKeeper) -> None:
+        from plimsoll.agent.software import sources
+        from plimsoll.agent.software.shelf import Shelf
+        from plimsoll.relay.cache import LIMIT, Cache
+        from plimsoll.relay.mirror import Mirror
         from plimsoll.relay.service import RelayService
 
         files = self._home.files
         files.mkdir(parents=True, exist_ok=True, mode=0o700)
-        relay = RelayService(keeper, files, self._identity(), self._home.ca, self._state.installation)
+        cache = Cache(self._home.mirrored, self._state.relay_disk or LIMIT)
+        shelf = Shelf(self._home.path)
+        mirror = Mirror(cache, lambda: sources.links(self._home, self._state, shelf, SOURCE_SECONDS))
+        relay = RelayService(keeper, files, self._identity(), self._home.ca, self._state.installation, mirror)
         await relay.start(self._state.listen_address, self._state.relay_port)
         self._relay = relay
         _log.info("4122 listens on port %d with floor %s (%s)", relay.port, keeper.floor, keeper.origin.value)

@@ -62,6 +62,7 @@ class Registry:
     by_fingerprint: dict[str, Known] = field(default_factory=dict)
     by_hello: dict[tuple[str, str], set[Known]] = field(default_factory=dict)
     dirty: set[Known] = field(default_factory=set)
+    with_relay_port: set[Known] = field(default_factory=set)
 
     def load(self, entries: Iterable[RegistryEntry]) -> None:
         for entry in entries:
@@ -80,6 +81,7 @@ class Registry:
             known.entry = entry
         for fingerprint in entry.fingerprints:
             self.by_fingerprint[fingerprint] = known
+        (self.with_relay_port.discard if entry.relay_port is None else self.with_relay_port.add)(known)
         return known
 
     def apply(self, computer: str, entry: RegistryEntry | None) -> None:
@@ -96,6 +98,7 @@ class Registry:
         self._forget_fingerprints(known)
         self._unindex_hello(known)
         self.dirty.discard(known)
+        self.with_relay_port.discard(known)
 
     def identify(self, identity: Identity) -> str | None:
         """Which computer shows this certificate: for the gate, which names the computer in its sightings."""
@@ -176,11 +179,7 @@ class Registry:
         ]
 
     def relays(self) -> list[Known]:
-        return [
-            known
-            for known in self.by_id.values()
-            if known.entry.state == ACTIVE and known.entry.relay_port is not None and known.address
-        ]
+        return [known for known in self.with_relay_port if known.entry.state == ACTIVE and known.address]
 
     def _forget_fingerprints(self, known: Known) -> None:
         for fingerprint in known.entry.fingerprints:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from plimsoll import RELEASE
@@ -15,6 +16,8 @@ from plimsoll.manager.api.application import create_app
 from plimsoll.manager.api.backend import Backend
 from plimsoll.manager.api.serve import HttpDoor
 from plimsoll.manager.heartbeat.door import HeartbeatDoor
+from plimsoll.manager.heartbeat.handout import Handout
+from plimsoll.manager.heartbeat.relay_lists import RelayLists
 from plimsoll.manager.home import Home
 from plimsoll.manager.loops import LoopThread
 from plimsoll.manager.metrics import Metrics
@@ -27,8 +30,14 @@ from plimsoll.manager.registry import Registry
 from plimsoll.manager.services import Services
 from plimsoll.manager.services.computers import RegistryEntry
 from plimsoll.manager.services.events import NewEvent
-from plimsoll.manager.services.hub import CertificateChanged, Change, ComputersChanged
-from plimsoll.manager.work import changes
+from plimsoll.manager.services.hub import (
+    CertificateChanged,
+    Change,
+    ComputersChanged,
+    RelayGroupsChanged,
+    SoftwareChanged,
+)
+from plimsoll.manager.work import changes, software
 from plimsoll.messages import MAX_BODY
 from plimsoll.net.board import FloorBoard
 from plimsoll.net.contexts import ServerContexts, ServerIdentity
@@ -73,8 +82,15 @@ class Running:
             ours=self.services.sightings.is_own_scan,
             watch=self.services.changes.saw_refusal,
         )
+        self._relay_lists = RelayLists(self._registry, clock)
+        self._handout = Handout(self, self._relay_lists)
         self._door = HeartbeatDoor(
-            self.services, self._registry, home.installation, talked=self._refusals.talked, clock=clock
+            self.services,
+            self._registry,
+            home.installation,
+            talked=self._refusals.talked,
+            clock=clock,
+            handout=self._handout,
         )
         self._monitor = Monitor(self.services, self._registry, self._sightings, clock)
         caller = Caller(
@@ -101,7 +117,7 @@ class Running:
         services.hub.subscribe(self._metrics.heard)
         # The floors are on the board before any port opens.
         await asyncio.to_thread(services.floors.start)
-        await asyncio.to_thread(services.software.tidy)
+        await asyncio.to_thread(self._prepare_software)
         self._registry.load(await asyncio.to_thread(lambda: tuple(services.computers.registry())))
         # A restart must not hide who could not come in before it.
         self._refusals.remember(await asyncio.to_thread(services.events.open_problems))
@@ -120,6 +136,7 @@ class Running:
         self.supervisor.start("silence", self._monitor.watch_forever())
         self.supervisor.start("exceptions", self._monitor.exceptions_forever())
         self.supervisor.start("changes", changes.run_forever(self.services))
+        self.supervisor.start("software", software.run_forever(self.services, self._hand_out_anew))
         self.supervisor.start("outbound", self._outbound.run_forever())
         self.supervisor.start("notifications", Forwarder(services).run_forever())
 
@@ -219,6 +236,32 @@ class Running:
                 log.warning("%s", text)
                 self.services.events.record_later([NewEvent(120, "warning", f"{text}.")])
 
+    # Software
+
+    def _prepare_software(self) -> None:
+        """Before a port opens: what a crash left is gone, and there is a root that new agents can begin with."""
+        self.services.software.tidy()
+        self.services.software_metadata.tend()
+        self._hand_out_anew()
+
+    def _hand_out_anew(self) -> None:
+        """From a service's thread: heartbeats take home what counts now."""
+        trust = self.services.release_keys.chain()
+        parents = self.services.policies.relay_group_parents()
+        root = self.services.software_metadata.root_or_none()
+
+        def put() -> None:
+            self._handout.put(trust, root)
+            self._relay_lists.parents = parents
+
+        self._thread.post(put)
+
+    def metadata(self, name: str) -> Path | None:
+        return self.services.software_metadata.file(name)
+
+    def package(self, sha256: str) -> Path | None:
+        return self.services.software.path_of(sha256)
+
     # What services take: the Observed of `manager.ports`, called in their threads
 
     def presence(self) -> Iterable[Presence]:
@@ -242,6 +285,8 @@ class Running:
             self._read_anew(change.computers)
         elif isinstance(change, CertificateChanged):
             self._serves = (None, {})
+        elif isinstance(change, SoftwareChanged | RelayGroupsChanged):
+            self._hand_out_anew()
 
     def _read_anew(self, computers: tuple[str, ...]) -> None:
         """Reads and posts under one lock, so that an older reading never follows a newer one."""

@@ -5,10 +5,12 @@ a default that means "not said". Capability numbers:
 
 * 1 (2026-11): activation, heartbeat, renewal, Send Policy, floor report.
 * 2 (2026-11): the command ``upgrade``. Who says less is never sent one: it could not read the whole answer.
+* 3 (2026-11): where software comes from, and whose signature counts: `SoftwareState`, `SoftwareNews`.
 
-Paths on 4120 (the manager listens): POST ACTIVATE, HEARTBEAT, RENEW. Paths on 4118 (the agent listens, managers only
-are obeyed): POST VISIT_BEGIN and VISIT_FINISH (manager-initiated activation), GET VISIT_HEARTBEAT then POST VISIT_REPLY
-(manager-initiated heartbeat), POST WAKE (heartbeat now). Path on 4122: GET FLOOR_REPORT, GET FILES/<name>.
+Paths on 4120 (the manager listens): POST ACTIVATE, HEARTBEAT, RENEW, GET METADATA/<name> and TARGETS/<SHA-256>. Paths
+on 4118 (the agent listens, managers only are obeyed): POST VISIT_BEGIN and VISIT_FINISH (manager-initiated activation),
+GET VISIT_HEARTBEAT then POST VISIT_REPLY (manager-initiated heartbeat), POST WAKE (heartbeat now). Paths on 4122: GET
+FLOOR_REPORT, GET FILES/<name>, METADATA/<name> and TARGETS/<SHA-256>.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ import msgspec
 from plimsoll.tls.versions import Version
 
 #: What this release understands; see the list above.
-CAPABILITY = 2
+CAPABILITY = 3
 
 #: From here on an agent understands the command ``upgrade``.
 UPGRADES_FROM = 2
@@ -37,6 +39,8 @@ VISIT_REPLY = "/visit/v1/reply"
 WAKE = "/visit/v1/wake"
 FLOOR_REPORT = "/relay/v1/floor"
 FILES = "/relay/v1/files"
+METADATA = "/relay/v1/metadata"
+TARGETS = "/relay/v1/targets"
 
 #: The largest message body that anyone reads, in bytes.
 MAX_BODY = 1 << 20
@@ -113,6 +117,27 @@ class Assignment(Message):
     description: str = ""
 
 
+class SoftwareState(Message):
+    """What an agent holds of the software repository: `trust` is the number of its statement of release keys (0: none),
+    `root` whether it has a root to begin with, `sources` the digest of its list of relays.
+    """
+
+    trust: int = 0
+    root: bool = False
+    sources: str = ""
+
+
+class SoftwareNews(Message):
+    """What an agent does not hold yet: statements of release keys that follow its own, in order; the repository's root
+    metadata, for one who has none; its list of relays (``host:port``, to be tried in this order before the manager).
+    """
+
+    trust: list[str] = []
+    root: str = ""
+    sources: str = ""
+    relays: list[str] | None = None
+
+
 class ActivationRequest(Message):
     """Asks to become a computer of the fleet. The token is sent only after the CA's key hash in it was checked."""
 
@@ -138,6 +163,7 @@ class Activation(Message):
     policy: Policy
     manager_time: float
     managers: list[str] = []
+    software: SoftwareNews | None = None
 
 
 class FloorOrigin(enum.Enum):
@@ -212,6 +238,7 @@ class Heartbeat(Message):
     events: list[AgentEvent] = []
     relay: FloorReport | None = None
     upgrade: UpgradeReport | None = None
+    software: SoftwareState | None = None
 
 
 class Command(Message):
@@ -236,6 +263,7 @@ class HeartbeatReply(Message):
     stored_acks: list[str] = []
     stored_event: int = 0
     send_inventory: bool = False
+    software: SoftwareNews | None = None
 
 
 class RenewalRequest(Message):

@@ -9,11 +9,13 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from plimsoll.net.contexts import client_context
+from plimsoll.net.download import SLOWEST, Download
 from plimsoll.net.errors import NetError
 from plimsoll.net.handshake_errors import about_certificates, alert_in
 from plimsoll.net.identity import Identity, identity_of, presented_chain, public_key_hash
@@ -22,6 +24,7 @@ from plimsoll.tls.versions import Version
 
 _MAX_HEAD = 64 * 1024
 _MAX_BODY = 64 << 20
+_MAX_STREAM = 1 << 40
 _READ = 64 * 1024
 
 
@@ -120,6 +123,8 @@ class Link:
         self._sock: ssl.SSLSocket | None = None
         self._rest = b""
         self._answering = False
+        self._deadline = 0.0
+        self._unread = False  # the body of a download
 
     def __enter__(self) -> Link:
         return self
@@ -142,6 +147,22 @@ class Link:
                 raise
         return self._exchange(method, data)
 
+    def stream(self, path: str, headers: Mapping[str, str] | None = None, *, slowest: float = SLOWEST) -> Download:
+        """A GET whose body is read as it comes; until then there is no other request. Raises LinkError.
+
+        `slowest` is the pace in bytes a second below which the peer is given up.
+        """
+        lines = [f"GET {path} HTTP/1.1", f"Host: {self.host}:{self.port}"]
+        lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
+        data = ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+        kept = self._sock is not None
+        try:
+            return self._stream(data, slowest)
+        except UnreachableError:
+            if not kept or self._answering:
+                raise
+        return self._stream(data, slowest)
+
     def connect(self) -> None:
         """Open the connection now, if it is not open. Raises LinkError."""
         if self._sock is None:
@@ -150,7 +171,7 @@ class Link:
     def close(self) -> None:
         """Close the connection; a later request opens a new one and resumes its session."""
         sock, self._sock = self._sock, None
-        self._rest = b""
+        self._rest, self._unread = b"", False
         if sock is not None:
             with contextlib.suppress(OSError, ValueError):
                 sock.settimeout(0)
@@ -257,13 +278,47 @@ class Link:
 
     # -- one exchange
 
-    def _exchange(self, method: str, data: bytes) -> Answer:
-        self.connect()
-        sock = self._sock
-        assert sock is not None
-        self._answering = False
+    def _stream(self, data: bytes, slowest: float) -> Download:
+        sock = self._begin()
         try:
-            sock.settimeout(self.timeout)
+            sock.sendall(data)
+            status, headers = self._final_head(sock)
+            self._session = sock.session or self._session
+            length = self._length(headers, _MAX_STREAM) if status not in (204, 304) else 0
+        except LinkError:
+            self.close()
+            raise
+        except (OSError, ValueError) as error:
+            self.close()
+            raise self._translated(error, "while waiting for its answer") from error
+        keep = _keeps(headers)
+
+        def ended(rest: bytes) -> None:
+            self._rest, self._unread = rest, False
+            if not keep:
+                self.close()
+
+        def failed(error: Exception) -> Exception:
+            self.close()
+            return self._translated(error, "while its answer came")
+
+        rest, self._rest, self._unread = self._rest, b"", True
+        return Download(sock, status, headers, length, rest, self.timeout, ended, failed, slowest)
+
+    def _begin(self) -> ssl.SSLSocket:
+        if self._unread:
+            self.close()
+        self.connect()
+        assert self._sock is not None
+        self._answering = False
+        # No trickle extends it: an answer that is not whole by then is none.
+        self._deadline = time.monotonic() + 2 * self.timeout
+        self._sock.settimeout(self.timeout)
+        return self._sock
+
+    def _exchange(self, method: str, data: bytes) -> Answer:
+        sock = self._begin()
+        try:
             sock.sendall(data)
             answer, keep = self._read_answer(sock, method)
             # In TLS 1.3 the ticket comes after the handshake, so only now there is a session to keep.
@@ -279,24 +334,27 @@ class Link:
         return answer
 
     def _read_answer(self, sock: ssl.SSLSocket, method: str) -> tuple[Answer, bool]:
-        while True:
-            status, headers = self._read_head(sock)
-            if status >= 200:
-                break
-        if method == "HEAD" or status in (204, 304):
-            length = 0
-        else:
-            text = headers.get("content-length", "")
-            if not text.isdigit() or int(text) > _MAX_BODY or "transfer-encoding" in headers:
-                raise ProtocolError(self.host, self.port, "its answer has no usable length")
-            length = int(text)
+        status, headers = self._final_head(sock)
+        length = 0 if method == "HEAD" or status in (204, 304) else self._length(headers, _MAX_BODY)
         pieces, have = [self._rest], len(self._rest)
         while have < length:
             pieces.append(self._read(sock))
             have += len(pieces[-1])
         body = b"".join(pieces)
         self._rest = body[length:]
-        return Answer(status, headers, body[:length]), "close" not in headers.get("connection", "").lower()
+        return Answer(status, headers, body[:length]), _keeps(headers)
+
+    def _final_head(self, sock: ssl.SSLSocket) -> tuple[int, dict[str, str]]:
+        while True:
+            status, headers = self._read_head(sock)
+            if status >= 200:
+                return status, headers
+
+    def _length(self, headers: Mapping[str, str], most: int) -> int:
+        text = headers.get("content-length", "")
+        if not text.isascii() or not text.isdigit() or int(text) > most or "transfer-encoding" in headers:
+            raise ProtocolError(self.host, self.port, "its answer has no usable length")
+        return int(text)
 
     def _read_head(self, sock: ssl.SSLSocket) -> tuple[int, dict[str, str]]:
         data = self._rest
@@ -313,11 +371,19 @@ class Link:
         return int(rest[:3]), {name.strip().lower(): value.strip() for name, _, value in fields}
 
     def _read(self, sock: ssl.SSLSocket) -> bytes:
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("its answer came in a trickle")
+        sock.settimeout(min(self.timeout, left))
         data = sock.recv(_READ)
         if not data:
             raise UnreachableError(self.host, self.port, "the connection ended before the whole answer was there")
         self._answering = True
         return data
+
+
+def _keeps(headers: Mapping[str, str]) -> bool:
+    return "close" not in headers.get("connection", "").lower()
 
 
 def _article(role: str) -> str:

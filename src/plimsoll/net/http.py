@@ -11,7 +11,7 @@ import json
 import logging
 import mmap
 import weakref
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -66,14 +66,34 @@ class Request:
 
 
 @dataclass(slots=True)
+class StreamBody:
+    """A body of known length that is still coming in. Where it fails, the connection ends before the length is reached:
+    the peer sees that it was cut off.
+    """
+
+    length: int
+    pieces: AsyncIterator[bytes | memoryview]
+
+
+@dataclass(slots=True)
 class Response:
-    """An answer. With `file` that is the body, and `body` is not looked at."""
+    """An answer. With `file` or `stream` that is the body, and `body` is not looked at.
+
+    `finished` is called once such a body is sent, or cannot be.
+    """
 
     status: int = 200
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
     content_type: str = "application/json"
     file: FileBody | None = None
+    stream: StreamBody | None = None
+    finished: Callable[[], None] | None = None
+
+    @property
+    def long(self) -> bool:
+        """Whether the body is sent piece by piece."""
+        return self.file is not None or self.stream is not None
 
 
 #: A handler that has its answer at hand returns it as it is, which saves a task.
@@ -236,7 +256,7 @@ class HttpProtocol(asyncio.Protocol):
         except Exception as error:  # noqa: BLE001 - it is logged with its trace
             answer = _failed(request, error)
         self._busy = False
-        if isinstance(answer, Response) and answer.file is None:
+        if isinstance(answer, Response) and not answer.long:
             self._send(head, answer)
             return
         # Until it is answered, the time limit is the application's; its own work has limits of its own.
@@ -250,12 +270,18 @@ class HttpProtocol(asyncio.Protocol):
                     answer = await answer
                 except Exception as error:  # noqa: BLE001 - it is logged with its trace
                     answer = _failed(request, error)
-            if self._transport.is_closing():
-                return
-            if answer.file is None:
-                self._send(head, answer)
-            else:
-                await self._send_file(head, answer, answer.file)
+            try:
+                if self._transport.is_closing():
+                    return
+                if answer.file is not None:
+                    await self._send_file(head, answer, answer.file)
+                elif answer.stream is not None:
+                    await self._send_stream(head, answer, answer.stream)
+                else:
+                    self._send(head, answer)
+            finally:
+                if answer.finished is not None:
+                    answer.finished()
         finally:
             self._task = None
         if not self._transport.is_closing():
@@ -293,6 +319,29 @@ class HttpProtocol(asyncio.Protocol):
                     await asyncio.sleep(0)  # a fast reader must not keep the loop for a whole file
         self._deadline = self._loop.time() + self._limits.idle_seconds
         if not keep or self._closing:
+            self._close()
+
+    async def _send_stream(self, head: Head, answer: Response, body: StreamBody) -> None:
+        self._transport.write(_head_bytes(answer, body.length, head.keep_alive and not self._closing))
+        left = body.length
+        try:
+            if head.method != "HEAD":
+                async for piece in body.pieces:
+                    if self._transport.is_closing():
+                        return
+                    self._transport.write(piece[:left])
+                    left -= min(left, len(piece))
+                    if not left:
+                        break
+                    if self._writable is not None:
+                        await self._writable.wait()
+        except Exception as error:  # noqa: BLE001 - the peer must see that it has not got all
+            _log.warning("an answer was cut off with %d bytes to go: %s", left, error)
+        if head.method != "HEAD" and left:
+            self._transport.abort()
+            return
+        self._deadline = self._loop.time() + self._limits.idle_seconds
+        if not head.keep_alive or self._closing:
             self._close()
 
     def _refuse(self, status: int, message: str) -> None:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Awaitable
 from pathlib import Path
 
 import msgspec
 
-from plimsoll.messages import FILES, FLOOR_REPORT, FloorReport
+from plimsoll.messages import FILES, FLOOR_REPORT, METADATA, TARGETS, FloorReport
 from plimsoll.net.board import FloorBoard
 from plimsoll.net.connection import Connection
 from plimsoll.net.contexts import ServerContexts, ServerIdentity
+from plimsoll.net.files import file_answer
 from plimsoll.net.gate import Gate
-from plimsoll.net.http import FileBody, HttpProtocol, Request, Response, problem
+from plimsoll.net.http import HttpProtocol, Request, Response, problem
 from plimsoll.net.sightings import Sighting, SightingLog
+from plimsoll.relay.mirror import Mirror
 from plimsoll.relay.state import RelayFloorKeeper
 from plimsoll.tls.floors import FloorSnapshot, Point
 from plimsoll.tls.versions import Version
@@ -29,8 +32,16 @@ class RelayService:
     """Listens with the floor that the keeper holds; `apply` puts the floor of a stored policy in force at once."""
 
     def __init__(
-        self, keeper: RelayFloorKeeper, files: Path, identity: ServerIdentity, ca: Path, installation: str
+        self,
+        keeper: RelayFloorKeeper,
+        files: Path,
+        identity: ServerIdentity,
+        ca: Path,
+        installation: str,
+        mirror: Mirror | None = None,
     ) -> None:
+        """`mirror` hands out software; without one there are the files alone."""
+        self._mirror = mirror
         self._keeper = keeper
         self._files = files
         self._installation = installation
@@ -53,6 +64,8 @@ class RelayService:
         await self._gate.start(host, port)
 
     async def stop(self) -> None:
+        if self._mirror is not None:
+            await self._mirror.close()
         await self._gate.stop()
 
     def reload(self, identity: ServerIdentity) -> None:
@@ -77,7 +90,14 @@ class RelayService:
     def _protocol(self, connection: Connection) -> HttpProtocol:
         return HttpProtocol(self._answer, connection)
 
-    def _answer(self, request: Request) -> Response:
+    def troubles(self) -> dict[str, str]:
+        """What kept packages from being fetched since the last call, by kind: ``room`` or ``source``."""
+        if self._mirror is None or not self._mirror.troubles:
+            return {}
+        found, self._mirror.troubles = self._mirror.troubles, {}
+        return found
+
+    def _answer(self, request: Request) -> Response | Awaitable[Response]:
         who = request.connection.identity
         if who is None or who.installation != self._installation:
             return problem(403, "this relay serves its own installation only: show a certificate of it")
@@ -89,6 +109,12 @@ class RelayService:
             return Response(body=msgspec.json.encode(self.report()))
         if request.path.startswith(f"{FILES}/"):
             return self._file(request)
+        if self._mirror is not None:
+            if request.path.startswith(f"{TARGETS}/"):
+                request.connection.grace = DOWNLOAD_GRACE
+                return self._mirror.package(request, request.path.removeprefix(f"{TARGETS}/"))
+            if request.path.startswith(f"{METADATA}/"):
+                return self._mirror.metadata(request, request.path.removeprefix(f"{METADATA}/"))
         return problem(404, "there is nothing here")
 
     def _file(self, request: Request) -> Response:
@@ -96,7 +122,7 @@ class RelayService:
         if path is None:
             return problem(404, "this relay does not have that file")
         request.connection.grace = DOWNLOAD_GRACE
-        return Response(file=FileBody(path), content_type="application/octet-stream")
+        return file_answer(request, path)
 
 
 def safe_path(root: Path, name: str) -> Path | None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
+from plimsoll.manager.heartbeat.handout import Handout
 from plimsoll.manager.heartbeat.throttle import TokenBucket
 from plimsoll.manager.ports import ServiceError, Unavailable
 from plimsoll.manager.registry import ACTIVE, Known, Registry
@@ -90,7 +91,9 @@ class HeartbeatDoor:
         limits: DoorLimits | None = None,
         clock: Callable[[], float] = time.time,
         rng: random.Random | None = None,
+        handout: Handout | None = None,
     ) -> None:
+        self._handout = handout
         self._services = services
         self._registry = registry
         self._installation = installation
@@ -117,6 +120,8 @@ class HeartbeatDoor:
         user_agent = request.headers.get("user-agent")
         if user_agent:
             request.connection.user_agent = user_agent
+        if self._handout is not None and self._handout.takes(path):
+            return self._hand_out(self._handout, request)
         if path not in (HEARTBEAT, ACTIVATE, RENEW):
             return self.problem(404, "there is no such path on the heartbeat port", "unknown-path")
         if request.method != "POST":
@@ -129,6 +134,16 @@ class HeartbeatDoor:
         if self._slow >= self._limits.slow:
             return self._busy()
         return self._guarded(self._activate(request) if path == ACTIVATE else self._renew(request, now))
+
+    def _hand_out(self, handout: Handout, request: Request) -> Response:
+        """Software goes to members of the fleet alone, computers that were revoked not among them."""
+        identity = request.connection.identity
+        known = None if identity is None else self._registry.by_fingerprint.get(identity.fingerprint)
+        if known is None:
+            return self.problem(403, "software is for computers of this fleet: show your certificate", "no-certificate")
+        if known.entry.state != ACTIVE:
+            return self._not_active(known)
+        return handout(request)
 
     # Heartbeats
 
@@ -246,6 +261,7 @@ class HeartbeatDoor:
             stored_acks=stored_acks or [],
             stored_event=stored_event,
             send_inventory=not entry.has_inventory,
+            software=None if self._handout is None else self._handout.news(known, beat.software),
         )
 
     def _repeat_policy(self, known: Known, beat: Heartbeat, now: float) -> Command | None:

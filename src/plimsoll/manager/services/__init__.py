@@ -31,6 +31,7 @@ from plimsoll.manager.services.sightings import SightingsService
 from plimsoll.manager.services.software import SoftwareService
 from plimsoll.manager.services.software_metadata import SoftwareMetadataService
 from plimsoll.manager.store import Store
+from plimsoll.messages import SoftwareNews
 
 __all__ = ["Services"]
 
@@ -63,7 +64,6 @@ class Services:
         self.proving = ProvingService(core, own_scan(self.sightings.register_prober), self.exceptions.in_force)
         self.changes = ChangesService(core, self.floors, self.judgement, self.shadow, self.proving)
         self.policies = PoliciesService(core, self.judgement.fleet)
-        self.activation = ActivationService(core)
         self.access = AccessService(core)
         self.audit = AuditService(core)
         self.proof = ProofService(core, self.proving, self.exceptions, self.changes, self.audit)
@@ -73,3 +73,7 @@ class Services:
         self.notifications = NotificationsService(core)
         self.metrics = MetricsService(core)
         self.software_metadata = SoftwareMetadataService(core, self.software)
+        self.activation = ActivationService(core, self._pins)
+
+    def _pins(self) -> SoftwareNews:
+        return SoftwareNews(trust=list(self.release_keys.chain()), root=self.software_metadata.root_or_none())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +31,7 @@ from plimsoll.messages import (
     Policy,
     Renewal,
     RenewalRequest,
+    SoftwareNews,
     VisitOffer,
 )
 from plimsoll.messages.token import ActivationToken, TokenError
@@ -62,8 +63,10 @@ class TokenView:
 
 
 class ActivationService:
-    def __init__(self, core: Core) -> None:
+    def __init__(self, core: Core, pins: Callable[[], SoftwareNews | None] = lambda: None) -> None:
+        """`pins` are what a new agent believes of the software repository from its first day."""
         self._core = core
+        self._pins = pins
 
     @permits(Permission.TOKENS_CHANGE)
     def create_token(
@@ -112,7 +115,7 @@ class ActivationService:
             unit.audit(principal, "computers.activate", made.computer, None, {"address": address, "port": port})
             return made
 
-        return self._core.write(work)
+        return self._pinned(self._core.write(work))
 
     @internal
     def activate(self, request: ActivationRequest, address: str, via: str, known_as: str | None = None) -> Activation:
@@ -128,7 +131,7 @@ class ActivationService:
             placed = assignment.columns(unit.connection, request.assign)
             return self._admit(unit, request.csr, request.inventory, address, known_as, via, placed)
 
-        return self._core.write(work)
+        return self._pinned(self._core.write(work))
 
     @internal
     def renew(
@@ -158,6 +161,10 @@ class ActivationService:
             return Renewal(certificate=issued.pem, ca=self._core.home.ca.certificate_pem)
 
         return self._core.write(work)
+
+    def _pinned(self, activation: Activation) -> Activation:
+        activation.software = self._pins()
+        return activation
 
     def _use_token(self, unit: Unit, request: ActivationRequest) -> None:
         try:

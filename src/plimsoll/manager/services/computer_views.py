@@ -115,6 +115,7 @@ class RegistryEntry:
     listen_port: int | None
     relay_port: int | None
     has_inventory: bool
+    relay_group: int | None = None
 
     @property
     def display(self) -> str:
@@ -302,6 +303,7 @@ def entry(computer: ComputerRecord, effective: Effective, commands: Iterable[Com
         listen_port=computer.listen_port,
         relay_port=computer.relay_port,
         has_inventory=bool(computer.inventory),
+        relay_group=computer.relay_group_id,
     )
 
 

@@ -35,7 +35,12 @@ class SoftwareChanged:
     """Packages came or went, or release keys: what is offered is to be signed anew."""
 
 
-Change = ComputersChanged | EventRecorded | CertificateChanged | SoftwareChanged
+@dataclass(frozen=True, slots=True)
+class RelayGroupsChanged:
+    """The tree of relay groups is another one."""
+
+
+Change = ComputersChanged | EventRecorded | CertificateChanged | SoftwareChanged | RelayGroupsChanged
 
 
 class Hub:

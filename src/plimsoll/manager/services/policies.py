@@ -7,12 +7,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from plimsoll.fleet.parts import Fleet
-from plimsoll.manager.ports import BadInput, Conflict, NotFound, Permission, Principal, permits
+from plimsoll.manager.ports import BadInput, Conflict, NotFound, Permission, Principal, internal, permits
 from plimsoll.manager.services import policy_rules, sending
 from plimsoll.manager.services.core import Core, Unit
 from plimsoll.manager.services.events import FLOOR_CHANGED, NewEvent
 from plimsoll.manager.services.floors import check_no_change
 from plimsoll.manager.services.guard import Consent, Judged, judge_raise
+from plimsoll.manager.services.hub import RelayGroupsChanged
 from plimsoll.manager.services.policy_rules import BASE, Effective, PolicyValues, columns_of
 from plimsoll.manager.store import Connection, facts
 from plimsoll.manager.store import computers as computer_table
@@ -188,10 +189,41 @@ class PoliciesService:
                 raise NotFound(f"there is no relay group {parent!r} above it; nothing was changed")
             identifier = table.add_group(unit.connection, name.strip(), known[parent] if parent else None)
             unit.audit(principal, "relaygroups.create", name.strip(), None, {"parent": parent})
+            unit.changes.append(RelayGroupsChanged())
             return identifier
 
         identifier = self._core.write(work)
         return next(group for group in self._core.store.read(_groups) if group.id == identifier)
+
+    @permits(Permission.POLICIES_CHANGE)
+    def move_relay_group(self, principal: Principal, group: int, parent: str | None) -> RelayGroupView:
+        """Puts it below another group, or (None) at the top, where relays ask the manager."""
+
+        def work(unit: Unit) -> None:
+            groups = {one.id: one for one in table.all_groups(unit.connection)}
+            if group not in groups:
+                raise NotFound(f"there is no relay group {group}; nothing was changed")
+            above = next((one for one in groups.values() if one.name == parent), None)
+            if parent is not None and above is None:
+                raise NotFound(f"there is no relay group {parent!r} above it; nothing was changed")
+            at = above
+            while at is not None:
+                if at.id == group:
+                    raise Conflict(f"{parent} is {groups[group].name} itself, or below it; nothing was changed")
+                at = None if at.parent_id is None else groups.get(at.parent_id)
+            former = groups[group].parent_id
+            table.move_group(unit.connection, group, None if above is None else above.id)
+            before = None if former is None else groups[former].name
+            unit.audit(principal, "relaygroups.move", groups[group].name, {"parent": before}, {"parent": parent})
+            unit.changes.append(RelayGroupsChanged())
+
+        self._core.write(work)
+        return next(one for one in self._core.store.read(_groups) if one.id == group)
+
+    @internal
+    def relay_group_parents(self) -> dict[int, int | None]:
+        """Of each group the one above it."""
+        return {group.id: group.parent_id for group in self._core.store.read(table.all_groups)}
 
     @permits(Permission.POLICIES_CHANGE)
     def delete_relay_group(self, principal: Principal, group: int) -> None:
@@ -203,6 +235,7 @@ class PoliciesService:
                 raise Conflict(f"the relay group {found.name} is in use; nothing was changed")
             table.delete_group(unit.connection, group)
             unit.audit(principal, "relaygroups.delete", found.name)
+            unit.changes.append(RelayGroupsChanged())
 
         self._core.write(work)
 

@@ -108,7 +108,8 @@ class SoftwareMetadataService:
             unit.event(NewEvent(event_numbers.SOFTWARE_ROOT_CHANGED, "warning", text))
 
         self._core.write(record)
-        self.tend()
+        # Whoever holds a copy hears of it, this service first: everything is signed anew.
+        self._core.tell(SoftwareChanged())
         return view
 
     # -- what the manager does by itself
@@ -135,6 +136,14 @@ class SoftwareMetadataService:
         """The root in force, made where there is none yet: what an agent is given to begin with."""
         self._begin()
         return self._repository.root_bytes()
+
+    @internal
+    def root_or_none(self) -> str:
+        """The same as text; empty where its key cannot be made just now."""
+        try:
+            return self.root().decode()
+        except ServiceError:
+            return ""
 
     @internal
     def file(self, name: str) -> Path | None:

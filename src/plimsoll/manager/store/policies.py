@@ -84,6 +84,10 @@ def add_group(connection: Connection, name: str, parent_id: int | None) -> int:
     return _new_id(connection.execute(insert(relay_groups).values(name=name, parent_id=parent_id)))
 
 
+def move_group(connection: Connection, identifier: int, parent_id: int | None) -> None:
+    connection.execute(update(relay_groups).where(relay_groups.c.id == identifier).values(parent_id=parent_id))
+
+
 def delete_group(connection: Connection, identifier: int) -> None:
     connection.execute(delete(relay_groups).where(relay_groups.c.id == identifier))
 

@@ -69,6 +69,12 @@ class RelayGroupBody(Body):
     parent: str | None = None
 
 
+class RelayGroupMove(Body):
+    """Without a parent its relays ask the manager."""
+
+    parent: str | None = None
+
+
 def _version(name: str | None) -> Version | None:
     if name is None:
         return None
@@ -134,6 +140,11 @@ def list_groups(asks: Asks, back: Back) -> dict[str, Any]:
 @router.post("/relaygroups")
 def create_group(asks: Asks, back: Back, body: RelayGroupBody) -> dict[str, Any]:
     return views.relay_group(back.services.policies.create_relay_group(asks, body.name, body.parent))
+
+
+@router.post("/relaygroups/{group}")
+def move_group(asks: Asks, back: Back, group: int, body: RelayGroupMove) -> dict[str, Any]:
+    return views.relay_group(back.services.policies.move_relay_group(asks, group, body.parent))
 
 
 @router.delete("/relaygroups/{group}")
