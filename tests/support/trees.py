@@ -37,10 +37,10 @@ import plimsoll
 plimsoll.RELEASE = {release!r}
 if os.environ.get("PLIMSOLL_TEST_PACKAGES"):
     from pathlib import Path
-    from plimsoll.agent import upgrade
-    async def fetch(order, folder):
+    from plimsoll.agent.software import resident
+    async def fetch(software, session, order, folder):
         return Path(shutil.copy(Path(os.environ["PLIMSOLL_TEST_PACKAGES"]) / order.target, folder))
-    upgrade.no_fetch = fetch
+    resident.fetch_package = fetch
 if os.environ.get("PLIMSOLL_TEST_CAPPED"):
     # A TLS library that knows nothing newer than TLS 1.2, as an old distribution's.
     from plimsoll.net import contexts

@@ -16,6 +16,7 @@ import random
 import signal
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from plimsoll import RELEASE
@@ -28,9 +29,9 @@ from plimsoll.agent.managers import Managers
 from plimsoll.agent.ports import Ports
 from plimsoll.agent.renewal import RenewalError, Renewer
 from plimsoll.agent.session import STARTED, STOPPED, Effect, Failure, PolicyApplied, Session, UpgradeOrdered
-from plimsoll.agent.software.resident import Software, report_troubles
+from plimsoll.agent.software.resident import Software, fetch_package, report_troubles
 from plimsoll.agent.threads import in_thread
-from plimsoll.agent.upgrade import Fetch, Upgrader, no_fetch
+from plimsoll.agent.upgrade import Fetch, Upgrader
 from plimsoll.messages import (
     HEARTBEAT,
     Activation,
@@ -83,7 +84,7 @@ class Daemon:
         ready: Callable[[str], None],
         rng: random.Random | None = None,
         launched: Launched | None = None,
-        fetch: Fetch = no_fetch,
+        fetch: Fetch | None = None,
     ) -> None:
         rng = rng or random.Random()
         self._home = home
@@ -112,7 +113,7 @@ class Daemon:
             home,
             launched,
             self._session,
-            fetch,
+            fetch or partial(fetch_package, self._software, self._session),
             wake=self._wake.set,
             stop=self.stop,
             visited=lambda: not self._session.heartbeats,

@@ -84,11 +84,6 @@ class Fetch(Protocol):
     def __call__(self, order: UpgradeOrder, folder: Path) -> Awaitable[Path]: ...
 
 
-async def no_fetch(order: UpgradeOrder, folder: Path) -> Path:
-    """Where there is nothing to download from."""
-    raise UpgradeError(DOWNLOAD, f"there is nowhere to get {order.target} from")
-
-
 class Reporter(Protocol):
     """What the session gives: both calls return once it is durable."""
 

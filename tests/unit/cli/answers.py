@@ -404,7 +404,10 @@ def small_fleet() -> Answers:
         ("POST", "/api/tls/send-policy"): (200, {"queued": 2}),
         ("POST", "/api/activationtokens"): (200, {"token": "pt1.a.b.c"}),
         ("GET", "/api/tls/relays"): (200, {"relays": [RELAY, DRIFTED]}),
-        ("GET", "/api/relaygroups"): (200, {"relayGroups": [{"ID": 1, "name": "north", "relays": ["relay-1"]}]}),
+        ("GET", "/api/relaygroups"): (
+            200,
+            {"relayGroups": [{"ID": 1, "name": "north", "parent": None, "relays": ["relay-1"]}]},
+        ),
         ("POST", "/api/relaygroups"): (200, {"ID": 2, "name": "south"}),
         ("GET", "/api/policies"): (200, {"policies": [POLICY]}),
         ("POST", "/api/policies"): (200, {**POLICY, "name": "Branches"}),

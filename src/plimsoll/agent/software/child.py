@@ -9,16 +9,17 @@ was refused leaves nothing behind that a later step could take for good; then th
 from __future__ import annotations
 
 import ctypes
+import random
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from plimsoll.agent.home import Home, HomeError
+from plimsoll.agent.home import AgentState, Home, HomeError
 from plimsoll.agent.software import sources
 from plimsoll.agent.software.fetching import (
     BUSY,
@@ -35,15 +36,23 @@ from plimsoll.agent.software.fetching import (
     Wish,
     _Failure,
 )
-from plimsoll.agent.software.incoming import Incoming, PackageRefused
+from plimsoll.agent.software.incoming import Incoming, PackageRefused, SourceBusy, retry_after
 from plimsoll.agent.software.shelf import Busy, Shelf, ShelfError
 from plimsoll.messages import METADATA, release
-from plimsoll.messages.release import Release, ReleaseError
+from plimsoll.messages.release import Release, ReleaseError, ReleaseKey
 from plimsoll.net.client import Link, LinkError
 
 #: Metadata that is longer than this is not read, in bytes.
 MAX_METADATA = 8 << 20
 _PR_SET_PDEATHSIG = 1
+
+
+class Turned(Exception):  # noqa: N818 - names a condition
+    """A source sends to as many as it can. `after` is when to come back, in seconds."""
+
+    def __init__(self, text: str, after: float) -> None:
+        super().__init__(text)
+        self.after = after
 
 
 class Refused(Exception):  # noqa: N818 - names a condition
@@ -78,25 +87,49 @@ class Fetcher:
                 f"this computer was given no {lacking} of the software repository yet, so it can believe nobody;"
                 " nothing was installed. It comes with a heartbeat once the manager has one",
             )
+        ends = time.monotonic() + self._wish.patience
         with self._shelf.lock():
-            for link in sources.links(self._home, state, self._shelf, self._wish.timeout):
-                with link:
-                    try:
-                        return self._from(link, root, trust.keys)
-                    except Refused as error:
-                        where = f"{link.host}:{link.port}"
-                        self._refusals.append(Refusal(number=error.number, source=where, text=str(error)))
+            while True:
+                fetched, busy = self._round(state, root, trust.keys)
+                if fetched is not None:
+                    return fetched
+                wait = min((one.after for one in busy), default=0.0) * random.uniform(1.0, 1.5)
+                if not busy or time.monotonic() + wait > ends:
+                    break
+                time.sleep(wait)
+        if busy:
+            text = "; ".join(["every source is busy, nothing was installed", *map(str, busy)])
+            raise SoftwareError(SIGNATURE_MISSING, text, self._refusals)
         if not self._refusals:
             raise SoftwareError(SIGNATURE_MISSING, "no relay and no manager is known to download from")
         worst = min(self._refusals, key=lambda one: _GRAVITY.index(one.number))
         text = "; ".join(f"{one.source}: {one.text}" for one in self._refusals)
         raise SoftwareError(worst.number, f"no source gave the package, nothing was installed: {text}", self._refusals)
 
-    def _from(self, link: Link, root: bytes, keys: Any) -> Fetched:
+    def _round(self, state: AgentState, root: bytes, keys: Sequence[ReleaseKey]) -> tuple[Fetched | None, list[Turned]]:
+        """Asks each source once, but for those that were refused; who was busy is asked again in the next round."""
+        busy: list[Turned] = []
+        refused = {one.source for one in self._refusals}
+        for link in sources.links(self._home, state, self._shelf, self._wish.timeout):
+            where = f"{link.host}:{link.port}"
+            if where in refused:
+                continue
+            with link:
+                try:
+                    return self._from(link, root, keys), busy
+                except Turned as error:
+                    busy.append(error)
+                except Refused as error:
+                    self._refusals.append(Refusal(number=error.number, source=where, text=str(error)))
+        return None, busy
+
+    def _from(self, link: Link, root: bytes, keys: Sequence[ReleaseKey]) -> Fetched:
         target = self._target(link, root)
         said = self._vouched(target, keys)
         path = self._shelf.package(said.sha256, said.file)
         if not self._shelf.has(said.sha256, said.file, said.length):
+            # One package at a time: the host's disk is not ours to fill.
+            self._shelf.prune({said.sha256})
             self._download(link, said, path)
         return Fetched(
             path=str(path), target=said.target, product=said.product, version=said.version, platform=said.platform,
@@ -140,7 +173,7 @@ class Fetcher:
             )  # fmt: skip
         return found
 
-    def _vouched(self, target: Any, keys: Any) -> Release:
+    def _vouched(self, target: Any, keys: Sequence[ReleaseKey]) -> Release:
         """What the release signature says, where it is about this very target."""
         custom = target.custom if isinstance(target.custom, Mapping) else {}
         text = custom.get("signature")
@@ -171,6 +204,8 @@ class Fetcher:
         for attempt in (1, 2):
             try:
                 incoming.fetch(link, self._wish.minimum, lambda had: self._tell(had, said.length))
+            except SourceBusy as error:
+                raise Turned(str(error), error.after) from None
             except PackageRefused as error:
                 if error.spoilt and attempt == 1:
                     # What another source began with was wrong: this one is asked for all of it.
@@ -203,6 +238,8 @@ def _metadata_of(link: Link) -> Any:
         def download_bytes(self, url: str, max_length: int) -> bytes:
             try:
                 body = link.stream(f"{METADATA}/{url.rpartition('/')[2]}")
+                if body.status == 503:
+                    raise Turned(f"{link.host}:{link.port} is busy", retry_after(body.headers))
                 if body.status != 200:
                     raise DownloadHTTPError(f"HTTP status {body.status}", body.status)
                 return body.read_all(max_length)

@@ -55,7 +55,8 @@ class Fetched(msgspec.Struct, kw_only=True, frozen=True):
 class Wish(msgspec.Struct, kw_only=True, frozen=True):
     """What is wanted: the target of that name. `length`, `sha256` and `version` are what the asker expects, if it does.
 
-    `minimum` is the pace in bytes a second below which a source is given up, `timeout` its silence in seconds.
+    `minimum` is the pace in bytes a second below which a source is given up, `timeout` its silence in seconds, and
+    `patience` how long to come back for where every source is busy.
     """
 
     target: str
@@ -64,6 +65,7 @@ class Wish(msgspec.Struct, kw_only=True, frozen=True):
     sha256: str = ""
     minimum: float = 512.0
     timeout: float = 30.0
+    patience: float = 900.0
 
 
 class SoftwareError(Exception):

@@ -6,7 +6,7 @@ import errno
 import hashlib
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -28,17 +28,33 @@ class PackageRefused(Exception):  # noqa: N818 - names a condition
         self.spoilt = spoilt
 
 
+class SourceBusy(Exception):  # noqa: N818 - names a condition
+    """The source sends to as many as it can. `after` is when to come back, in seconds."""
+
+    def __init__(self, text: str, after: float) -> None:
+        super().__init__(text)
+        self.after = after
+
+
+def retry_after(headers: Mapping[str, str]) -> float:
+    """Seconds, within bounds: what a source says must not lose us."""
+    text = headers.get("retry-after", "")
+    return min(max(float(text), 1.0), 300.0) if text.isascii() and text.isdigit() else 10.0
+
+
 class Incoming:
     """The file of one digest in ``incoming/``. What a source gave too little of, the next one goes on with."""
 
-    def __init__(self, folder: Path, sha256: str, length: int, reserve: int = RESERVE) -> None:
+    def __init__(self, folder: Path, sha256: str, length: int) -> None:
         self.path = folder / sha256
         self.sha256 = sha256
         self.length = length
-        self._reserve = reserve
 
     def fetch(self, link: Link, minimum: float, told: Callable[[int], None]) -> None:
-        """Gets what is missing from one source. Raises PackageRefused, and SoftwareError where our disk is full."""
+        """Gets what is missing from one source.
+
+        Raises PackageRefused, SourceBusy, and SoftwareError where our disk is full.
+        """
         try:
             self._fetch(link, minimum, told)
         except OSError as error:
@@ -58,11 +74,11 @@ class Incoming:
     def _fetch(self, link: Link, minimum: float, told: Callable[[int], None]) -> None:
         digest, have = self._begun()
         free = shutil.disk_usage(self.path.parent).free
-        if free < self.length - have + self._reserve:
+        if free < self.length - have + RESERVE:
             raise SoftwareError(
                 DISK_FULL,
                 f"{self.path.parent} has {free >> 20} MiB free, and a package of {self.length >> 20} MiB must leave"
-                f" {self._reserve >> 20} of it; nothing was installed. Make room on this host",
+                f" {RESERVE >> 20} of it; nothing was installed. Make room on this host",
             )
         began = have
         with os.fdopen(os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "wb") as file:
@@ -85,6 +101,8 @@ class Incoming:
             body = link.stream(f"{TARGETS}/{self.sha256}", headers, slowest=minimum)
         except LinkError as error:
             raise PackageRefused(str(error)) from None
+        if body.status == 503:
+            raise SourceBusy(f"{link.host}:{link.port} is busy", retry_after(body.headers))
         if body.status == 404:
             raise PackageRefused("it does not have the package")
         if body.status not in (200, 206) or not body.sound:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from functools import partial
+from pathlib import Path
 
 from plimsoll.agent.home import Home
 from plimsoll.agent.session import Session
@@ -15,7 +16,8 @@ from plimsoll.agent.software import fetching
 from plimsoll.agent.software.fetching import Fetched, Progress, Refusal, SoftwareError, Wish
 from plimsoll.agent.software.shelf import Shelf
 from plimsoll.agent.threads import in_thread
-from plimsoll.messages import SoftwareNews, SoftwareState
+from plimsoll.agent.upgrade import DISK, DOWNLOAD, UpgradeError
+from plimsoll.messages import SoftwareNews, SoftwareState, UpgradeOrder
 from plimsoll.messages.release import ReleaseError
 
 _log = logging.getLogger("plimsoll.agent")
@@ -69,6 +71,16 @@ class Software:
             self._complaint = why
             _log.error("%s", why)
             session.record(fetching.SIGNATURE_INVALID, why, time.time())
+
+
+async def fetch_package(software: Software, session: Session, order: UpgradeOrder, folder: Path) -> Path:
+    """The package of an order to upgrade. It lies on our own shelf, and not in the folder. Raises UpgradeError."""
+    wish = Wish(target=order.target, version=order.version, length=order.length, sha256=order.sha256)
+    try:
+        return Path((await software.fetch(session, wish)).path)
+    except SoftwareError as error:
+        code = DISK if error.number == fetching.DISK_FULL else DOWNLOAD
+        raise UpgradeError(code, str(error)) from None
 
 
 def report(session: Session, refusals: list[Refusal] | tuple[Refusal, ...]) -> None:

@@ -34,7 +34,7 @@ def main(place: Path) -> None:
             step("imported all the same")
         except ServiceError as error:
             assert "nothing was kept" in error.message
-            left = [path for path in (home / "software").rglob("*") if path.is_file()]
+            left = [path for name in ("files", "incoming") for path in (home / "software" / name).iterdir()]
             step(f"refused, left: {len(left)}")
         coming = service.begin(ROOT, publisher.sign(CONTENT))
         coming.write(CONTENT)

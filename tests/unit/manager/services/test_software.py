@@ -34,7 +34,8 @@ def publisher(at: Desk) -> Publisher:
 
 def left(at: Desk) -> list[str]:
     """Files in the depot, whole or not."""
-    return sorted(path.name for path in (at.home.path / "software").rglob("*") if path.is_file())
+    places = [at.home.path / "software" / name for name in ("files", "incoming")]
+    return sorted(path.name for place in places if place.is_dir() for path in place.iterdir())
 
 
 def events(at: Desk) -> list[tuple[int, str]]:
