@@ -276,8 +276,11 @@ def _follow(home: Home, statements: list[str]) -> int:
 
 
 def _say(answer: Answer) -> None:
-    sys.stdout.buffer.write(msgspec.json.encode(answer) + b"\n")
-    sys.stdout.buffer.flush()
+    try:
+        sys.stdout.buffer.write(msgspec.json.encode(answer) + b"\n")
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise SystemExit(1) from None  # nobody listens any more
 
 
 def main() -> int:

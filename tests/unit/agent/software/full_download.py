@@ -13,7 +13,7 @@ from tests.support.sources import Reply
 from tests.unit.agent.software.conftest import CONTENT, Yard
 from tests.unit.agent.software.test_hostile import HEAD, package
 
-from plimsoll.agent.software import incoming
+from plimsoll.agent.software import child, incoming
 from plimsoll.agent.software.fetching import SoftwareError
 
 
@@ -24,6 +24,7 @@ def step(said: str) -> None:
 
 def main(place: Path) -> None:
     incoming.RESERVE = 0
+    child._say = lambda answer: None
     place.mkdir()
     with tempfile.TemporaryDirectory() as elsewhere, desk(Path(elsewhere)) as opened:
         opened.services.software_metadata.tend()
