@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from plimsoll.cli import software_keys
+from plimsoll.cli import software_keys, software_root
 from plimsoll.cli._errors import Code, CommandError
 from plimsoll.cli._output import when
 from plimsoll.cli._secrets import Credential, PassphraseFile, load_key
@@ -16,6 +16,7 @@ from plimsoll.cli._session import Home, Json, group, session
 
 app = group("Software packages: signed, imported, listed, handed out.")
 app.add_typer(software_keys.app, name="keys")
+app.add_typer(software_root.app, name="root")
 
 _COLUMNS = ("ID", "PRODUCT", "VERSION", "PLATFORM", "ARCH", "FILE", "BYTES", "IMPORTED", "BY", "KEY")
 _PIECE = 1 << 20

@@ -123,3 +123,29 @@ def test_a_wrong_passphrase_signs_nothing(at: Desk) -> None:
     assert "passphrase is wrong" in at.run(f"{SIGN} --passphrase-file @other", code=2).err
     assert "none was given" in at.run(SIGN, code=2).err
     assert not (at.folder / "agent.deb.sig").exists()
+
+
+def test_the_root_key_goes_to_a_safe_and_signs_there(at: Desk) -> None:
+    for name in ("safe", "stranger"):
+        at.run(f"software keys make --out @{name}.key --no-passphrase")
+    shown = json.loads(at.run("software root show --json --out @root.json").out)
+    own = next(one["keys"][0] for one in shown["roles"] if one["role"] == "root")
+    assert json.loads((at.folder / "root.json").read_text())["signed"]["version"] == 1
+    said = at.run(f"software root export --out @next.json --add @safe.key.pub --remove {own[:12]}").err
+    assert "it lacks 0 signatures by keys of the root in force, and 1 by its own" in said
+    assert "nothing was changed" in at.run("software root import @next.json", code=1).err
+    assert "is no key that root 2 knows" in at.run("software root sign @next.json --key @stranger.key", code=2).err
+    at.run("software root sign @next.json --key @safe.key")
+    assert "root 2 is in force" in at.run("software root import @next.json").err
+    assert not (at.home / "software" / "keys" / "root.pem").exists()
+    assert "the root key is not on this manager" in at.run("software root rotate targets", code=6).err
+    table = at.run("software root show").out.splitlines()
+    assert table[0].split() == ["ROLE", "VERSION", "EXPIRES", "SIGN", "KEYS", "HERE"]
+    assert table[1].split()[0] == "root"
+    assert table[1].split()[-1] == "no"
+
+
+def test_keys_are_rotated_at_once_where_the_root_key_is_here(at: Desk) -> None:
+    assert "root 2 is in force, with new keys for targets, online" in at.run("software root rotate targets online").err
+    assert "valid are targets, online" in at.run("software root rotate root", code=2).err
+    assert "no root metadata" in at.run("software root import @pass", code=1).err

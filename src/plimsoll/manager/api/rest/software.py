@@ -16,6 +16,7 @@ from plimsoll.manager.api.rest.bodies import Body, known_query
 from plimsoll.manager.ports import BadInput
 from plimsoll.manager.services.release_keys import ReleaseKeyView
 from plimsoll.manager.services.software import PIECE, Import, Imported, SoftwareView
+from plimsoll.manager.software.roots import RootView
 
 router = APIRouter(prefix="/api/software", tags=["software"])
 
@@ -26,6 +27,18 @@ SIGNATURE = "release-signature"
 class TrustBody(Body):
     text: str = Field(max_length=64 * 1024, description="a public key in PEM, or a statement signed by a trusted key")
     name: str = Field(default="", max_length=100)
+
+
+class NextRootBody(Body):
+    add: list[str] = Field(default_factory=list, max_length=16, description="public keys in PEM")
+    remove: list[str] = Field(default_factory=list, max_length=16)
+    threshold: int | None = None
+    days: int = 365
+    rotate: list[str] = Field(default_factory=list)
+
+
+class RootBody(Body):
+    text: str = Field(max_length=512 * 1024)
 
 
 class CheckBody(Body):
@@ -111,6 +124,45 @@ def trust(asks: Asks, back: Back, body: TrustBody) -> dict[str, Any]:
     return keys(asks, back)
 
 
+@router.get("/metadata")
+def metadata(asks: Asks, back: Back) -> dict[str, Any]:
+    view = back.services.software_metadata.show(asks)
+    return {
+        "roles": [
+            {
+                "role": one.role,
+                "version": one.version,
+                "expires": one.expires,
+                "keys": list(one.keys),
+                "threshold": one.threshold,
+                "here": one.here,
+            }
+            for one in view.roles
+        ],
+        "packages": view.packages,
+        "problem": view.problem,
+    }
+
+
+@router.get("/root")
+def root(asks: Asks, back: Back) -> dict[str, Any]:
+    return {"text": back.services.software_metadata.root_text(asks).decode()}
+
+
+@router.post("/root/next")
+def next_root(asks: Asks, back: Back, body: NextRootBody) -> dict[str, Any]:
+    """What is to be signed by the root keys; nothing changes until it comes back."""
+    text, view = back.services.software_metadata.next_root(
+        asks, add=body.add, remove=body.remove, threshold=body.threshold, days=body.days, rotate=body.rotate
+    )
+    return {"text": text.decode(), **_root(view)}
+
+
+@router.post("/root")
+def take_root(asks: Asks, back: Back, body: RootBody) -> dict[str, Any]:
+    return _root(back.services.software_metadata.take_root(asks, body.text.encode()))
+
+
 @router.get("/{software}")
 def get_software(asks: Asks, back: Back, software: int) -> dict[str, Any]:
     return package(back.services.software.get(asks, software))
@@ -154,6 +206,17 @@ def _imported(imported: Imported) -> dict[str, Any]:
 
 def _key(one: ReleaseKeyView) -> dict[str, Any]:
     return {"id": one.id, "name": one.name, "pem": one.pem, "number": one.number, "since": one.since, "who": one.who}
+
+
+def _root(view: RootView) -> dict[str, Any]:
+    return {
+        "version": view.version,
+        "expires": view.expires,
+        "threshold": view.threshold,
+        "keys": {role: list(keys) for role, keys in view.keys.items()},
+        "signed": list(view.signed),
+        "missing": list(view.missing),
+    }
 
 
 def _decoded(signature: str) -> str:
