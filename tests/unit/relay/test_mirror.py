@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import http.client
-import os
+import random
 import ssl
 import threading
 import time
@@ -29,7 +29,7 @@ from plimsoll.relay.mirror import Mirror
 from plimsoll.relay.service import RelayService
 from plimsoll.relay.state import RelayFloorKeeper
 
-CONTENT = os.urandom(3_000_000)
+CONTENT = random.Random(7).randbytes(3_000_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 3000000\r\n\r\n"
 
