@@ -133,6 +133,8 @@ def _refuse(response: httpx.Response) -> None:
     if response.status_code == 409 and "blockers" in details:
         raise BlockedError(details)
     message = str(details.get("message") or details.get("detail") or f"HTTP status {response.status_code}")
+    if response.status_code == 409 and "obstacles" in details:
+        raise CommandError(message, Code.BLOCKERS)
     raise CommandError(message, _CODES.get(response.status_code, Code.FAILED))
 
 

@@ -43,6 +43,7 @@ COMMANDS = (
     "sightings",
     "advise",
     "picture",
+    "deploy_script",
     "simulate",
     "demo",
     "version",

@@ -7,7 +7,7 @@ from typing import cast
 from fastapi import FastAPI
 
 from plimsoll import RELEASE
-from plimsoll.manager.api import errors, metrics
+from plimsoll.manager.api import downloads, errors, metrics
 from plimsoll.manager.api.backend import Backend
 from plimsoll.manager.api.bounds import Bounds
 from plimsoll.manager.api.rest import legacy, routers
@@ -26,6 +26,7 @@ def create_app(backend: Backend) -> App:
         app.include_router(router)
     app.include_router(metrics.router)
     app.include_router(soap.router)
+    app.include_router(downloads.router)
     app.include_router(pages.router)
     errors.install(app)
     app.add_exception_handler(legacy.LegacyError, legacy.refused)

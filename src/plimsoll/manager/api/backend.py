@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
@@ -69,3 +70,5 @@ class Backend:
     feed: Feed = field(default_factory=Feed)
     local: Principal | None = None
     metrics: Metrics = field(default_factory=Metrics)
+    #: Downloads under way, by the address that they go to.
+    downloads: Counter[str] = field(default_factory=Counter)

@@ -10,7 +10,9 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
+from plimsoll.manager.api.views import obstacles
 from plimsoll.manager.ports import Blocked, ServiceError, Unavailable
+from plimsoll.manager.services.deployable import Undeployable
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +31,8 @@ def problem(error: ServiceError) -> JSONResponse:
     if isinstance(error, Blocked):
         preflight = error.preflight.as_json()
         body |= {"blockers": preflight["blockers"], "affected": preflight["affected"], "preflight": preflight}
+    if isinstance(error, Undeployable):
+        body["obstacles"] = obstacles(error.obstacles)
     if isinstance(error, Unavailable):
         headers["retry-after"] = str(max(1, round(error.retry_after)))
     return JSONResponse(body, status_code=error.status, headers=headers)

@@ -12,6 +12,7 @@ from plimsoll.manager.services.audit import Link, Verified
 from plimsoll.manager.services.certificates import CertificateView
 from plimsoll.manager.services.changes import ChangeView
 from plimsoll.manager.services.computers import ComputerView
+from plimsoll.manager.services.deployable import Obstacle
 from plimsoll.manager.services.events import EventView
 from plimsoll.manager.services.exceptions import ExceptionView
 from plimsoll.manager.services.floors import FloorChange, FloorHistoryEntry, FloorsView, ReloadResult
@@ -416,3 +417,17 @@ def certificate(view: CertificateView) -> dict[str, Any]:
         "fingerprint": view.fingerprint,
         "chain": view.chain,
     }
+
+
+def obstacles(found: tuple[Obstacle, ...]) -> list[dict[str, Any]]:
+    """Floors that stand in the way of a deployment (R20)."""
+    return [
+        {
+            "package": one.package,
+            "point": one.point.value,
+            "port": one.point.default_port,
+            "floor": one.floor.value,
+            "speaks": one.speaks.value,
+        }
+        for one in found
+    ]

@@ -15,6 +15,7 @@ from plimsoll.manager.services.changes import ChangesService
 from plimsoll.manager.services.computers import ComputersService
 from plimsoll.manager.services.core import Core
 from plimsoll.manager.services.database import DatabaseService
+from plimsoll.manager.services.deployment import DeploymentService
 from plimsoll.manager.services.events import EventsService
 from plimsoll.manager.services.exceptions import ExceptionsService
 from plimsoll.manager.services.floors import FloorsService
@@ -74,6 +75,7 @@ class Services:
         self.metrics = MetricsService(core)
         self.software_metadata = SoftwareMetadataService(core, self.software)
         self.activation = ActivationService(core, self._pins)
+        self.deployment = DeploymentService(core, self.floors, self.software, self.activation, self.certificates)
 
     def _pins(self) -> SoftwareNews:
         return SoftwareNews(trust=list(self.release_keys.chain()), root=self.software_metadata.root_or_none())

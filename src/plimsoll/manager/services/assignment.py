@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from plimsoll.manager.ports import NotFound
 from plimsoll.manager.store import Connection
+from plimsoll.manager.store import groups as group_table
 from plimsoll.manager.store import policies as policy_table
 from plimsoll.messages import Assignment
 
@@ -32,12 +33,16 @@ def columns(connection: Connection, assign: Assignment | None) -> dict[str, Any]
     placed: dict[str, Any] = {}
     if assign.policy:
         placed["policy_id"] = pick("policy", assign.policy, policy_table.all_policies(connection))
+    if assign.group:
+        placed["group_id"] = pick("computer group", assign.group, group_table.all_groups(connection))
+    if assign.description:
+        placed["description"] = assign.description
     if assign.relay_group:
         placed["relay_group_id"] = pick("relay group", assign.relay_group, policy_table.all_groups(connection))
     return placed
 
 
-def pick(what: str, wanted: str, known: Iterable[Named]) -> int:
+def pick(what: str, wanted: str, known: Iterable[Named], kept: str = "nothing was activated") -> int:
     """The one of that number, else the one of that name. Raises NotFound, which names those there are."""
     there = list(known)
     text = wanted.strip()
@@ -49,4 +54,4 @@ def pick(what: str, wanted: str, known: Iterable[Named]) -> int:
         if one.name == text:
             return one.id
     names = ", ".join(f"{one.id} ({one.name})" for one in there[:20]) or "none"
-    raise NotFound(f"there is no {what} {wanted!r}; nothing was activated. There is: {names}")
+    raise NotFound(f"there is no {what} {wanted!r}; {kept}. There is: {names}")

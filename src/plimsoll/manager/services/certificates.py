@@ -88,6 +88,11 @@ class CertificatesService:
         """(certificate path, key path) of each identity to serve at ``gui`` or ``heartbeat``."""
         return own.identities(self._directory, point)
 
+    @internal
+    def served(self) -> tuple[CertificateView, ...]:
+        """What 4119 shows: scripts are made for it."""
+        return self._views()
+
     def _own_names(self) -> tuple[str, ...]:
         return next((view.names for view in self._views() if view.names), ())
 

@@ -247,10 +247,13 @@ def test_a_computer_comes_where_its_activation_says(at: Desk) -> None:
     policies = at.services.policies
     servers = policies.create(ROOT, "Servers", values=PolicyValues(heartbeat_seconds=77))
     branch = policies.create_relay_group(ROOT, "Branch")
-    made = at.activate("web", assign=Assignment(policy=str(servers.id), relay_group="Branch"))
+    shops = at.services.groups.create(ROOT, "Shops")
+    where = Assignment(policy=str(servers.id), relay_group="Branch", group="Shops", description="the till")
+    made = at.activate("web", assign=where)
     assert (made.policy.name, made.policy.heartbeat_seconds) == ("Servers", 77)
     shown = at.services.computers.get(ROOT, made.computer)
     assert (shown.policy, shown.relay_group) == ("Servers", branch.name)
+    assert (shown.group_id, shown.description) == (shops.id, "the till")
     again = at.activate("web", known_as=made.computer, assign=Assignment(policy="Base"))
     assert (again.computer, again.policy.name) == (made.computer, "Base")
     assert at.services.computers.get(ROOT, made.computer).policy == "Base"
@@ -261,6 +264,7 @@ def test_what_an_activation_names_wrongly_activates_nothing_and_uses_up_no_token
     for assign, said in (
         (Assignment(policy="99"), "there is no policy '99'; nothing was activated. There is: 1 \\(Base\\)"),
         (Assignment(policy="'; drop"), "there is no policy"),
+        (Assignment(group="nowhere"), "there is no computer group"),
         (Assignment(relay_group="nowhere"), "there is no relay group"),
     ):
         with pytest.raises(NotFound, match=said):
