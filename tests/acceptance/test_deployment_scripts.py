@@ -357,7 +357,8 @@ curl $manager/software/deploymentscript/platform/linuxdetectscriptv1/ -o detect 
 platform_detect
 test -n "$majorVersion" && test -n "$runningPlatform"
 if [ $isRPM = 1 ]; then package=agent.rpm; else package=agent.deb; fi
-curl -H 'Agent-Version-Control: on' "$manager/software/agent/$runningPlatform$majorVersion/$archType/$package?tenantID=" -o $package $options
+where="$manager/software/agent/$runningPlatform$majorVersion/$archType"
+curl -H 'Agent-Version-Control: on' "$where/$package?tenantID=" -o $package $options
 curl "$manager/software/agent/$runningPlatform$majorVersion/$archType/" -o older $options
 cmp $package older
 dpkg -i $package

@@ -57,9 +57,12 @@ AUTOMATIC = {"$_", "$true", "$false", "$null", "$lastexitcode", "$erroractionpre
 NODES = {
     "additive_argument_expression", "additive_expression", "argument_expression", "argument_expression_list",
     "argument_list", "array_expression", "array_literal_expression", "array_type_name", "assignement_operator",
-    "assignment_expression", "attribute", "attribute_list", "bitwise_argument_expression", "bitwise_expression", "cast_expression",
+    "assignment_expression", "attribute", "attribute_list", "bitwise_argument_expression", "bitwise_expression",
+    "cast_expression",
     "catch_clause", "catch_clauses", "command", "command_argument_sep", "command_elements", "command_name",
-    "command_name_expr", "command_invokation_operator", "command_parameter", "comment", "comparison_argument_expression", "comparison_expression",
+    "command_name_expr", "command_invokation_operator", "command_parameter", "comment",
+    "comparison_argument_expression",
+    "comparison_expression",
     "comparison_operator", "decimal_integer_literal", "else_clause", "empty_statement", "expandable_string_literal",
     "expression_with_unary_operator", "flow_control_statement", "for_condition", "for_initializer", "for_iterator",
     "for_statement", "foreach_statement", "format_argument_expression", "format_expression", "format_operator",
@@ -104,7 +107,7 @@ def problems(source: str, language: str = "powershell") -> list[str]:
 
 
 def literal(source: str, name: str) -> str:
-    """The text that a variable is set to by a literal at the head of a script. Raises AssertionError for anything else."""
+    """The text that a variable is set to by a literal at the head of a script; AssertionError for anything else."""
     for node in walk(parse(source)):
         if node.type == "assignment_expression" and text(node.children[0]).strip() == f"${name}":
             return _evaluated(node.children[-1])

@@ -171,7 +171,7 @@ def test_one_address_takes_no_more_than_its_share(made: Made, monkeypatch: pytes
 
 def test_a_download_that_breaks_off_counts_no_longer(made: Made) -> None:
     async def leave() -> None:
-        transport = httpx.ASGITransport(_breaking(made.app))  # type: ignore[arg-type]  # as the client has it
+        transport = httpx.ASGITransport(_breaking(made.app))  # type: ignore[no-untyped-call]
         async with httpx.AsyncClient(transport=transport, base_url="https://manager") as client:
             with pytest.raises(ConnectionError):
                 await client.get("/software/agent/Debian_12/x86_64/12.1.0/agent.deb")

@@ -1,4 +1,4 @@
-"""The Windows scripts, read by a real grammar: they are whole, and the workaround needs nothing newer than 2.0 (R22)."""
+"""The Windows scripts, read by a real grammar: they are whole, and the workaround is no newer than 2.0 (R22)."""
 
 from __future__ import annotations
 
@@ -37,7 +37,8 @@ def test_the_workaround_uses_nothing_newer_than_powershell_2() -> None:
 @pytest.mark.rule("R22")
 def test_the_workaround_does_what_the_rule_says_in_its_order() -> None:
     steps = [
-        "'Plimsoll\\installer'", "Start-Transcript -Path", "dsa_deploy.log", "Download begins", ".DownloadFile($address, $File)",
+        "'Plimsoll\\installer'", "Start-Transcript -Path", "dsa_deploy.log", "Download begins",
+        ".DownloadFile($address, $File)",
         "Download ended", ".Length -eq 0", "Stop-Deployment 1 ", "Its size: {0} bytes", "Installation begins",
         "/i \"{0}\" /qn /norestart ADDLOCAL=ALL /l*v \"{1}\"", "-Wait -PassThru", "Installation ended with exit code",
     ]  # fmt: skip

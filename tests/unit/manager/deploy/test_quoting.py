@@ -1,4 +1,4 @@
-"""Whatever a value holds, it arrives as it is and runs nothing: in every sh that is here, and in PowerShell's grammar."""
+"""Whatever a value holds, it arrives as it is and runs nothing: in every sh here, and in PowerShell's grammar."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ HOSTILE = (
     "Zoë 日本語 \U0001f6a2",
     "",
 )
-texts = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=60)
+texts = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=60)
 hostile = st.one_of(
     st.sampled_from(HOSTILE),
     texts,

@@ -223,7 +223,7 @@ def test_hosts_find_their_package_by_platform_family_and_kind(at: Desk, publishe
     assert find("RedHat_EL8", "agent.rpm", "latest") == "12.0.0 agent-12.0.0-RedHat_EL8.rpm"
     with pytest.raises(NotFound, match=r"no agent \(.msi\) for Windows x86_64"):
         find("Windows")
-    with pytest.raises(NotFound, match="no agent 12.7"):
+    with pytest.raises(NotFound, match=r"no agent 12\.7"):
         find("RedHat_EL8", "agent.rpm", "12.7")
     for file in ("agent.exe", "../../ca.key", "agent"):
         with pytest.raises(BadInput, match="is no package"):

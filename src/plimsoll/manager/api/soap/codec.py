@@ -111,10 +111,9 @@ def _plain(plain: Any, text: str) -> Any:
     if plain is bool:
         return {"true": True, "1": True, "false": False, "0": False}[text]
     if plain is int:
-        number = int(text) if text.isascii() else None
-        if number not in _INT:
+        if not text.isascii() or int(text) not in _INT:
             raise ValueError(text)
-        return number
+        return int(text)
     if plain is datetime:
         moment = datetime.fromisoformat(text)
         return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
