@@ -253,6 +253,7 @@ def test_a_manager_that_is_busy_counts_as_reached(tmp_path: Path, status: int) -
     play(tmp_path, scenario)
 
 
+@pytest.mark.deep
 def test_a_manager_that_is_gone_after_the_switch_blames_nobody(tmp_path: Path) -> None:
     """Neither release reaches it: the new one gets more time, and stays once the manager is back."""
 
