@@ -30,6 +30,7 @@ from plimsoll.manager.services.release_keys import ReleaseKeysService
 from plimsoll.manager.services.shadow import ShadowService
 from plimsoll.manager.services.sightings import SightingsService
 from plimsoll.manager.services.software import SoftwareService
+from plimsoll.manager.services.software_folder import SoftwareFolderService
 from plimsoll.manager.services.software_metadata import SoftwareMetadataService
 from plimsoll.manager.store import Store
 from plimsoll.messages import SoftwareNews
@@ -73,6 +74,7 @@ class Services:
         self.software = SoftwareService(core)
         self.notifications = NotificationsService(core)
         self.metrics = MetricsService(core)
+        self.software_folder = SoftwareFolderService(core, self.software)
         self.software_metadata = SoftwareMetadataService(core, self.software)
         self.activation = ActivationService(core, self._pins)
         self.deployment = DeploymentService(core, self.floors, self.software, self.activation, self.certificates)

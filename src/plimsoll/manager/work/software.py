@@ -16,6 +16,8 @@ log = logging.getLogger(__name__)
 
 #: Seconds between two looks at what expires: lives are days.
 TEND_SECONDS = 600.0
+#: Seconds between two looks into the watched folder; a file that is the same in two of them has stopped growing.
+FOLDER_SECONDS = 3.0
 
 
 async def run_forever(services: Services, told: Callable[[], None]) -> None:
@@ -25,9 +27,19 @@ async def run_forever(services: Services, told: Callable[[], None]) -> None:
         services.software_metadata.tend()
         told()
 
+    loop = asyncio.get_running_loop()
+    next_tending = loop.time() + TEND_SECONDS
+    failing = ""
     while True:
-        await asyncio.sleep(TEND_SECONDS)
+        await asyncio.sleep(FOLDER_SECONDS)
         try:
-            await asyncio.to_thread(look)
+            await asyncio.to_thread(services.software_folder.look)
+            if loop.time() >= next_tending:
+                next_tending = loop.time() + TEND_SECONDS
+                await asyncio.to_thread(look)
         except ServiceError as error:
-            log.error("the software repository was not looked at, and is soon: %s", error.message)
+            if error.message != failing:
+                failing = error.message
+                log.error("the software repository was not looked at, and is soon: %s", error.message)
+        else:
+            failing = ""
