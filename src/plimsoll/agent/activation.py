@@ -59,6 +59,7 @@ class Options:
 
     relay: bool = False
     relay_port: int | None = None
+    relay_disk: int = 0
     listen_port: int | None = None
     kind: Kind = Kind.AGENT
     guards: Sequence[str] = ()
@@ -86,6 +87,7 @@ class Options:
             listen_address=self.listen_address,
             listen_port=self.listen_port or 4118,
             relay_port=self.relay_port or 4122,
+            relay_disk=self.relay_disk,
             local_address=self.local_address,
         )
 

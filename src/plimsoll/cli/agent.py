@@ -42,6 +42,9 @@ def activate(
     ] = None,
     relay: Annotated[bool, typer.Option("--relay", help="Carry the relay role too.")] = False,
     relay_port: Annotated[int, typer.Option(min=1, max=65535, help="The relay's port.")] = 4122,
+    relay_disk: Annotated[
+        int, typer.Option(metavar="GIB", min=1, max=100_000, help="How much software a relay keeps.")
+    ] = 20,
     appliance: Annotated[bool, typer.Option("--appliance", help="A machine that guards others.")] = False,
     guards: Annotated[list[str] | None, typer.Option(help="A machine that it guards; repeatable.")] = None,
     listen: Annotated[str, typer.Option(metavar="ADDRESS", help="Address of the agent's own ports.")] = "0.0.0.0",
@@ -59,6 +62,7 @@ def activate(
     options: dict[str, Any] = {
         "relay": relay,
         "relay_port": relay_port,
+        "relay_disk": relay_disk << 30,
         "kind": Kind.APPLIANCE if appliance else Kind.AGENT,
         "guards": tuple(guards or ()),
         "listen_address": listen,
@@ -122,3 +126,33 @@ def status(context: typer.Context, home: AgentHome = None, as_json: Json = False
         used.output.json(data)
     else:
         _agent_status.show(used.output, data)
+
+
+@app.command("trust-release-key")
+def trust_release_key(
+    context: typer.Context,
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="The statement in force, from 'plimsoll software keys list --out'.")
+    ],
+    home: AgentHome = None,
+) -> None:
+    """Say on this host whose signature counts, in the place of what was believed: where a release key was lost."""
+    from plimsoll.agent.software.shelf import Shelf
+    from plimsoll.messages import release
+
+    used = session(context)
+    place = _home(used, home)
+    if not (place / "agent.json").exists():
+        raise CommandError(f"{place} holds no activated agent; nothing was changed", Code.USAGE)
+    try:
+        text = file.read_text("ascii")
+        first = text.startswith("-----BEGIN")
+        statement = release.first_trust([release.load_public(text.encode())]) if first else release.read_trust(text)
+        Shelf(place).put_trust(statement)
+    except UnicodeDecodeError:
+        raise CommandError(f"{file} is no statement of release keys; nothing was changed", Code.USAGE) from None
+    except release.ReleaseError as error:
+        raise CommandError(f"{file}: {error}; nothing was changed", Code.USAGE) from None
+    except OSError as error:
+        raise CommandError(f"{error.filename}: {error.strerror}; nothing was changed") from None
+    used.output.say(f"software counts on this host if it is signed by {', '.join(key.id for key in statement.keys)}")
