@@ -130,7 +130,9 @@ def test_an_empty_database_is_no_store(tmp_path: Path, server: postgres.Server, 
 
 
 @pytest.mark.rule("R7")
-@pytest.mark.parametrize("old", OLD_HOMES)
+@pytest.mark.parametrize(
+    "old", [pytest.param(old, marks=() if old in ("edited", "unset-11.0") else pytest.mark.deep) for old in OLD_HOMES]
+)
 def test_an_upgrade_keeps_every_floor(old: str, tmp_path: Path) -> None:
     home = old_home(old, tmp_path, "postgresql")
     with pytest.raises(HomeError, match="manager upgrade"):
@@ -150,7 +152,7 @@ def test_an_upgrade_keeps_every_floor(old: str, tmp_path: Path) -> None:
 @pytest.mark.rule("R7")
 def test_an_upgrade_that_is_killed_ends_at_the_same_floors() -> None:
     command = [sys.executable, "-m", "tests.unit.manager.kill_upgrade", "unset-11.0"]
-    command += [json.dumps(EXPECTED["unset-11.0"]), "5", "postgresql"]
+    command += [json.dumps(EXPECTED["unset-11.0"]), "9", "postgresql"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=150, cwd=FIXTURES.parents[2])
     assert done.returncode == 0, done.stderr
-    assert int(done.stdout) >= 3
+    assert int(done.stdout) >= 2

@@ -26,7 +26,7 @@ def test_a_change_that_is_killed_goes_on_or_is_taken_back(what: str) -> None:
 @pytest.mark.rule("G2")
 @pytest.mark.parametrize("what", ["up", "breach"])
 def test_so_it_does_on_postgresql(what: str) -> None:
-    assert walk(what, 53, "postgresql") >= 3
+    assert walk(what, 71, "postgresql") >= 2
 
 
 @pytest.mark.deep

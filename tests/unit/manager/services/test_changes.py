@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from tests.support.change_world import START, World
-from tests.support.homes import DATABASES, ROOT, desk, principal
+from tests.support.homes import DATABASES, ROOT, USUAL, desk, principal
 
 from plimsoll.manager.ports import BadInput, Blocked, Conflict, Forbidden, NotFound, Principal, Role
 from plimsoll.manager.services.changes import ChangeView, StartRequest
@@ -20,8 +20,29 @@ from plimsoll.net.sightings import Outcome, Sighting
 from plimsoll.tls.floors import Point
 from plimsoll.tls.versions import Version
 
+#: What runs in every database each time: one of each way that a change goes. The rest does with the long forms.
+EVERYWHERE = {
+    "test_a_healthy_fleet_goes_up_stage_by_stage_to_a_proof",
+    "test_a_canary_that_is_refused_takes_it_all_back_and_is_named",
+    "test_the_shadow_finds_whom_no_table_knew",
+    "test_policies_with_a_floor_of_their_own_go_up_and_back",
+    "test_what_somebody_else_moved_meanwhile_stays",
+    "test_lowering_is_one_command",
+    "test_one_at_a_time_by_name",
+    "test_a_start_time_and_a_second_person",
+    "test_a_pause_holds_it_and_still_watches",
+    "test_a_restart_goes_on_with_the_time_that_was_stored",
+}
 
-@pytest.fixture(params=DATABASES)
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "world" in metafunc.fixturenames:
+        marks = () if metafunc.function.__name__ in EVERYWHERE else (pytest.mark.deep,)
+        kinds = [pytest.param(kind, marks=() if kind == USUAL else marks) for kind in DATABASES]
+        metafunc.parametrize("world", kinds, indirect=True)
+
+
+@pytest.fixture
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     with desk(tmp_path, kind=request.param) as at:
         made = World(at)
