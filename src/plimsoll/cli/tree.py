@@ -34,6 +34,7 @@ GROUPS = (
     "notify",
     "audit",
     "software",
+    "upgrade",
     "agent",
 )
 COMMANDS = (

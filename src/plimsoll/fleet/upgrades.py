@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from plimsoll.fleet import capabilities
-from plimsoll.fleet.changes import HALTS, Decision, Figure, Verb, choose_canary, some
+from plimsoll.fleet.changes import Decision, Figure, Verb, choose_canary, some
 from plimsoll.fleet.component import ComponentVersion, parse_or_none
 from plimsoll.tls.floors import Point
 from plimsoll.tls.versions import Version
@@ -71,7 +71,7 @@ class Limits:
     """The bounds of an upgrade, each with its default.
 
     `failed` is the share of a wave that may fail before it halts, and `failed_few` the number that always may.
-    `patience` is how long, in seconds, a computer that has begun may take to say how it ended. `at_once` is how many
+    `patience` is how long, in seconds, a computer that has begun may say nothing new. `at_once` is how many
     may be under way at the same moment.
     """
 
@@ -126,6 +126,7 @@ class Seen:
 
 
 FAILURES = "failed, went back, or silent since"
+HALTS = "halts the upgrade"
 
 
 def figures(plan: Plan, wave: Wave, seen: Seen) -> tuple[Figure, ...]:
@@ -278,34 +279,56 @@ def backwards(hosts: Sequence[Candidate]) -> tuple[Wave, ...]:
 # -- what forbids it
 
 
+def late_sources(
+    relays: Iterable[Candidate],
+    target: ComponentVersion,
+    parents: Mapping[int, int | None],
+    layer: Layer,
+    along: Collection[str] = (),
+) -> dict[int, tuple[Candidate, ...]]:
+    """By relay group, the relays that its computers (or its relays) download from and that are older than the target.
+
+    Computers ask the relays of their group that are online, else those of the group above it, and so on; relays begin
+    with the group above their own. Who has no group, or finds nobody, asks the manager. `parents` has every group;
+    relays that go `along` in the same upgrade have their turn before.
+    """
+    there: dict[int | None, list[Candidate]] = {}
+    for relay in relays:
+        if relay.online:
+            there.setdefault(relay.group, []).append(relay)
+    late: dict[int, tuple[Candidate, ...]] = {}
+    for group in parents:
+        at: int | None = group if layer is Layer.COMPUTERS else parents[group]
+        for _ in parents:
+            if at is None or at in there:
+                break
+            at = parents.get(at)
+        sources = [] if at is None else there.get(at, [])
+        old = [one for one in sources if one.id not in along and not (one.version and reached(one.version, target))]
+        if old:
+            late[group] = tuple(old)
+    return late
+
+
 def late_relays(
     hosts: Iterable[Candidate],
     relays: Collection[Candidate],
     target: ComponentVersion,
-    parents: Mapping[int, int | None] | None = None,
+    parents: Mapping[int, int | None],
+    along: Collection[str] = (),
 ) -> dict[str, tuple[str, ...]]:
-    """By relay, who of these downloads from it although it is older than the target (R9).
-
-    A relay that is offline serves nobody. Who has no relay group downloads from relays without one.
-    """
-    groups: dict[int | None, list[str]] = {}
-    for relay in relays:
-        if relay.online and (relay.version is None or not reached(relay.version, target)):
-            said = f"{relay.name} {relay.version or 'of an unknown release'}"
-            groups.setdefault(relay.group, []).append(said)
-    if not groups:
-        return {}
+    """By relay, who of these downloads from it although it is older than the target (R9)."""
+    by_layer = {layer: late_sources(relays, target, parents, layer, along) for layer in Layer}
     late: dict[str, list[str]] = {}
-    above = parents or {}
     for host in hosts:
-        source = host.group
-        if host.layer is Layer.RELAYS:
-            source = above.get(host.group) if host.group is not None else None
-            if source is None:
-                continue  # it downloads from the manager
-        for relay_name in groups.get(source, ()):
-            late.setdefault(relay_name, []).append(host.name)
+        for relay in by_layer[host.layer].get(host.group, ()) if host.group is not None else ():
+            late.setdefault(called(relay), []).append(host.name)
     return {name: tuple(sorted(names)) for name, names in sorted(late.items())}
+
+
+def called(relay: Candidate) -> str:
+    """A relay with its release."""
+    return f"{relay.name} {relay.version or 'of an unknown release'}"
 
 
 def too_new_for(manager: ComponentVersion, target: ComponentVersion) -> bool:

@@ -52,6 +52,8 @@ class Permission(enum.StrEnum):
     SOFTWARE_READ = "software.read"
     SOFTWARE_CHANGE = "software.change"
     SOFTWARE_TRUST = "software.trust"
+    UPGRADES_READ = "upgrades.read"
+    UPGRADES_CHANGE = "upgrades.change"
     NOTIFICATIONS_READ = "notifications.read"
     NOTIFICATIONS_CHANGE = "notifications.change"
 
@@ -69,6 +71,7 @@ ROLES: Mapping[Role, frozenset[Permission]] = {
         Permission.POLICIES_SEND,
         Permission.TOKENS_CHANGE,
         Permission.SOFTWARE_CHANGE,
+        Permission.UPGRADES_CHANGE,
         Permission.OWN_ACCESS,
     },
     Role.AUDITOR: READS | {Permission.OWN_ACCESS},

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from plimsoll.manager.ports import Presence
-from plimsoll.messages import Direction, FloorReport
+from plimsoll.messages import Direction, FloorReport, UpgradeReport
 from plimsoll.tls.ja4 import ja4_of_key
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ class Known:
     opened: float = 0.0
     #: The last floor report that was stored, so that an unchanged one costs no write.
     report: FloorReport | None = None
+    #: The last report of an upgrade under way that was stored.
+    upgrade: UpgradeReport | None = None
     #: Counts the store's own changes of the entry, so that a slower answer does not put an old one back.
     told: int = 0
     #: When the policy was last given again to a computer that reports another one.

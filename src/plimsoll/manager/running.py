@@ -37,7 +37,7 @@ from plimsoll.manager.services.hub import (
     RelayGroupsChanged,
     SoftwareChanged,
 )
-from plimsoll.manager.work import changes, software
+from plimsoll.manager.work import software, steps
 from plimsoll.messages import MAX_BODY
 from plimsoll.net.board import FloorBoard
 from plimsoll.net.contexts import ServerContexts, ServerIdentity
@@ -53,6 +53,8 @@ log = logging.getLogger(__name__)
 
 #: How long answers in flight may take at the end.
 STOP_SECONDS = 5.0
+#: Seconds between two looks at an upgrade, whose steps take minutes.
+UPGRADE_TICK = 1.0
 #: More changed computers than this are read in one go.
 READ_ONE_BY_ONE = 64
 _REFUSED = (Outcome.REFUSED, Outcome.REFUSED_AFTER)
@@ -135,8 +137,9 @@ class Running:
         self.supervisor.start("tidying", self._monitor.tidy_forever())
         self.supervisor.start("silence", self._monitor.watch_forever())
         self.supervisor.start("exceptions", self._monitor.exceptions_forever())
-        self.supervisor.start("changes", changes.run_forever(self.services))
         self.supervisor.start("software", software.run_forever(self.services, self._hand_out_anew))
+        self.supervisor.start("changes", steps.run_forever(self.services.changes.tick, "change"))
+        self.supervisor.start("upgrades", steps.run_forever(self.services.upgrades.tick, "upgrade", UPGRADE_TICK))
         self.supervisor.start("outbound", self._outbound.run_forever())
         self.supervisor.start("notifications", Forwarder(services).run_forever())
 

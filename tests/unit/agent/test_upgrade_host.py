@@ -42,7 +42,7 @@ class Host:
         assert self.service is not None
         return await in_thread(self.service.stop)
 
-    def order(self, behaviour: str = trees.GOOD, *, name: str = "u1", watch: float = 4, sha256: str = "") -> None:
+    def order(self, behaviour: str = trees.GOOD, *, name: str = "u1", watch: float = 45, sha256: str = "") -> None:
         made = trees.package(self.packages, NEW, behaviour)
         digest = sha256 or hashlib.sha256(made.read_bytes()).hexdigest()
         order = UpgradeOrder(version=NEW, target=made.name, sha256=digest, watch_seconds=watch)
@@ -130,7 +130,7 @@ def test_an_ordered_release_is_probed_installed_proved_and_can_be_left_again(tmp
         host.tidy()
 
         # The way back needs no download.
-        order = UpgradeOrder(version=OLD, watch_seconds=4)
+        order = UpgradeOrder(version=OLD, watch_seconds=45)
         host.fake.commands.append(Command(id="u2", kind="upgrade", upgrade=order))
         await host.release(OLD)
         assert (await host.ack("u2")).ok
@@ -240,7 +240,7 @@ def test_a_manager_that_is_busy_counts_as_reached(tmp_path: Path, status: int) -
     async def scenario(host: Host) -> None:
         host.start()
         await host.release(OLD)
-        host.order(watch=6)
+        host.order()
         await until((host.prefix / "trial").exists, 60)
         for _ in range(3):
             host.fake.refuse(status, "busy", retry_after=0.3)
@@ -295,7 +295,7 @@ async def _cut(host: Host, step: int) -> bool:
     mark = host.home.path.parent / f"cut-{step}"
     host.start(PLIMSOLL_TEST_KILL=f"{step}:{mark}")
     await host.release(OLD)
-    host.order(name=f"cut-{step}", watch=20)
+    host.order(name=f"cut-{step}", watch=60)
     assert host.service is not None
     service = host.service
     await until(lambda: service.process.poll() is not None or host.acked(f"cut-{step}"), 60)

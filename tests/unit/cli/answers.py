@@ -390,6 +390,51 @@ RELOADED = {
 }
 
 
+def _host(name: str, state: str, detail: str, code: str) -> dict[str, Any]:
+    return {
+        "computer": f"c-{name}", "name": name, "wave": 2, "state": state, "former": "12.0.0", "goal": "12.1.0",
+        "since": 1_763_900_000.0, "detail": detail, "code": code,
+    }  # fmt: skip
+
+
+_WENT_BACK = _host(
+    "web-7", "back", "went back from 12.1.0 to 12.0.0: no heartbeat of 12.1.0 was accepted in 600 s", "switched-back"
+)
+UPGRADE: dict[str, Any] = {
+    "id": 4, "created": 1_763_899_000.0, "who": "user:anna", "to": "12.1.0", "state": "halted", "wave": 2,
+    "entered": 1_763_899_500.0, "soaked": 0.0, "soak": 1800.0, "failures": 0.02, "watch": 600.0, "patience": 3600.0,
+    "atOnce": 1000, "backOf": None, "ended": None,
+    "text": "failed, went back, or silent since: web-7; allowed: at most 0; 2 orders were taken back",
+    "waves": [
+        {"number": 1, "what": "relays to 100 %", "size": 1, "states": {"done": 1}},
+        {"number": 2, "what": "computers to 50 %", "size": 4, "states": {"done": 1, "back": 1, "waiting": 2}},
+        {"number": 3, "what": "computers to 100 %", "size": 4, "states": {"waiting": 4}},
+    ],
+    "figures": [
+        {"rule": "upgraded", "value": "1 of 4", "limit": "all that can be reached", "ok": False, "breach": "waits"},
+        {"rule": "failed, went back, or silent since", "value": "web-7", "limit": "at most 0", "ok": False,
+         "breach": "halts the upgrade"},
+    ],
+    "failing": [_WENT_BACK],
+    "left": {"cannot change its own release: upgrade it by hand or by its package": ["old-1"]},
+    "log": [
+        {"time": 1_763_899_000.0, "stage": "wave 1 of 3", "what": "started", "text": "9 computers in 3 waves",
+         "who": "user:anna"},
+        {"time": 1_763_900_000.0, "stage": "wave 2 of 3", "what": "halted", "text": "web-7 went back",
+         "who": "manager"},
+    ],
+}  # fmt: skip
+UPGRADE_PLAN: dict[str, Any] = {
+    "to": "12.1.0", "there": 2, "left": UPGRADE["left"],
+    "waves": [{**wave, "states": {}} for wave in UPGRADE["waves"]],
+}  # fmt: skip
+CANNOT_GO_BACK = "no computer of upgrade 4 can go back (web-7: it is at 12.0.0 by now); nothing was changed"
+
+
+def start_upgrade(asked: tuple[str, str, dict[str, str], Any]) -> Any:
+    return {**UPGRADE, "state": "running", "wave": 1, "text": "begins", "failing": [], "figures": [], "log": []}
+
+
 def small_fleet() -> Answers:
     """Early TLS on 4120, one old agent."""
     return {
@@ -445,4 +490,14 @@ def small_fleet() -> Answers:
         ("POST", "/api/notifications/2/test"): (409, {"message": "chat: answered 500; nothing was changed"}),
         ("DELETE", "/api/notifications/2"): (204, None),
         ("POST", "/api/computers/activate"): (200, COMPUTERS["computers"][1]),
+        ("POST", "/api/upgrades/plan"): (200, UPGRADE_PLAN),
+        ("POST", "/api/upgrades"): (200, start_upgrade),
+        ("GET", "/api/upgrades"): (200, {"upgrades": [UPGRADE]}),
+        ("GET", "/api/upgrades/current"): (200, UPGRADE),
+        ("GET", "/api/upgrades/4"): (200, UPGRADE),
+        ("GET", "/api/upgrades/4/computers"): (200, {"computers": [_WENT_BACK]}),
+        ("POST", "/api/upgrades/4/pause"): (409, {"message": "upgrade 4 is halted; nothing was changed"}),
+        ("POST", "/api/upgrades/4/resume"): (200, {**UPGRADE, "state": "running", "text": "goes on, by anna"}),
+        ("POST", "/api/upgrades/4/abort"): (200, {**UPGRADE, "state": "aborted", "text": "aborted by anna"}),
+        ("POST", "/api/upgrades/4/back"): (409, {"message": CANNOT_GO_BACK}),
     }

@@ -230,6 +230,10 @@ def test_of_two_releases_one_is_reached(numbers: list[tuple[int, int, int]]) -> 
 # -- what forbids it
 
 
+#: Group 2 lies below 1, and 3 below 2.
+PARENTS = {1: None, 2: 1, 3: 2}
+
+
 @pytest.mark.rule("R9")
 @pytest.mark.parametrize(
     ("hosts", "relays", "late"),
@@ -238,11 +242,21 @@ def test_of_two_releases_one_is_reached(numbers: list[tuple[int, int, int]]) -> 
         ([host("a", group=1)], [host("r", "relay", "12.1.0", 1)], {}),
         ([host("a", group=1)], [host("r", "relay", "12.2.0", 1)], {}),
         ([host("a", group=1)], [host("r", "relay", "12.0.0", 2)], {}),
-        ([host("a")], [host("r", "relay", "12.0.0")], {"r 12.0.0": ("a",)}),
+        # Without a group there is no relay to ask.
+        ([host("a")], [host("r", "relay", "12.0.0"), host("s", "relay", "12.0.0", 1)], {}),
         ([host("v", "appliance", "11.0", 1)], [host("r", "relay", "12.0.0", 1)], {"r 12.0.0": ("v",)}),
+        # One that is offline serves nobody; the next group above is asked.
         ([host("a", group=1)], [host("r", "relay", "12.0.0", 1, online=False)], {}),
+        ([host("a", group=3)], [host("r", "relay", "12.0.0", 1)], {"r 12.0.0": ("a",)}),
+        ([host("a", group=3)], [host("r", "relay", "12.0.0", 1), host("s", "relay", "12.1.0", 2)], {}),
+        (
+            [host("a", group=2)],
+            [host("r", "relay", "12.0.0", 1), host("s", "relay", "12.1.0", 2, online=False)],
+            {"r 12.0.0": ("a",)},
+        ),
         ([host("r2", "relay", group=2)], [host("r1", "relay", "12.0.0", 1)], {"r1 12.0.0": ("r2",)}),
         ([host("r1", "relay", group=1)], [host("r1", "relay", "12.0.0", 1)], {}),
+        ([host("a", group=1)], [host("along", "relay", "12.0.0", 1)], {}),
         (
             [host("b", group=1), host("a", group=1)],
             [host("r", "relay", "12.0.0", 1), host("s", "relay", "12.1.0", 1)],
@@ -253,7 +267,12 @@ def test_of_two_releases_one_is_reached(numbers: list[tuple[int, int, int]]) -> 
 def test_nobody_goes_before_the_relays_that_it_downloads_from(
     hosts: list[Candidate], relays: list[Candidate], late: dict[str, tuple[str, ...]]
 ) -> None:
-    assert upgrades.late_relays(hosts, relays, TARGET, {1: None, 2: 1}) == late
+    assert upgrades.late_relays(hosts, relays, TARGET, PARENTS, {"along"}) == late
+
+
+def test_a_tree_of_groups_that_is_none_ends() -> None:
+    relays = [host("r", "relay", "12.0.0", 9)]
+    assert upgrades.late_relays([host("a", group=1)], relays, TARGET, {1: 2, 2: 1}) == {}
 
 
 @pytest.mark.rule("R9")

@@ -197,6 +197,7 @@ class HeartbeatDoor:
             or beat.inventory is not None
             or (beat.events and beat.events[-1].sequence > entry.last_event_sequence)
             or (beat.relay is not None and beat.relay != known.report)
+            or (beat.upgrade is not None and beat.upgrade != known.upgrade)
             or (beat.policy_fingerprint and beat.policy_fingerprint != entry.acked_fingerprint)
             or (len(entry.fingerprints) > 1 and fingerprint == entry.fingerprints[0])
         )
@@ -213,6 +214,7 @@ class HeartbeatDoor:
             acks=beat.acks,
             events=beat.events,
             relay=beat.relay,
+            upgrade=beat.upgrade,
         )
         told = known.told
         future = self._services.computers.take_in(intake)
@@ -227,6 +229,7 @@ class HeartbeatDoor:
         return self._reply(known, beat, now, list(result.stored_acks), result.stored_event)
 
     async def _stored(self, known: Known, beat: Heartbeat, result: IntakeResult, told: int) -> None:
+        known.upgrade = beat.upgrade
         if beat.relay is not None and beat.relay != known.report:
             # A relay that begins to listen, or says that it holds another floor: look whether that is true.
             known.report = beat.relay

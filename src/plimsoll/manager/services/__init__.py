@@ -32,6 +32,7 @@ from plimsoll.manager.services.sightings import SightingsService
 from plimsoll.manager.services.software import SoftwareService
 from plimsoll.manager.services.software_folder import SoftwareFolderService
 from plimsoll.manager.services.software_metadata import SoftwareMetadataService
+from plimsoll.manager.services.upgrades import UpgradesService
 from plimsoll.manager.store import Store
 from plimsoll.messages import SoftwareNews
 
@@ -72,6 +73,7 @@ class Services:
         self.certificates = CertificatesService(core)
         self.release_keys = ReleaseKeysService(core)
         self.software = SoftwareService(core)
+        self.upgrades = UpgradesService(core, self.software)
         self.notifications = NotificationsService(core)
         self.metrics = MetricsService(core)
         self.software_folder = SoftwareFolderService(core, self.software)

@@ -19,6 +19,7 @@ from plimsoll.manager.services.events import NewEvent
 from plimsoll.manager.services.floors import parse_floor, parse_points
 from plimsoll.manager.services.guard import check_not_locked_out
 from plimsoll.manager.services.judgement import JudgementService
+from plimsoll.manager.services.quiet import check_no_upgrade
 from plimsoll.manager.store import Connection
 from plimsoll.manager.store import changes as table
 from plimsoll.manager.store import computers as computer_table
@@ -50,6 +51,10 @@ class StartRequest:
     approval: bool = False
 
 
+def _check_quiet(connection: Connection) -> None:
+    check_no_upgrade(connection, "no change begins")
+
+
 class Starting:
     """Checks first, writes last: nothing was changed where any of it raises."""
 
@@ -64,6 +69,7 @@ class Starting:
         running = self._core.store.read(table.under_way)
         if running is not None:
             raise Conflict(busy(running))
+        self._core.store.read(_check_quiet)
         before = self._core.store.read(floor_state.read)
         direction, moved = _direction(before.floors(), points, target, self._own_floors())
         preflight: Preflight | None = None
@@ -79,6 +85,7 @@ class Starting:
             other = table.under_way(unit.connection)
             if other is not None:
                 raise Conflict(busy(other))
+            _check_quiet(unit.connection)
             self._resolve_canary(unit.connection, options)
             relays = computer_table.find(unit.connection, kind=Kind.RELAY.value)
             stages = stages_of(direction, moved, relays=len(relays) > 1)

@@ -11,7 +11,7 @@ from plimsoll.fleet.kinds import Configured
 from plimsoll.manager.services import policy_rules
 from plimsoll.manager.services.policy_rules import Effective, PolicyValues
 from plimsoll.manager.store.computers import CommandRecord, ComputerRecord, ListedComputer
-from plimsoll.messages import Ack, AgentEvent, Command, FloorReport, Inventory, Kind, Policy
+from plimsoll.messages import Ack, AgentEvent, Command, FloorReport, Inventory, Kind, Policy, UpgradeReport
 from plimsoll.tls.versions import Version
 
 #: States of a computer. Only an active one is served.
@@ -139,6 +139,7 @@ class Intake:
     acks: Sequence[Ack] = ()
     events: Sequence[AgentEvent] = ()
     relay: FloorReport | None = None
+    upgrade: UpgradeReport | None = None
 
 
 @dataclass(frozen=True, slots=True)

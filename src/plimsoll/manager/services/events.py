@@ -61,6 +61,12 @@ NAMES: Mapping[int, str] = {
     1975: "Software Root Changed",
     1980: "Notifications Do Not Arrive",
     1981: "Notifications Arrive Again",
+    1990: "Upgrade Started",
+    1991: "Upgrade Reached a Wave",
+    1992: "Upgrade Halted",
+    1993: "Upgrade Ended",
+    1994: "Upgrade Aborted",
+    1995: "Upgrade Failed on a Computer",
     4002: "Command Session Initiated",
     4011: "Failure to Contact Manager",
     4012: "Heartbeat Failed",
@@ -109,6 +115,12 @@ METADATA_NOT_SIGNED = 1974
 SOFTWARE_ROOT_CHANGED = 1975
 NOTIFY_FAILS = 1980
 NOTIFY_RECOVERED = 1981
+UPGRADE_STARTED = 1990
+UPGRADE_WAVE = 1991
+UPGRADE_HALTED = 1992
+UPGRADE_ENDED = 1993
+UPGRADE_ABORTED = 1994
+UPGRADE_FAILED = 1995
 
 OFFLINE = 730
 BACK_ONLINE = 731
@@ -118,6 +130,7 @@ ENDS: Mapping[int, frozenset[int]] = {
     OFFLINE: frozenset({BACK_ONLINE, DELETED}),
     CHANGE_HALTED: frozenset({CHANGE_STAGE, CHANGE_TAKEN_BACK, CHANGE_ENDED}),
     NOTIFY_FAILS: frozenset({NOTIFY_RECOVERED}),
+    UPGRADE_HALTED: frozenset({UPGRADE_WAVE, UPGRADE_ENDED, UPGRADE_ABORTED}),
 }
 
 LEVELS = ("info", "warning", "error")

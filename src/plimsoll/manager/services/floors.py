@@ -33,6 +33,7 @@ from plimsoll.manager.services.floor_views import (
 )
 from plimsoll.manager.services.guard import Consent, Judged, check_not_locked_out, judge_raise
 from plimsoll.manager.services.pending import PendingCount, count_pending
+from plimsoll.manager.services.quiet import check_no_upgrade
 from plimsoll.manager.store import Connection, changes, facts
 from plimsoll.manager.store import computers as computer_table
 from plimsoll.manager.store import floors as table
@@ -171,6 +172,8 @@ class FloorsService:
             after = before.with_floor(target, points)
             check_not_locked_out(principal, before.gui, after.gui)
             raised = [p for p in Point if after.floor(p) > before.floor(p)]
+            if raised:
+                self._core.store.read(lambda c: check_no_upgrade(c, "no floor is raised"))
             try:
                 judged = judge_raise(self._fleet, target, raised, consent)
             except Blocked as error:

@@ -10,11 +10,11 @@ from typing import Any
 from plimsoll.fleet.relay_floor import version_default
 from plimsoll.manager.ports import NotFound
 from plimsoll.manager.services import events as event_numbers
-from plimsoll.manager.services import policy_rules
+from plimsoll.manager.services import policy_rules, upgrade_reports
 from plimsoll.manager.services.computer_views import Intake, IntakeResult, RegistryEntry, entry, inventory_columns
 from plimsoll.manager.services.core import Unit
 from plimsoll.manager.services.events import NewEvent
-from plimsoll.manager.services.sending import APPLY, effective_policies
+from plimsoll.manager.services.sending import APPLY, UPGRADE, effective_policies
 from plimsoll.manager.store import computers as table
 from plimsoll.manager.store.computers import ComputerRecord
 from plimsoll.messages import AgentEvent, Inventory
@@ -28,6 +28,7 @@ def take_in(unit: Unit, intake: Intake) -> IntakeResult:
     if computer is None:
         raise NotFound(f"computer {intake.computer} is not known here any more; activate it again")
     columns: dict[str, Any] = {"last_sequence": max(intake.sequence, computer.last_sequence)}
+    upgrade_reports.take_report(unit, computer, intake.upgrade)
     stored = _take_acks(unit, computer, intake, columns)
     last_event = _take_events(unit, computer, intake)
     columns["last_event_sequence"] = last_event
@@ -60,12 +61,16 @@ def _take_acks(unit: Unit, computer: ComputerRecord, intake: Intake, columns: di
         command = table.command(unit.connection, ack.command, computer.id)
         # An ack for a command that is gone (replaced, deleted) is taken too, else the agent would repeat it for ever.
         stored.append(ack.command)
+        if command is None or command.kind == UPGRADE:
+            # An order to upgrade may have been taken back when it was too late: how it ended counts all the same.
+            runs = intake.inventory.version if intake.inventory is not None else computer.version
+            upgrade_reports.take_end(unit, computer, ack, runs)
         if command is None or command.done is not None:
             continue
         table.finish_command(unit.connection, ack.command, unit.now, ack.ok, ack.text)
         if command.kind == APPLY and ack.ok:
             columns |= {"policy_acked": computer.policy_fingerprint, "policy_acked_at": unit.now}
-        if not ack.ok:
+        if not ack.ok and command.kind != UPGRADE:
             text = f"{computer.display} could not carry out {command.kind}: {ack.text or 'no reason given'}"
             unit.event(NewEvent(742, "warning", text, computer=computer.id, target=computer.display))
     return tuple(stored)

@@ -17,6 +17,7 @@ from plimsoll.manager.store.computers import CommandRecord, ComputerRecord
 from plimsoll.messages import Command, Policy
 
 APPLY: Literal["apply-policy"] = "apply-policy"
+UPGRADE: Literal["upgrade"] = "upgrade"
 
 
 def effective_policies(unit: Unit) -> dict[int, Effective]:

@@ -17,6 +17,7 @@ from plimsoll.manager.api.rest import (
     proofs,
     software,
     tls,
+    upgrades,
 )
 
 routers: tuple[APIRouter, ...] = (
@@ -28,6 +29,7 @@ routers: tuple[APIRouter, ...] = (
     events.router,
     software.router,
     deployment.router,
+    upgrades.router,
     notifications.router,
     access.router,
     manager.router,

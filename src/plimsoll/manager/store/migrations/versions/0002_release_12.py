@@ -26,6 +26,7 @@ def upgrade() -> None:
     _add_shadow()
     _add_changes()
     _add_software()
+    _add_upgrades()
 
 
 def _text(name: str, default: str | None = "") -> sa.Column[Any]:
@@ -433,3 +434,43 @@ def _add_software() -> None:
         sa.Column("who", TEXT, nullable=False),
         sa.PrimaryKeyConstraint("number", name="pk_release_keys"),
     )
+
+
+def _add_upgrades() -> None:
+    op.create_table(
+        "upgrades",
+        sa.Column("id", LONG, nullable=False),
+        sa.Column("created", sa.Float(), nullable=False),
+        *(sa.Column(name, TEXT, nullable=False) for name in ("who", "name", "via", "target", "state")),
+        sa.Column("wave", LONG, nullable=False),
+        sa.Column("entered", sa.Float(), nullable=False),
+        sa.Column("soaked", sa.Float(), nullable=False),
+        *(sa.Column(name, sa.JSON(), nullable=False) for name in ("options", "seen")),
+        sa.Column("text", TEXT, nullable=False),
+        sa.Column("ended", sa.Float()),
+        sa.Column("version", LONG, nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_upgrades"),
+    )
+    op.create_table(
+        "upgrade_log",
+        sa.Column("id", LONG, nullable=False),
+        sa.Column("upgrade", LONG, nullable=False),
+        sa.Column("time", sa.Float(), nullable=False),
+        *(sa.Column(name, TEXT, nullable=False) for name in ("stage", "what", "text", "who")),
+        sa.PrimaryKeyConstraint("id", name="pk_upgrade_log"),
+        sa.ForeignKeyConstraint(["upgrade"], ["upgrades.id"], name="fk_upgrade_log_upgrade"),
+    )
+    op.create_index("ix_upgrade_log_upgrade", "upgrade_log", ["upgrade"])
+    op.create_table(
+        "upgrade_hosts",
+        sa.Column("upgrade", LONG, nullable=False),
+        *(sa.Column(name, TEXT, nullable=False) for name in ("computer", "name")),
+        sa.Column("wave", LONG, nullable=False),
+        *(sa.Column(name, TEXT, nullable=False) for name in ("state", "former", "goal", "package", "command")),
+        sa.Column("since", sa.Float(), nullable=False),
+        *(sa.Column(name, TEXT, nullable=False) for name in ("detail", "code")),
+        sa.PrimaryKeyConstraint("upgrade", "computer", name="pk_upgrade_hosts"),
+        sa.ForeignKeyConstraint(["upgrade"], ["upgrades.id"], name="fk_upgrade_hosts_upgrade"),
+    )
+    op.create_index("ix_upgrade_hosts_upgrade", "upgrade_hosts", ["upgrade", "wave", "state"])
+    op.create_index("ix_upgrade_hosts_command", "upgrade_hosts", ["command"])
