@@ -185,9 +185,7 @@ def _no_way(site: Site, root: Root) -> None:
 CAUSES = {
     "the name is not known": Cause(23, "is not known to this computer", ("--manager", "no-such-host.invalid")),
     "nobody listens": Cause(24, "there is no way to", prepare=_no_way),
-    "no answer in time": Cause(
-        25, "did not answer in time", prepare=changed('set -- "$@" --connect-timeout 0.001 --retry 0')
-    ),
+    "no answer in time": Cause(25, "did not answer in time", prepare=changed('set -- "$@" --connect-timeout 0.001')),
     "an option is unknown": Cause(
         22, "does not know an option", prepare=changed('case "$*" in *--proto*) set -- --no-such-option ;; esac')
     ),
@@ -207,6 +205,21 @@ def test_each_cause_of_a_failed_download_is_told_apart(site: Site, name: str) ->
     assert "nothing was" in said
     assert not root.has("/opt/ds_agent")
     assert [left for left in root.left_in("/tmp") if left.startswith("plimsoll")] == []
+
+
+@pytest.mark.parametrize(("busy", "code"), [(3, 0), (4, 28)])
+def test_a_manager_that_is_busy_is_asked_again_for_a_while(site: Site, busy: int, code: int) -> None:
+    root = site.root()
+    # The first answers are replaced; what curl really downloaded is left out of sight.
+    change = f"""case "$*" in *--proto*)
+    echo x >>/var/tmp/asked
+    if [ "$(wc -l </var/tmp/asked)" -le {busy} ]; then printf 503; exit 0; fi ;;
+esac"""
+    changed(change)(site, root)
+    ended, said = run(root, site.script("--no-activation"))
+    assert ended == code, said
+    assert ("the manager is busy (HTTP 503)" in said) == (code == 28)
+    assert root.read("/var/tmp/asked").count("x") == min(busy + 1, 4)
 
 
 @pytest.mark.rule("R21")

@@ -19,7 +19,7 @@ from tests.support.script_roots import Root
 CURL_7_19 = """#!/bin/sh
 for option in "$@"; do
     case $option in
-        --silent | --show-error | --connect-timeout | --retry | --output | --write-out) ;;
+        --silent | --show-error | --connect-timeout | --output | --write-out) ;;
         --version | -V)
             echo 'curl 7.19.7 (x86_64-redhat-linux-gnu) libcurl/7.19.7 NSS/3.14.0.0 zlib/1.2.3'
             exit 0

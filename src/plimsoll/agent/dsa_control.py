@@ -9,6 +9,7 @@ from __future__ import annotations
 import http
 import os
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -328,7 +329,7 @@ def _run(parsed: Arguments, home: Path, control: Control, err: TextIO) -> int:
         return as_owner(home, lambda: _caught(actions[parsed.action], parsed, err))
     from plimsoll.agent.diagnostics import name_of
 
-    path = Path(parsed.place or ".").absolute() / name_of(time.time())
+    path = Path(parsed.place or _folder()).absolute() / name_of(time.time())
     # Opened as who we are, for its owner only; gathered as the owner of the home.
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
@@ -336,6 +337,11 @@ def _run(parsed: Arguments, home: Path, control: Control, err: TextIO) -> int:
     except BaseException:
         path.unlink(missing_ok=True)
         raise
+
+
+def _folder() -> str:
+    """Where a bundle goes: here, or, where we may not write (a packaged agent's user in /), among temporary files."""
+    return "." if os.access(".", os.W_OK) else tempfile.gettempdir()
 
 
 def _caught(action: Callable[[Arguments], int], parsed: Arguments, err: TextIO) -> int:

@@ -8,10 +8,12 @@ import hashlib
 
 import httpx
 import pytest
+from tests.support.homes import ROOT
 from tests.support.releases import Publisher
 from tests.unit.manager.api.conftest import Made
 
 from plimsoll.manager.api import downloads
+from plimsoll.manager.api.serve import App, Message, Receive, Scope, Send
 
 CONTENT = bytes(range(256)) * 3000
 OLD = b"an old package"
@@ -67,15 +69,9 @@ def test_a_wrong_body_says_what_is_wrong(made: Made, body: dict[str, object], st
 
 def test_who_may_make_scripts(made: Made) -> None:
     made.remote().post("/api/agentdeploymentscripts", {"platform": "linux"}, expect=401)
-    key = made.backend.services.access.create_api_key(made_principal(made), "auditor", "auditor").key
+    key = made.backend.services.access.create_api_key(ROOT, "auditor", "auditor").key
     made.remote(key).post("/api/agentdeploymentscripts", {"platform": "linux"}, expect=403)
     assert made.remote(key).get("/api/agentdeploymentscripts/preflight")["packages"]
-
-
-def made_principal(made: Made):  # type: ignore[no-untyped-def]  # a principal
-    from tests.support.homes import ROOT
-
-    return ROOT
 
 
 @pytest.mark.rule("R20")
@@ -171,7 +167,7 @@ def test_one_address_takes_no_more_than_its_share(made: Made, monkeypatch: pytes
 
 def test_a_download_that_breaks_off_counts_no_longer(made: Made) -> None:
     async def leave() -> None:
-        transport = httpx.ASGITransport(_breaking(made.app))  # type: ignore[no-untyped-call]
+        transport = httpx.ASGITransport(_breaking(made.app))
         async with httpx.AsyncClient(transport=transport, base_url="https://manager") as client:
             with pytest.raises(ConnectionError):
                 await client.get("/software/agent/Debian_12/x86_64/12.1.0/agent.deb")
@@ -180,9 +176,11 @@ def test_a_download_that_breaks_off_counts_no_longer(made: Made) -> None:
     assert made.backend.downloads == {}
 
 
-def _breaking(app):  # type: ignore[no-untyped-def]  # an application whose peer goes away
-    async def run(scope, receive, send):  # type: ignore[no-untyped-def]
-        async def broken(message):  # type: ignore[no-untyped-def]
+def _breaking(app: App) -> App:
+    """An application whose peer goes away in the middle of an answer."""
+
+    async def run(scope: Scope, receive: Receive, send: Send) -> None:
+        async def broken(message: Message) -> None:
             if message["type"] == "http.response.body":
                 raise ConnectionError
             await send(message)

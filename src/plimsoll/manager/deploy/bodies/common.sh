@@ -37,6 +37,25 @@ prepare() {
         fail 15 "no temporary folder could be made in ${TMPDIR:-/tmp}; nothing was done." 'Make room there, or name another folder in TMPDIR.'
 }
 
+# fetch FILE OPTION… URL: sets status (HTTP), result (curl's) and said (its words). What passes by itself is tried again:
+# a server that is busy, a connection that broke. Everything else is told at once.
+fetch() {
+    into=$1
+    shift
+    tries=4
+    while :; do
+        status=$(curl --silent --show-error --connect-timeout 30 --output "$into" --write-out '%{http_code}' "$@" 2>"$work/said")
+        result=$?
+        said=$(plain <"$work/said")
+        tries=$((tries - 1))
+        case "$result $status" in
+            '0 429' | '0 503' | '18 '* | '52 '* | '55 '* | '56 '*) [ "$tries" -gt 0 ] || return 0 ;;
+            *) return 0 ;;
+        esac
+        sleep "${PLIMSOLL_RETRY_SECONDS:-10}"
+    done
+}
+
 digest_of() {
     if command -v sha256sum >/dev/null 2>&1; then
         sha256sum <"$1"

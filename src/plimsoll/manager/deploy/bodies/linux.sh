@@ -69,13 +69,7 @@ trust() {
 
 download() {
     package=$work/agent.$format
-    status=$(
-        curl --silent --show-error --tlsv1.2 --proto '=https' --connect-timeout 30 --speed-limit 1 --speed-time 120 \
-            --retry 4 --retry-delay "${PLIMSOLL_RETRY_SECONDS:-10}" "$@" -H 'Agent-Version-Control: on' \
-            --output "$package" --write-out '%{http_code}' "$url" 2>"$work/said"
-    )
-    result=$?
-    said=$(plain <"$work/said")
+    fetch "$package" "$@" --tlsv1.2 --proto '=https' --speed-limit 1 --speed-time 120 -H 'Agent-Version-Control: on' "$url"
     [ "$result" -eq 0 ] || explain "$result"
     case $status in
         200) ;;
@@ -98,7 +92,7 @@ explain() {
         35) fail 21 "the TLS handshake was refused ($said); $kept" "The manager accepts $FLOOR and newer; here is $library." 'Upgrade curl with its TLS library, use the workaround (--workaround rpm or dpkg), or have the floor of the GUI port lowered.' ;;
         51 | 60) fail 20 "the certificate of the manager was not accepted ($said); $kept" "$(distrust)" "Is the clock of this computer right? It says $(date -u '+%Y-%m-%d %H:%M UTC')." ;;
         77) fail 20 "the CA in this script could not be used ($said); $kept" 'Make a new script on the manager.' ;;
-        18 | 55 | 56) fail 25 "the connection to $MANAGER_URL broke ($said); $kept" 'Run this script again.' ;;
+        18 | 52 | 55 | 56) fail 25 "the connection to $MANAGER_URL broke ($said); $kept" 'Run this script again.' ;;
         23) fail 15 "the package could not be written to $work ($said); $kept" 'Make room there, or name another folder in TMPDIR.' ;;
         *) fail 29 "curl ended with status $1 ($said); $kept" 'The manual of curl says what that status means.' ;;
     esac

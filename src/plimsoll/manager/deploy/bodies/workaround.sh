@@ -2,10 +2,8 @@
 download() {
     package=$work/agent.$FORMAT
     say "Downloading $BASE_URL/$FILE"
-    # Options of curl 7.19 only.
-    status=$(curl --silent --show-error --connect-timeout 30 --retry 3 --output "$package" --write-out '%{http_code}' "$BASE_URL/$FILE" 2>"$work/said")
-    result=$?
-    said=$(plain <"$work/said")
+    # No option that curl 7.19 does not have.
+    fetch "$package" "$BASE_URL/$FILE"
     kept='nothing was installed.'
     case $result in
         0) ;;
