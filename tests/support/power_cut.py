@@ -28,6 +28,18 @@ def arm(text: str) -> None:
     file, deadly = Path(name), int(at)
     if "plimsoll.agent" not in sys.orig_argv or (file.exists() and not file.read_text().isdigit()):
         return
+    # The loop's thread and a worker's take steps at the same time: a count that is read half written is an error in
+    # the very function that is traced.
+    one_at_a_time = threading.Lock()
+
+    def count(event: str, function: str) -> None:
+        step = 1 + (int(file.read_text()) if file.exists() else 0)
+        written = file.with_name(file.name + ".new")
+        written.write_text(str(step) if step < deadly else f"{event} of {function}")
+        written.replace(file)
+        if step == deadly:
+            os.kill(os.getppid(), signal.SIGKILL)
+            os.kill(os.getpid(), signal.SIGKILL)
 
     def trace(frame: FrameType, event: str, _: Any) -> Any:
         function = frame.f_code.co_name
@@ -35,11 +47,8 @@ def arm(text: str) -> None:
             return None
         frame.f_trace_lines = False
         if event in ("call", "return") and (function == "ordered" or file.exists()):
-            step = 1 + (int(file.read_text()) if file.exists() else 0)
-            file.write_text(str(step) if step < deadly else f"{event} of {function}")
-            if step == deadly:
-                os.kill(os.getppid(), signal.SIGKILL)
-                os.kill(os.getpid(), signal.SIGKILL)
+            with one_at_a_time:
+                count(event, function)
         return trace
 
     threading.settrace(trace)

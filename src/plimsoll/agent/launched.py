@@ -155,6 +155,8 @@ class Launched:
 
     def clear_staging(self) -> None:
         """Removes what an interrupted upgrade left."""
+        for path in (self.prefix / "current.new", *self.prefix.glob(".trial.*.tmp")):
+            path.unlink(missing_ok=True)
         for path in self.versions.glob(".*.new"):
             remove(path)
         for path in self.versions.glob(".*.old"):

@@ -45,6 +45,7 @@ DISK = "disk-full"
 PROBE_REFUSED = "probe-refused"
 PROBE_FAILED = "probe-failed"
 INTERRUPTED = "interrupted"
+FAILED = "failed"
 SWITCHED_BACK = "switched-back"
 
 # States of a report, in their order.
@@ -245,6 +246,12 @@ class Upgrader:
                 raise  # the agent ends
             _log.info("the manager took the order to upgrade to %s back; nothing was switched", journal.order.version)
             self._end()
+        except Exception as error:  # noqa: BLE001 - reported with all else that ends an upgrade
+            # A fault of ours. Left to itself the order would come again, and fail again, with every heartbeat.
+            _log.exception("the upgrade to %s failed", journal.order.version)
+            self._undo_switch(journal)
+            text = f"the upgrade to {journal.order.version} failed: {error!r}; {RELEASE} goes on"
+            self._finish_bad(UpgradeError(FAILED, text))
         finally:
             self._task = None
             if self._launched is not None and not self.restart:
