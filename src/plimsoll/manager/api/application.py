@@ -6,8 +6,7 @@ from typing import cast
 
 from fastapi import FastAPI
 
-from plimsoll import RELEASE
-from plimsoll.manager.api import downloads, errors, metrics
+from plimsoll.manager.api import description, downloads, errors, metrics
 from plimsoll.manager.api.backend import Backend
 from plimsoll.manager.api.bounds import Bounds
 from plimsoll.manager.api.rest import legacy, routers
@@ -19,8 +18,12 @@ from plimsoll.manager.web import pages
 def create_app(backend: Backend) -> App:
     """The application with its bounds. Its pages of documentation are off: they would load scripts from elsewhere."""
     app = FastAPI(
-        title="Plimsoll manager", version=RELEASE, docs_url=None, redoc_url=None, openapi_url="/api/openapi.json"
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=description.PATH,
+        generate_unique_id_function=description.operation_id,
     )
+    description.install(app)
     app.state.backend = backend
     for router in routers:
         app.include_router(router)

@@ -20,7 +20,7 @@ from plimsoll.manager.api.auth import Back, connection_of
 from plimsoll.manager.ports import ServiceError
 from plimsoll.manager.services.software import SoftwareView
 
-router = APIRouter(prefix="/software", tags=["downloads"])
+router = APIRouter(prefix="/software", include_in_schema=False)
 
 #: Downloads at once: of one address (a site behind NAT has one), and of all.
 MOST_OF_ONE = 32
@@ -59,21 +59,21 @@ class Download(FileResponse):
                 del self._running[self._address]
 
 
-@router.get("/deploymentscript/platform/linuxdetectscriptv1", include_in_schema=False)
+@router.get("/deploymentscript/platform/linuxdetectscriptv1")
 @router.get("/deploymentscript/platform/linuxdetectscriptv1/")
 def detection(back: Back) -> Response:
     """What the reference's scripts source before they download: defines `platform_detect`."""
     return PlainTextResponse(back.services.deployment.detection(), headers={"cache-control": "no-cache"})
 
 
-@router.api_route("/agent/{platform}/{architecture}", methods=["GET", "HEAD"], include_in_schema=False)
-@router.api_route("/agent/{platform}/{architecture}/", methods=["GET", "HEAD"], include_in_schema=False)
+@router.api_route("/agent/{platform}/{architecture}", methods=["GET", "HEAD"])
+@router.api_route("/agent/{platform}/{architecture}/", methods=["GET", "HEAD"])
 async def older_form(request: Request, back: Back, platform: str, architecture: str) -> Response:
     """The newest package for a system, as scripts before 11.1 asked for it."""
     return await _package(request, back, platform, architecture, "", "", controlled=True)
 
 
-@router.api_route("/agent/{platform}/{architecture}/{file}", methods=["GET", "HEAD"], include_in_schema=False)
+@router.api_route("/agent/{platform}/{architecture}/{file}", methods=["GET", "HEAD"])
 async def newest(
     request: Request,
     back: Back,

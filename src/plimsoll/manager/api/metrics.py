@@ -7,7 +7,7 @@ from fastapi import APIRouter, Response
 from plimsoll.manager.api.auth import Asks, Back
 from plimsoll.manager.metrics import CONTENT_TYPE
 
-router = APIRouter(tags=["metrics"])
+router = APIRouter(include_in_schema=False)
 
 
 @router.get("/metrics", response_class=Response)

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import cast
 
+from plimsoll.fleet.advice import Advice
+from plimsoll.fleet.findings import Preflight
+from plimsoll.fleet.picture import Link, link_as_json
+from plimsoll.manager.api.shapes import access, changes, computers, manager, tls
 from plimsoll.manager.services.access import ApiKeyView, AuditEntry, UserView
 from plimsoll.manager.services.activation import TokenView
-from plimsoll.manager.services.audit import Link, Verified
+from plimsoll.manager.services.audit import Link as ChainLink
+from plimsoll.manager.services.audit import Verified
 from plimsoll.manager.services.certificates import CertificateView
 from plimsoll.manager.services.changes import ChangeView
 from plimsoll.manager.services.computers import ComputerView
@@ -32,9 +37,9 @@ def milliseconds(seconds: float | None) -> int | None:
     return None if seconds is None else int(seconds * 1000)
 
 
-def floors(view: FloorsView, serves: Mapping[Point, Mapping[Version, str]]) -> dict[str, Any]:
+def floors(view: FloorsView, serves: Mapping[Point, Mapping[Version, str]]) -> tls.Floors:
     """`serves` is what a handshake showed at our own ports, null for ports that are not ours."""
-    rows = []
+    rows: list[tls.PointFloor] = []
     for point in view.floors:
         served = serves.get(point.point)
         rows.append(
@@ -49,7 +54,7 @@ def floors(view: FloorsView, serves: Mapping[Point, Mapping[Version, str]]) -> d
                 "overrides": [{"policy": policy, "floor": floor.value} for policy, floor in point.overrides],
             }
         )
-    drift = None
+    drift: tls.Drift | None = None
     if view.drift is not None:
         drift = {
             "in_file": view.drift.in_file,
@@ -60,19 +65,31 @@ def floors(view: FloorsView, serves: Mapping[Point, Mapping[Version, str]]) -> d
     return {"generation": view.generation, "floors": rows, "drift": drift, "minimum": view.minimum.value}
 
 
-def floor_change(change: FloorChange) -> dict[str, Any]:
+def preflight(judged: Preflight) -> tls.Preflight:
+    return cast(tls.Preflight, judged.as_json())
+
+
+def advice(given: Advice) -> tls.Advice:
+    return cast(tls.Advice, given.as_json())
+
+
+def link(drawn: Link) -> tls.Link:
+    return cast(tls.Link, link_as_json(drawn))
+
+
+def floor_change(change: FloorChange) -> tls.FloorChange:
     return {
         "changed": [
             {"point": one.point.value, "from": one.before.value, "to": one.after.value} for one in change.changed
         ],
-        "preflight": None if change.preflight is None else change.preflight.as_json(),
+        "preflight": None if change.preflight is None else preflight(change.preflight),
         "policies_pending": change.pending_policies,
         "generation": change.generation,
         "warnings": list(change.warnings),
     }
 
 
-def reloaded(result: ReloadResult) -> dict[str, Any]:
+def reloaded(result: ReloadResult) -> tls.Reloaded:
     return {
         **floor_change(result.change),
         "needsRestart": list(result.needs_restart),
@@ -80,7 +97,7 @@ def reloaded(result: ReloadResult) -> dict[str, Any]:
     }
 
 
-def history(entry: FloorHistoryEntry) -> dict[str, Any]:
+def history(entry: FloorHistoryEntry) -> tls.HistoryEntry:
     return {
         "generation": entry.generation,
         "time": entry.time,
@@ -97,7 +114,7 @@ def history(entry: FloorHistoryEntry) -> dict[str, Any]:
     }
 
 
-def relay(view: RelayView) -> dict[str, Any]:
+def relay(view: RelayView) -> tls.RelayFloor:
     return {
         "ID": view.number,
         "hostGUID": view.id,
@@ -126,7 +143,7 @@ def relay(view: RelayView) -> dict[str, Any]:
     }
 
 
-def sighting(view: SightingView) -> dict[str, Any]:
+def sighting(view: SightingView) -> tls.Sighting:
     return {
         "point": view.point,
         "address": view.address,
@@ -148,7 +165,7 @@ def sighting(view: SightingView) -> dict[str, Any]:
     }
 
 
-def exception(view: ExceptionView) -> dict[str, Any]:
+def exception(view: ExceptionView) -> tls.Excused:
     return {
         "id": view.id,
         "point": view.point.value,
@@ -165,7 +182,7 @@ def exception(view: ExceptionView) -> dict[str, Any]:
     }
 
 
-def shadow(view: ShadowView) -> dict[str, Any]:
+def shadow(view: ShadowView) -> tls.Shadow:
     return {
         "point": view.point.value,
         "floor": view.floor.value,
@@ -177,7 +194,7 @@ def shadow(view: ShadowView) -> dict[str, Any]:
     }
 
 
-def would_be(one: WouldBe) -> dict[str, Any]:
+def would_be(one: WouldBe) -> tls.WouldBe:
     return {
         "day": datetime.fromtimestamp(one.day * 86400, UTC).date().isoformat(),
         "point": one.point.value,
@@ -194,7 +211,7 @@ def would_be(one: WouldBe) -> dict[str, Any]:
     }
 
 
-def change(view: ChangeView) -> dict[str, Any]:
+def change(view: ChangeView) -> changes.Change:
     return {
         "id": view.id,
         "created": view.created,
@@ -208,13 +225,13 @@ def change(view: ChangeView) -> dict[str, Any]:
         "soaked": view.soaked,
         "soak": view.soak,
         "text": view.text,
-        "figures": list(view.figures),
+        "figures": cast(list[changes.Figure], list(view.figures)),
         "points": view.options["points"],
-        "options": view.options,
+        "options": cast(changes.ChangeOptions, view.options),
         "canary": list(view.canary),
         "approvedBy": view.approved_by,
         "ended": view.ended,
-        "proof": view.proof,
+        "proof": cast("changes.ChangeProof | None", view.proof),
         "log": [
             {"time": one.time, "stage": one.stage, "what": one.what, "text": one.text, "who": one.who}
             for one in view.log
@@ -222,7 +239,7 @@ def change(view: ChangeView) -> dict[str, Any]:
     }
 
 
-def peer(view: PeerView) -> dict[str, Any]:
+def peer(view: PeerView) -> tls.Peer:
     return {
         "point": view.point,
         "who": view.who,
@@ -242,7 +259,7 @@ def peer(view: PeerView) -> dict[str, Any]:
     }
 
 
-def computer(view: ComputerView, problems: Mapping[str, str]) -> dict[str, Any]:
+def computer(view: ComputerView, problems: Mapping[str, str]) -> computers.Computer:
     """`problems` says who cannot talk to us at present, and why."""
     return {
         "ID": view.number,
@@ -302,7 +319,7 @@ def _status(view: ComputerView) -> str:
     return "active" if view.online else "error"
 
 
-def values(own: PolicyValues) -> dict[str, Any]:
+def values(own: PolicyValues) -> computers.Values:
     return {
         "relayFloor": name(own.relay_floor),
         "agentFloor": name(own.agent_floor),
@@ -313,7 +330,7 @@ def values(own: PolicyValues) -> dict[str, Any]:
     }
 
 
-def policy(view: PolicyView) -> dict[str, Any]:
+def policy(view: PolicyView) -> computers.Policy:
     """The effective values stand at the top, what is the policy's own in `own`."""
     return {
         "ID": view.id,
@@ -327,7 +344,7 @@ def policy(view: PolicyView) -> dict[str, Any]:
     }
 
 
-def relay_group(view: RelayGroupView) -> dict[str, Any]:
+def relay_group(view: RelayGroupView) -> computers.RelayGroup:
     return {
         "ID": view.id,
         "name": view.name,
@@ -337,11 +354,11 @@ def relay_group(view: RelayGroupView) -> dict[str, Any]:
     }
 
 
-def event(view: EventView) -> dict[str, Any]:
-    return view.as_json()
+def event(view: EventView) -> manager.Event:
+    return cast(manager.Event, view.as_json())
 
 
-def api_key(view: ApiKeyView) -> dict[str, Any]:
+def api_key(view: ApiKeyView) -> access.ApiKey:
     return {
         "ID": view.id,
         "name": view.name,
@@ -354,7 +371,7 @@ def api_key(view: ApiKeyView) -> dict[str, Any]:
     }
 
 
-def user(view: UserView) -> dict[str, Any]:
+def user(view: UserView) -> access.User:
     return {
         "username": view.name,
         "role": view.role.value,
@@ -365,7 +382,7 @@ def user(view: UserView) -> dict[str, Any]:
     }
 
 
-def audit(entry: AuditEntry) -> dict[str, Any]:
+def audit(entry: AuditEntry) -> access.AuditEntry:
     return {
         "ID": entry.id,
         "time": entry.time,
@@ -379,21 +396,21 @@ def audit(entry: AuditEntry) -> dict[str, Any]:
     }
 
 
-def audit_chain(found: Verified) -> dict[str, Any]:
-    def link(end: Link | None) -> dict[str, Any] | None:
-        return None if end is None else {"entry": end.entry, "hash": end.hash, "time": end.time, "why": end.why}
+def audit_chain(found: Verified) -> access.AuditChain:
+    def end(link: ChainLink | None) -> access.ChainEnd | None:
+        return None if link is None else {"entry": link.entry, "hash": link.hash, "time": link.time, "why": link.why}
 
     return {
         "ok": found.ok,
         "entries": found.entries,
-        "since": link(found.anchor),
-        "head": link(found.head),
+        "since": end(found.anchor),
+        "head": end(found.head),
         "faults": [{"entry": fault.entry, "text": fault.text} for fault in found.faults],
         "faultsFound": found.found,
     }
 
 
-def token(view: TokenView) -> dict[str, Any]:
+def token(view: TokenView) -> computers.Token:
     return {
         "ID": view.id,
         "uses": view.uses,
@@ -405,7 +422,7 @@ def token(view: TokenView) -> dict[str, Any]:
     }
 
 
-def certificate(view: CertificateView) -> dict[str, Any]:
+def certificate(view: CertificateView) -> manager.Certificate:
     return {
         "own": view.own,
         "subject": view.subject,
@@ -419,7 +436,7 @@ def certificate(view: CertificateView) -> dict[str, Any]:
     }
 
 
-def obstacles(found: tuple[Obstacle, ...]) -> list[dict[str, Any]]:
+def obstacles(found: tuple[Obstacle, ...]) -> list[computers.Obstacle]:
     """Floors that stand in the way of a deployment (R20)."""
     return [
         {

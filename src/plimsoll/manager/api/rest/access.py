@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 from pydantic import Field
@@ -10,6 +10,8 @@ from pydantic import Field
 from plimsoll.manager.api import views
 from plimsoll.manager.api.auth import Asks, Back
 from plimsoll.manager.api.rest.bodies import Body
+from plimsoll.manager.api.shapes import access as shapes
+from plimsoll.manager.api.shapes.base import Empty
 
 router = APIRouter(prefix="/api", tags=["access"])
 
@@ -39,41 +41,41 @@ class OwnPasswordBody(Body):
 
 
 @router.get("/apikeys")
-def list_keys(asks: Asks, back: Back) -> dict[str, Any]:
+def list_keys(asks: Asks, back: Back) -> shapes.ApiKeys:
     return {"apiKeys": [views.api_key(view) for view in back.services.access.api_keys(asks)]}
 
 
 @router.post("/apikeys")
-def create_key(asks: Asks, back: Back, body: KeyBody) -> dict[str, Any]:
+def create_key(asks: Asks, back: Back, body: KeyBody) -> shapes.NewApiKey:
     """The secret key is in this answer and nowhere else."""
     made = back.services.access.create_api_key(asks, body.name, body.role, body.expires_in)
     return {**views.api_key(made.view), "secretKey": made.key}
 
 
 @router.delete("/apikeys/{key}")
-def delete_key(asks: Asks, back: Back, key: int) -> dict[str, Any]:
+def delete_key(asks: Asks, back: Back, key: int) -> Empty:
     back.services.access.delete_api_key(asks, key)
     return {}
 
 
 @router.get("/administrators")
-def list_users(asks: Asks, back: Back) -> dict[str, Any]:
+def list_users(asks: Asks, back: Back) -> shapes.Users:
     return {"administrators": [views.user(view) for view in back.services.access.users(asks)]}
 
 
 @router.post("/administrators")
-def create_user(asks: Asks, back: Back, body: UserBody) -> dict[str, Any]:
+def create_user(asks: Asks, back: Back, body: UserBody) -> shapes.User:
     return views.user(back.services.access.create_user(asks, body.username, body.password, body.role))
 
 
 @router.post("/administrators/current/password")
-def change_own_password(asks: Asks, back: Back, body: OwnPasswordBody) -> dict[str, Any]:
+def change_own_password(asks: Asks, back: Back, body: OwnPasswordBody) -> Empty:
     back.services.access.change_own_password(asks, body.old, body.new)
     return {}
 
 
 @router.post("/administrators/{username}")
-def change_user(asks: Asks, back: Back, username: str, body: UserChangeBody) -> dict[str, Any]:
+def change_user(asks: Asks, back: Back, username: str, body: UserChangeBody) -> shapes.User:
     access = back.services.access
     view = access.update_user(asks, username, role=body.role, disabled=body.disabled, unlock=body.unlock)
     if body.password is not None:
@@ -82,7 +84,7 @@ def change_user(asks: Asks, back: Back, username: str, body: UserChangeBody) -> 
 
 
 @router.delete("/administrators/{username}")
-def delete_user(asks: Asks, back: Back, username: str) -> dict[str, Any]:
+def delete_user(asks: Asks, back: Back, username: str) -> Empty:
     back.services.access.delete_user(asks, username)
     return {}
 
@@ -93,7 +95,7 @@ def audit(
     back: Back,
     limit: Annotated[int, Query(ge=1, le=5000)] = 200,
     before: int | None = None,
-) -> dict[str, Any]:
+) -> shapes.Audit:
     return {"audit": [views.audit(entry) for entry in back.services.access.audit(asks, limit, before)]}
 
 
@@ -103,7 +105,7 @@ def verify_audit(
     back: Back,
     entry: Annotated[int | None, Query(ge=0, le=1 << 53)] = None,
     digest: Annotated[str | None, Query(alias="hash", pattern="^[0-9a-fA-F]{64}$")] = None,
-) -> dict[str, Any]:
+) -> shapes.AuditChain:
     """Is the chain whole? `entry` and `hash`, of a proof that was signed earlier, must still be in it."""
     return views.audit_chain(back.services.audit.verify(asks, entry, digest))
 
@@ -113,6 +115,6 @@ class PruneBody(Body):
 
 
 @router.post("/audit/prune")
-def prune_audit(asks: Asks, back: Back, body: PruneBody) -> dict[str, Any]:
+def prune_audit(asks: Asks, back: Back, body: PruneBody) -> shapes.Pruned:
     """Deletes old entries; the chain is anchored anew where it begins then."""
     return {"deleted": back.services.audit.prune(asks, body.older_than_days)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 from pydantic import Field
@@ -10,6 +10,8 @@ from pydantic import Field
 from plimsoll.manager.api import views
 from plimsoll.manager.api.auth import Asks, Back
 from plimsoll.manager.api.rest.bodies import Body
+from plimsoll.manager.api.rest.tls import BLOCKED
+from plimsoll.manager.api.shapes import changes as shapes
 from plimsoll.manager.services.changes import CANARY, SOAK, StartRequest
 
 router = APIRouter(prefix="/api/tls/changes", tags=["changes"])
@@ -31,12 +33,12 @@ class StartBody(Body):
 
 
 @router.get("")
-def list_changes(asks: Asks, back: Back, limit: Annotated[int, Query(ge=1, le=1000)] = 50) -> dict[str, Any]:
+def list_changes(asks: Asks, back: Back, limit: Annotated[int, Query(ge=1, le=1000)] = 50) -> shapes.Changes:
     return {"changes": [views.change(one) for one in back.services.changes.list(asks, limit)]}
 
 
-@router.post("")
-def start(asks: Asks, back: Back, body: StartBody) -> dict[str, Any]:
+@router.post("", responses=BLOCKED)
+def start(asks: Asks, back: Back, body: StartBody) -> shapes.Change:
     request = StartRequest(
         to=body.to,
         points=body.points,
@@ -53,38 +55,38 @@ def start(asks: Asks, back: Back, body: StartBody) -> dict[str, Any]:
 
 
 @router.get("/current")
-def current(asks: Asks, back: Back) -> dict[str, Any]:
+def current(asks: Asks, back: Back) -> shapes.Change:
     """The one under way, else the last one."""
     return views.change(back.services.changes.get(asks))
 
 
 @router.get("/{change}")
-def get(asks: Asks, back: Back, change: int) -> dict[str, Any]:
+def get(asks: Asks, back: Back, change: int) -> shapes.Change:
     return views.change(back.services.changes.get(asks, change))
 
 
 @router.post("/{change}/approve")
-def approve(asks: Asks, back: Back, change: int) -> dict[str, Any]:
+def approve(asks: Asks, back: Back, change: int) -> shapes.Change:
     return views.change(back.services.changes.approve(asks, change))
 
 
 @router.post("/{change}/pause")
-def pause(asks: Asks, back: Back, change: int) -> dict[str, Any]:
+def pause(asks: Asks, back: Back, change: int) -> shapes.Change:
     return views.change(back.services.changes.pause(asks, change))
 
 
 @router.post("/{change}/resume")
-def resume(asks: Asks, back: Back, change: int) -> dict[str, Any]:
+def resume(asks: Asks, back: Back, change: int) -> shapes.Change:
     return views.change(back.services.changes.resume(asks, change))
 
 
 @router.post("/{change}/abort")
-def abort(asks: Asks, back: Back, change: int) -> dict[str, Any]:
+def abort(asks: Asks, back: Back, change: int) -> shapes.Change:
     """Takes back what it has moved so far, at once."""
     return views.change(back.services.changes.abort(asks, change))
 
 
 @router.post("/{change}/back")
-def take_back(asks: Asks, back: Back, change: int) -> dict[str, Any]:
+def take_back(asks: Asks, back: Back, change: int) -> shapes.Change:
     """Takes back one that is done."""
     return views.change(back.services.changes.back(asks, change))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 from pydantic import Field
@@ -10,6 +10,8 @@ from pydantic import Field
 from plimsoll.manager.api import views
 from plimsoll.manager.api.auth import Asks, Back
 from plimsoll.manager.api.rest.bodies import Body
+from plimsoll.manager.api.shapes import computers as shapes
+from plimsoll.manager.api.shapes.base import Empty
 from plimsoll.manager.ports import BadInput, Permission, require
 from plimsoll.manager.services.computers import ComputerChange
 from plimsoll.messages import Kind
@@ -62,14 +64,14 @@ def list_computers(
     relay_group: Annotated[str | None, Query(alias="relayGroup")] = None,
     after: str | None = None,
     limit: Annotated[int | None, Query(ge=1)] = None,
-) -> dict[str, Any]:
+) -> shapes.Computers:
     found = back.services.computers.list(asks, kind=_kind(kind), relay_group=relay_group, after=after, limit=limit)
     problems = back.live.problems()
     return {"computers": [views.computer(view, problems) for view in found]}
 
 
 @router.post("/computers/activate")
-def visit(asks: Asks, back: Back, body: VisitBody) -> dict[str, Any]:
+def visit(asks: Asks, back: Back, body: VisitBody) -> shapes.Computer:
     """Manager-initiated activation: the manager calls the agent that waits on its 4118."""
     require(asks, Permission.COMPUTERS_CHANGE)
     computer = back.live.visit(asks, body.address, body.port, body.code)
@@ -77,12 +79,12 @@ def visit(asks: Asks, back: Back, body: VisitBody) -> dict[str, Any]:
 
 
 @router.get("/computers/{computer}")
-def get_computer(asks: Asks, back: Back, computer: str) -> dict[str, Any]:
+def get_computer(asks: Asks, back: Back, computer: str) -> shapes.Computer:
     return views.computer(back.services.computers.get(asks, computer), back.live.problems())
 
 
 @router.post("/computers/{computer}")
-def change_computer(asks: Asks, back: Back, computer: str, body: ComputerBody) -> dict[str, Any]:
+def change_computer(asks: Asks, back: Back, computer: str, body: ComputerBody) -> shapes.Computer:
     change = ComputerChange(
         display_name=body.display_name,
         group_id=body.group_id,
@@ -94,36 +96,36 @@ def change_computer(asks: Asks, back: Back, computer: str, body: ComputerBody) -
 
 
 @router.delete("/computers/{computer}")
-def delete_computer(asks: Asks, back: Back, computer: str) -> dict[str, Any]:
+def delete_computer(asks: Asks, back: Back, computer: str) -> Empty:
     back.services.computers.delete(asks, computer)
     return {}
 
 
 @router.post("/computers/{computer}/revoke")
-def revoke_computer(asks: Asks, back: Back, computer: str, body: RevokeBody | None = None) -> dict[str, Any]:
+def revoke_computer(asks: Asks, back: Back, computer: str, body: RevokeBody | None = None) -> shapes.Computer:
     return views.computer(
         back.services.computers.revoke(asks, computer, body.reason if body else ""), back.live.problems()
     )
 
 
 @router.post("/computers/{computer}/approve")
-def approve_computer(asks: Asks, back: Back, computer: str) -> dict[str, Any]:
+def approve_computer(asks: Asks, back: Back, computer: str) -> shapes.Computer:
     return views.computer(back.services.computers.approve(asks, computer), back.live.problems())
 
 
 @router.get("/activationtokens")
-def list_tokens(asks: Asks, back: Back) -> dict[str, Any]:
+def list_tokens(asks: Asks, back: Back) -> shapes.Tokens:
     return {"activationTokens": [views.token(view) for view in back.services.activation.tokens(asks)]}
 
 
 @router.post("/activationtokens")
-def create_token(asks: Asks, back: Back, body: TokenBody) -> dict[str, Any]:
+def create_token(asks: Asks, back: Back, body: TokenBody) -> shapes.NewToken:
     """The token is in this answer and nowhere else."""
     made = back.services.activation.create_token(asks, body.uses or None, body.expires_in, _kind(body.kind))
     return {"ID": made.id, "token": made.token, "uses": made.uses, "expires": made.expires}
 
 
 @router.delete("/activationtokens/{token}")
-def delete_token(asks: Asks, back: Back, token: str) -> dict[str, Any]:
+def delete_token(asks: Asks, back: Back, token: str) -> Empty:
     back.services.activation.delete_token(asks, token)
     return {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from fastapi import APIRouter
 from pydantic import Field
@@ -11,6 +11,8 @@ from plimsoll.manager.api import views
 from plimsoll.manager.api.auth import Asks, Back
 from plimsoll.manager.api.rest.bodies import Body, known_query
 from plimsoll.manager.api.rest.software import package
+from plimsoll.manager.api.shapes import software as shapes
+from plimsoll.manager.api.shapes.base import Refusal
 from plimsoll.manager.ports import BadInput
 from plimsoll.manager.services.deployable import Deployable
 from plimsoll.manager.services.deployment import TOKEN_SECONDS, Script, ScriptRequest
@@ -53,18 +55,24 @@ class ScriptBody(Body):
     unchecked: bool = Field(default=False, description="a workaround whose package is not known here, nor checked")
 
 
-@router.post("")
-def make(asks: Asks, back: Back, body: ScriptBody) -> dict[str, Any]:
+@router.post(
+    "",
+    responses={
+        409: {"model": shapes.Undeployable | Refusal, "description": "No such package can be deployed, or none is here"}
+    },
+)
+def make(asks: Asks, back: Back, body: ScriptBody) -> shapes.Script:
     """The script is in `scriptBody`; its token is shown in this answer and nowhere else."""
     wanted = _request(body)
     script = back.services.deployment.make(asks, wanted)
-    return body.model_dump(by_alias=True, exclude={"token", "ca_certificate"}) | _script(script)
+    asked = body.model_dump(by_alias=True, exclude={"token", "ca_certificate"})
+    return cast(shapes.Script, asked | _script(script))
 
 
 @router.get("/preflight", dependencies=[known_query("version", "platform", "relay")])
 def preflight(
     asks: Asks, back: Back, version: str | None = None, platform: str | None = None, relay: bool = False
-) -> dict[str, Any]:
+) -> shapes.Deployables:
     """Which packages can be deployed under the floors of now, and what stands in the way of the others (R20)."""
     found = back.services.deployment.preflight(asks, version=version, platform=platform, relay=relay)
     return {"packages": [_deployable(one) for one in found]}
@@ -117,7 +125,7 @@ def _script(script: Script) -> dict[str, Any]:
     }
 
 
-def _deployable(one: Deployable) -> dict[str, Any]:
+def _deployable(one: Deployable) -> shapes.Deployable:
     return {
         "package": package(one.package),
         "speaks": one.speaks.value,

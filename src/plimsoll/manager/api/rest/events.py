@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import AsyncIterator, Iterator
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request
 from starlette.concurrency import run_in_threadpool
@@ -14,6 +14,7 @@ from starlette.responses import StreamingResponse
 from plimsoll.manager.api import views
 from plimsoll.manager.api.auth import Asks, Back, authenticate, connection_of
 from plimsoll.manager.api.backend import Backend
+from plimsoll.manager.api.shapes import manager as shapes
 from plimsoll.manager.ports import NotFound, Principal, ServiceError
 from plimsoll.manager.services.events import EventView
 
@@ -34,7 +35,7 @@ def list_events(
     after: Annotated[int | None, Query(ge=0)] = None,
     limit: Annotated[int, Query(ge=1, le=5000)] = 100,
     computer: str | None = None,
-) -> dict[str, Any]:
+) -> shapes.Events:
     known = None if computer is None else _event_computer(asks, back, computer)
     found = back.services.events.list(asks, after=after, limit=limit, computer=known)
     return {"events": [views.event(view) for view in found]}
@@ -48,7 +49,11 @@ def _event_computer(asks: Principal, back: Backend, computer: str) -> str:
         return computer
 
 
-@router.get("/export")
+@router.get(
+    "/export",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"application/x-ndjson": {"schema": {"type": "string"}}}}},
+)
 async def export(request: Request, asks: Asks, back: Back, after: Annotated[int, Query(ge=0)] = 0) -> StreamingResponse:
     """All events, a JSON object a line."""
     events = await run_in_threadpool(back.services.events.export, asks, after)
@@ -77,7 +82,11 @@ def _piece(events: Iterator[EventView]) -> bytes:
     return "".join(line + "\n" for line in lines).encode()
 
 
-@router.get("/stream")
+@router.get(
+    "/stream",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+)
 async def stream(
     request: Request,
     asks: Asks,

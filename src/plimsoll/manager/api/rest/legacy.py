@@ -84,7 +84,7 @@ def _in_our_shape() -> Iterator[None]:
         raise LegacyError(error) from None
 
 
-router = APIRouter(prefix="/rest", tags=["legacy"])
+router = APIRouter(prefix="/rest", include_in_schema=False)
 
 
 @router.get("/apiVersion")

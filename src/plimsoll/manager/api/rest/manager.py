@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import cast
 
 from fastapi import APIRouter
 from pydantic import Field
@@ -12,6 +12,8 @@ from plimsoll import RELEASE
 from plimsoll.manager.api import views
 from plimsoll.manager.api.auth import Asks, Back
 from plimsoll.manager.api.rest.bodies import Body
+from plimsoll.manager.api.shapes import manager as shapes
+from plimsoll.manager.api.shapes.tls import Reloaded
 from plimsoll.manager.ports import Permission, require
 from plimsoll.manager.services.database import DatabaseView
 
@@ -32,20 +34,21 @@ class RequestBody(Body):
     key_type: str = Field(default="ecdsa", alias="keyType")
 
 
-@router.get("/rest/status/manager/ping")
+@router.get("/rest/status/manager/ping", include_in_schema=False)
 async def ping() -> PlainTextResponse:
     """Asks nobody who he is: load balancers have no key."""
     return PlainTextResponse("OK\n")
 
 
 @router.get("/api/manager/status")
-def status(asks: Asks, back: Back) -> dict[str, Any]:
+def status(asks: Asks, back: Back) -> shapes.Status:
     require(asks, Permission.MANAGER_READ)
     database = _database(back.services.database.show(asks))
-    return {"version": RELEASE, "installation": back.installation, **back.live.status(), "database": database}
+    found = {"version": RELEASE, "installation": back.installation, **back.live.status(), "database": database}
+    return cast(shapes.Status, found)
 
 
-def _database(view: DatabaseView) -> dict[str, Any]:
+def _database(view: DatabaseView) -> shapes.Database:
     """What is not known, or means nothing of a file, is left out."""
     connection = "encrypted" if view.protection else "local" if view.local else "not encrypted"
     said = {
@@ -59,11 +62,11 @@ def _database(view: DatabaseView) -> dict[str, Any]:
         "cipher": view.cipher,
         "warning": view.warning,
     }
-    return {name: value for name, value in said.items() if value}
+    return cast(shapes.Database, {name: value for name, value in said.items() if value})
 
 
 @router.post("/api/manager/reload")
-def reload(asks: Asks, back: Back) -> dict[str, Any]:
+def reload(asks: Asks, back: Back) -> Reloaded:
     """Reads configuration.properties and the certificates again (R15)."""
     result = back.services.floors.reload(asks)
     back.live.reload_certificates()
@@ -71,12 +74,12 @@ def reload(asks: Asks, back: Back) -> dict[str, Any]:
 
 
 @router.get("/api/manager/certificate")
-def show_certificate(asks: Asks, back: Back) -> dict[str, Any]:
+def show_certificate(asks: Asks, back: Back) -> shapes.Certificates:
     return {"certificates": [views.certificate(view) for view in back.services.certificates.show(asks)]}
 
 
 @router.post("/api/manager/certificate")
-def set_certificate(asks: Asks, back: Back, body: CertificateBody) -> dict[str, Any]:
+def set_certificate(asks: Asks, back: Back, body: CertificateBody) -> shapes.Certificates:
     """Shown to the next connection; the change reaches the port through the hub."""
     key = None if body.key is None else body.key.encode()
     shown = back.services.certificates.set(asks, body.certificate.encode(), key, body.passphrase)
@@ -85,6 +88,6 @@ def set_certificate(asks: Asks, back: Back, body: CertificateBody) -> dict[str, 
 
 
 @router.post("/api/manager/certificate/csr")
-def request_certificate(asks: Asks, back: Back, body: RequestBody) -> dict[str, Any]:
+def request_certificate(asks: Asks, back: Back, body: RequestBody) -> shapes.CertificateRequest:
     pem = back.services.certificates.csr(asks, body.subject, tuple(body.names), body.key_type)
     return {"csr": pem.decode()}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from fastapi import APIRouter
 from pydantic import Field
 
 from plimsoll.manager.api.auth import Asks, Back
 from plimsoll.manager.api.rest.bodies import Body
+from plimsoll.manager.api.shapes import manager as shapes
 from plimsoll.manager.services.notifications import TargetView
 
 router = APIRouter(prefix="/api/notifications", tags=["notifications"])
@@ -36,22 +37,23 @@ class TargetBody(Body):
 
 
 @router.get("")
-def list_targets(asks: Asks, back: Back) -> dict[str, Any]:
+def list_targets(asks: Asks, back: Back) -> shapes.Targets:
     """Who is told, up to where, and what stands in the way."""
     return {"notifications": [_target(view) for view in back.services.notifications.list(asks)]}
 
 
 @router.post("", status_code=201)
-def add(asks: Asks, back: Back, body: NewTargetBody) -> dict[str, Any]:
+def add(asks: Asks, back: Back, body: NewTargetBody) -> shapes.NewTarget:
     """Tells of events from the next one on. A webhook's secret is in this answer and in no other."""
     made = back.services.notifications.add(
         asks, name=body.name, kind=body.kind, settings=body.settings, level=body.level, numbers=body.numbers
     )
-    return _target(made.target) | ({} if made.secret is None else {"secret": made.secret})
+    secret = {} if made.secret is None else {"secret": made.secret}
+    return cast(shapes.NewTarget, {**_target(made.target), **secret})
 
 
 @router.post("/{target}")
-def change(asks: Asks, back: Back, target: int, body: TargetBody) -> dict[str, Any]:
+def change(asks: Asks, back: Back, target: int, body: TargetBody) -> shapes.Target:
     return _target(back.services.notifications.change(asks, target, **body.model_dump()))
 
 
@@ -61,12 +63,12 @@ def remove(asks: Asks, back: Back, target: int) -> None:
 
 
 @router.post("/{target}/test")
-def trial(asks: Asks, back: Back, target: int) -> dict[str, Any]:
+def trial(asks: Asks, back: Back, target: int) -> shapes.Tried:
     """Sends one made-up event now, and says what came of it."""
     return {"result": back.services.notifications.trial(asks, target)}
 
 
-def _target(view: TargetView) -> dict[str, Any]:
+def _target(view: TargetView) -> shapes.Target:
     return {
         "ID": view.id,
         "name": view.name,

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import APIRouter
 from pydantic import Field
 
 from plimsoll.manager.api import views
 from plimsoll.manager.api.auth import Asks, Back
 from plimsoll.manager.api.rest.bodies import Body
+from plimsoll.manager.api.rest.tls import BLOCKED
+from plimsoll.manager.api.shapes import computers as shapes
+from plimsoll.manager.api.shapes.base import Empty
 from plimsoll.manager.ports import BadInput
 from plimsoll.manager.services.policies import PolicyValues
 from plimsoll.manager.services.policy_rules import BASE
@@ -95,22 +96,22 @@ def _direction(name: str | None) -> Direction | None:
 
 
 @router.get("/policies")
-def list_policies(asks: Asks, back: Back) -> dict[str, Any]:
+def list_policies(asks: Asks, back: Back) -> shapes.Policies:
     return {"policies": [views.policy(view) for view in back.services.policies.list(asks)]}
 
 
 @router.post("/policies")
-def create_policy(asks: Asks, back: Back, body: NewPolicyBody) -> dict[str, Any]:
+def create_policy(asks: Asks, back: Back, body: NewPolicyBody) -> shapes.Policy:
     return views.policy(back.services.policies.create(asks, body.name, body.parent, body.values()))
 
 
 @router.get("/policies/{policy}")
-def get_policy(asks: Asks, back: Back, policy: int) -> dict[str, Any]:
+def get_policy(asks: Asks, back: Back, policy: int) -> shapes.Policy:
     return views.policy(back.services.policies.get(asks, policy))
 
 
-@router.post("/policies/{policy}")
-def change_policy(asks: Asks, back: Back, policy: int, body: PolicyBody) -> dict[str, Any]:
+@router.post("/policies/{policy}", responses=BLOCKED)
+def change_policy(asks: Asks, back: Back, policy: int, body: PolicyBody) -> shapes.Policy:
     unknown = [field for field in body.inherit if field not in FIELDS]
     if unknown:
         raise BadInput(f"unknown values {', '.join(unknown)}; valid are {', '.join(FIELDS)}; nothing was changed")
@@ -127,27 +128,27 @@ def change_policy(asks: Asks, back: Back, policy: int, body: PolicyBody) -> dict
 
 
 @router.delete("/policies/{policy}")
-def delete_policy(asks: Asks, back: Back, policy: int) -> dict[str, Any]:
+def delete_policy(asks: Asks, back: Back, policy: int) -> Empty:
     back.services.policies.delete(asks, policy)
     return {}
 
 
 @router.get("/relaygroups")
-def list_groups(asks: Asks, back: Back) -> dict[str, Any]:
+def list_groups(asks: Asks, back: Back) -> shapes.RelayGroups:
     return {"relayGroups": [views.relay_group(view) for view in back.services.policies.relay_groups(asks)]}
 
 
 @router.post("/relaygroups")
-def create_group(asks: Asks, back: Back, body: RelayGroupBody) -> dict[str, Any]:
+def create_group(asks: Asks, back: Back, body: RelayGroupBody) -> shapes.RelayGroup:
     return views.relay_group(back.services.policies.create_relay_group(asks, body.name, body.parent))
 
 
 @router.post("/relaygroups/{group}")
-def move_group(asks: Asks, back: Back, group: int, body: RelayGroupMove) -> dict[str, Any]:
+def move_group(asks: Asks, back: Back, group: int, body: RelayGroupMove) -> shapes.RelayGroup:
     return views.relay_group(back.services.policies.move_relay_group(asks, group, body.parent))
 
 
 @router.delete("/relaygroups/{group}")
-def delete_group(asks: Asks, back: Back, group: int) -> dict[str, Any]:
+def delete_group(asks: Asks, back: Back, group: int) -> Empty:
     back.services.policies.delete_relay_group(asks, group)
     return {}

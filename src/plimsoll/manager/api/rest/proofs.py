@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import APIRouter
 from pydantic import Field
 
 from plimsoll.manager.api.auth import Asks, Back
 from plimsoll.manager.api.rest.bodies import Body, ComputerRef
+from plimsoll.manager.api.shapes import changes as shapes
 from plimsoll.manager.services.proof import MarkView
 
 router = APIRouter(prefix="/api/tls", tags=["proof"])
@@ -27,7 +26,7 @@ class ScopeBody(Body):
 
 
 @router.post("/proofs")
-def build(asks: Asks, back: Back, body: ProofBody) -> dict[str, Any]:
+def build(asks: Asks, back: Back, body: ProofBody) -> shapes.Proof:
     """Asks every port now, which takes seconds, and gives the files of a signed bundle."""
     made = back.services.proof.build(asks, body.change)
     return {
@@ -45,35 +44,35 @@ def build(asks: Asks, back: Back, body: ProofBody) -> dict[str, Any]:
 
 
 @router.get("/proofs/keys")
-def keys(asks: Asks, back: Back) -> dict[str, Any]:
+def keys(asks: Asks, back: Back) -> shapes.ProofKeys:
     found = back.services.proof.keys(asks)
     return {"keys": [{"id": one, "pem": pem, "inUse": used} for one, pem, used in found]}
 
 
 @router.post("/proofs/keys")
-def rotate(asks: Asks, back: Back) -> dict[str, Any]:
+def rotate(asks: Asks, back: Back) -> shapes.ProofKeyId:
     """A new key signs from now on."""
     return {"id": back.services.proof.rotate(asks)}
 
 
 @router.get("/scope")
-def scope(asks: Asks, back: Back) -> dict[str, Any]:
+def scope(asks: Asks, back: Back) -> shapes.Scope:
     return _scope(back.services.proof.scope(asks))
 
 
 @router.post("/scope")
-def mark(asks: Asks, back: Back, body: ScopeBody) -> dict[str, Any]:
+def mark(asks: Asks, back: Back, body: ScopeBody) -> shapes.Scope:
     computer = None if body.computer is None else back.services.computers.locate(asks, body.computer)
     return _scope(back.services.proof.mark(asks, point=body.point, computer=computer, note=body.note))
 
 
 @router.delete("/scope")
-def unmark(asks: Asks, back: Back, point: str | None = None, computer: str | None = None) -> dict[str, Any]:
+def unmark(asks: Asks, back: Back, point: str | None = None, computer: str | None = None) -> shapes.Scope:
     known = None if computer is None else back.services.computers.locate(asks, computer)
     return _scope(back.services.proof.unmark(asks, point=point, computer=known))
 
 
-def _scope(marks: tuple[MarkView, ...]) -> dict[str, Any]:
+def _scope(marks: tuple[MarkView, ...]) -> shapes.Scope:
     return {
         "scope": [
             {

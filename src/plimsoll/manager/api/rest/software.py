@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Header, Request
 from fastapi.responses import FileResponse, Response
@@ -13,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 
 from plimsoll.manager.api.auth import Asks, Back
 from plimsoll.manager.api.rest.bodies import Body, known_query
+from plimsoll.manager.api.shapes import software as shapes
 from plimsoll.manager.ports import BadInput
 from plimsoll.manager.services.release_keys import ReleaseKeyView
 from plimsoll.manager.services.software import PIECE, Import, Imported, SoftwareView
@@ -53,7 +54,7 @@ def list_software(
     platform: str | None = None,
     architecture: str | None = None,
     version: str | None = None,
-) -> dict[str, Any]:
+) -> shapes.Software:
     found = back.services.software.list(
         asks, product=product, platform=platform, architecture=architecture, version=version
     )
@@ -61,19 +62,27 @@ def list_software(
 
 
 @router.post("/check")
-def check(asks: Asks, back: Back, body: CheckBody) -> dict[str, Any]:
+def check(asks: Asks, back: Back, body: CheckBody) -> shapes.Checked:
     """Would the file of this signature be taken? Answered before its bytes are sent."""
     known = back.services.software.check(asks, body.signature)
     return {"known": None if known is None else package(known)}
 
 
-@router.post("")
+@router.post(
+    "",
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+        }
+    },
+)
 async def import_software(
     request: Request,
     asks: Asks,
     back: Back,
     signature: Annotated[str, Header(alias=SIGNATURE)] = "",
-) -> dict[str, Any]:
+) -> shapes.Imported:
     """The file is the body, as ``application/octet-stream``; it is never whole in memory."""
     made = await run_in_threadpool(back.services.software.begin, asks, _decoded(signature))
     if made.known is not None:
@@ -105,7 +114,7 @@ def newest(
     product: str = "agent",
     version: str | None = None,
     atMost: str | None = None,  # noqa: N803 - the query's own spelling
-) -> dict[str, Any]:
+) -> shapes.Package:
     found = back.services.software.newest(
         asks, platform, architecture, product=product, version=version, at_most=atMost
     )
@@ -113,19 +122,19 @@ def newest(
 
 
 @router.get("/keys")
-def keys(asks: Asks, back: Back) -> dict[str, Any]:
+def keys(asks: Asks, back: Back) -> shapes.ReleaseKeys:
     service = back.services.release_keys
     return {"keys": [_key(one) for one in service.list(asks)], "statement": service.statement(asks)}
 
 
 @router.post("/keys")
-def trust(asks: Asks, back: Back, body: TrustBody) -> dict[str, Any]:
+def trust(asks: Asks, back: Back, body: TrustBody) -> shapes.ReleaseKeys:
     back.services.release_keys.trust(asks, body.text, body.name)
     return keys(asks, back)
 
 
 @router.get("/metadata")
-def metadata(asks: Asks, back: Back) -> dict[str, Any]:
+def metadata(asks: Asks, back: Back) -> shapes.Metadata:
     view = back.services.software_metadata.show(asks)
     return {
         "roles": [
@@ -145,12 +154,12 @@ def metadata(asks: Asks, back: Back) -> dict[str, Any]:
 
 
 @router.get("/root")
-def root(asks: Asks, back: Back) -> dict[str, Any]:
+def root(asks: Asks, back: Back) -> shapes.RootText:
     return {"text": back.services.software_metadata.root_text(asks).decode()}
 
 
 @router.post("/root/next")
-def next_root(asks: Asks, back: Back, body: NextRootBody) -> dict[str, Any]:
+def next_root(asks: Asks, back: Back, body: NextRootBody) -> shapes.NextRoot:
     """What is to be signed by the root keys; nothing changes until it comes back."""
     text, view = back.services.software_metadata.next_root(
         asks, add=body.add, remove=body.remove, threshold=body.threshold, days=body.days, rotate=body.rotate
@@ -159,16 +168,20 @@ def next_root(asks: Asks, back: Back, body: NextRootBody) -> dict[str, Any]:
 
 
 @router.post("/root")
-def take_root(asks: Asks, back: Back, body: RootBody) -> dict[str, Any]:
+def take_root(asks: Asks, back: Back, body: RootBody) -> shapes.Root:
     return _root(back.services.software_metadata.take_root(asks, body.text.encode()))
 
 
 @router.get("/{software}")
-def get_software(asks: Asks, back: Back, software: int) -> dict[str, Any]:
+def get_software(asks: Asks, back: Back, software: int) -> shapes.Package:
     return package(back.services.software.get(asks, software))
 
 
-@router.get("/{software}/file")
+@router.get(
+    "/{software}/file",
+    response_class=FileResponse,
+    responses={200: {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}},
+)
 def get_file(asks: Asks, back: Back, software: int) -> Response:
     one = back.services.software.get(asks, software)
     path = back.services.software.path(asks, software)
@@ -176,11 +189,11 @@ def get_file(asks: Asks, back: Back, software: int) -> Response:
 
 
 @router.delete("/{software}")
-def delete_software(asks: Asks, back: Back, software: int) -> dict[str, Any]:
+def delete_software(asks: Asks, back: Back, software: int) -> shapes.Package:
     return package(back.services.software.delete(asks, software))
 
 
-def package(one: SoftwareView) -> dict[str, Any]:
+def package(one: SoftwareView) -> shapes.Package:
     return {
         "id": one.id,
         "product": one.product,
@@ -200,15 +213,15 @@ def package(one: SoftwareView) -> dict[str, Any]:
     }
 
 
-def _imported(imported: Imported) -> dict[str, Any]:
-    return package(imported.package) | {"new": imported.new}
+def _imported(imported: Imported) -> shapes.Imported:
+    return {**package(imported.package), "new": imported.new}
 
 
-def _key(one: ReleaseKeyView) -> dict[str, Any]:
+def _key(one: ReleaseKeyView) -> shapes.ReleaseKey:
     return {"id": one.id, "name": one.name, "pem": one.pem, "number": one.number, "since": one.since, "who": one.who}
 
 
-def _root(view: RootView) -> dict[str, Any]:
+def _root(view: RootView) -> shapes.Root:
     return {
         "version": view.version,
         "expires": view.expires,

@@ -7,14 +7,19 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query
 from pydantic import Field
 
-from plimsoll.fleet.picture import link_as_json
 from plimsoll.manager.api import views
 from plimsoll.manager.api.auth import Asks, Back
 from plimsoll.manager.api.rest.bodies import Body, ComputerRef, known_query
+from plimsoll.manager.api.shapes import tls as shapes
+from plimsoll.manager.api.shapes.base import Refusal
 from plimsoll.manager.ports import BadInput
 from plimsoll.manager.services.sightings import SightingFilter
 
 router = APIRouter(prefix="/api/tls", tags=["tls"])
+#: Of whatever raises a floor.
+BLOCKED: dict[int | str, dict[str, Any]] = {
+    409: {"model": shapes.Blocked | Refusal, "description": "Parts would be cut off, or it does not fit what there is"}
+}
 Limit = Annotated[int, Query(ge=1, le=5000)]
 
 
@@ -42,50 +47,50 @@ class SendPolicyBody(Body):
 
 
 @router.get("/floors")
-def show_floors(asks: Asks, back: Back) -> dict[str, Any]:
+def show_floors(asks: Asks, back: Back) -> shapes.Floors:
     return views.floors(back.services.floors.show(asks), back.live.serves())
 
 
-@router.post("/floors")
-def set_floor(asks: Asks, back: Back, body: FloorBody) -> dict[str, Any]:
+@router.post("/floors", responses=BLOCKED)
+def set_floor(asks: Asks, back: Back, body: FloorBody) -> shapes.FloorChange:
     return views.floor_change(back.services.floors.set(asks, body.floor, body.point, body.force, body.reason))
 
 
 @router.get("/minimum")
-def show_minimum(asks: Asks, back: Back) -> dict[str, Any]:
+def show_minimum(asks: Asks, back: Back) -> shapes.Minimum:
     """What ShowValue shows (R13): the lower of 4120's and 4119's floor, and both."""
     minimum = back.services.floors.minimum(asks)
     return {"heartbeat": minimum.heartbeat.value, "gui": minimum.gui.value, "minimum": minimum.lowest.value}
 
 
-@router.post("/minimum")
-def set_minimum(asks: Asks, back: Back, body: MinimumBody) -> dict[str, Any]:
+@router.post("/minimum", responses=BLOCKED)
+def set_minimum(asks: Asks, back: Back, body: MinimumBody) -> shapes.FloorChange:
     """What ``dsm_c -action settlsprotocol`` does."""
     return views.floor_change(back.services.floors.set_minimum(asks, body.floor, body.force, body.reason))
 
 
 @router.get("/floors/history")
-def history(asks: Asks, back: Back, limit: Limit = 100) -> dict[str, Any]:
+def history(asks: Asks, back: Back, limit: Limit = 100) -> shapes.History:
     return {"history": [views.history(entry) for entry in back.services.floors.history(asks, limit)]}
 
 
 @router.get("/preflight", dependencies=[known_query("to", "point")])
-def preflight(asks: Asks, back: Back, to: str, point: str = "all") -> dict[str, Any]:
-    return back.services.judgement.preflight(asks, to, point).as_json()
+def preflight(asks: Asks, back: Back, to: str, point: str = "all") -> shapes.Preflight:
+    return views.preflight(back.services.judgement.preflight(asks, to, point))
 
 
 @router.get("/advice")
-def advice(asks: Asks, back: Back) -> dict[str, Any]:
-    return back.services.judgement.advice(asks).as_json()
+def advice(asks: Asks, back: Back) -> shapes.Advice:
+    return views.advice(back.services.judgement.advice(asks))
 
 
 @router.get("/picture")
-def picture(asks: Asks, back: Back) -> dict[str, Any]:
-    return {"links": [link_as_json(link) for link in back.services.judgement.picture(asks)]}
+def picture(asks: Asks, back: Back) -> shapes.Picture:
+    return {"links": [views.link(link) for link in back.services.judgement.picture(asks)]}
 
 
 @router.get("/relays")
-def relays(asks: Asks, back: Back) -> dict[str, Any]:
+def relays(asks: Asks, back: Back) -> shapes.Relays:
     return {"relays": [views.relay(view) for view in back.services.judgement.relays(asks)]}
 
 
@@ -100,7 +105,7 @@ def sightings(
     since: str | None = None,
     by: Literal["kind", "peer"] = "kind",
     limit: Limit = 200,
-) -> dict[str, Any]:
+) -> shapes.Sightings | shapes.Peers:
     """Handshakes that are alike, newest first; with `by=peer` one row for each peer at each point."""
     service = back.services.sightings
     wanted = SightingFilter(point=point, who=who, below=below, refused=refused, since=since, limit=limit)
@@ -110,7 +115,7 @@ def sightings(
 
 
 @router.post("/probers")
-def register_prober(asks: Asks, back: Back, body: ProberBody) -> dict[str, Any]:
+def register_prober(asks: Asks, back: Back, body: ProberBody) -> shapes.Prober:
     """The address that our own scans come from, so that nobody takes them for a program."""
     address, until = back.services.sightings.register_prober(asks, body.address, body.seconds)
     return {"address": address, "until": until}
@@ -128,13 +133,13 @@ class ExceptionBody(Body):
 
 
 @router.get("/exceptions")
-def list_exceptions(asks: Asks, back: Back, ended: bool = False, limit: Limit = 1000) -> dict[str, Any]:
+def list_exceptions(asks: Asks, back: Back, ended: bool = False, limit: Limit = 1000) -> shapes.Exceptions:
     found = back.services.exceptions.list(asks, ended=ended, limit=limit)
     return {"exceptions": [views.exception(view) for view in found]}
 
 
 @router.post("/exceptions")
-def add_exception(asks: Asks, back: Back, body: ExceptionBody) -> dict[str, Any]:
+def add_exception(asks: Asks, back: Back, body: ExceptionBody) -> shapes.Excused:
     made = back.services.exceptions.add(
         asks,
         point=body.point,
@@ -148,7 +153,7 @@ def add_exception(asks: Asks, back: Back, body: ExceptionBody) -> dict[str, Any]
 
 
 @router.delete("/exceptions/{exception}")
-def end_exception(asks: Asks, back: Back, exception: int) -> dict[str, Any]:
+def end_exception(asks: Asks, back: Back, exception: int) -> shapes.Excused:
     return views.exception(back.services.exceptions.end(asks, exception))
 
 
@@ -158,31 +163,31 @@ class ShadowBody(Body):
 
 
 @router.get("/shadow")
-def show_shadow(asks: Asks, back: Back) -> dict[str, Any]:
+def show_shadow(asks: Asks, back: Back) -> shapes.Shadows:
     """Shadow floors, and when somebody last came in below one."""
     back.services.sightings.absorb()
     return {"points": [views.shadow(view) for view in back.services.shadow.show(asks)]}
 
 
 @router.post("/shadow")
-def set_shadow(asks: Asks, back: Back, body: ShadowBody) -> dict[str, Any]:
+def set_shadow(asks: Asks, back: Back, body: ShadowBody) -> shapes.ShadowSet:
     return {"set": [point.value for point in back.services.shadow.set(asks, body.floor, body.point)]}
 
 
 @router.delete("/shadow")
-def clear_shadow(asks: Asks, back: Back, point: str = "all") -> dict[str, Any]:
+def clear_shadow(asks: Asks, back: Back, point: str = "all") -> shapes.ShadowCleared:
     return {"cleared": [one.value for one in back.services.shadow.clear(asks, point)]}
 
 
 @router.get("/shadow/report")
-def shadow_report(asks: Asks, back: Back, days: Annotated[int, Query(ge=1, le=400)] = 30) -> dict[str, Any]:
+def shadow_report(asks: Asks, back: Back, days: Annotated[int, Query(ge=1, le=400)] = 30) -> shapes.ShadowReport:
     """Who would have been refused, by day."""
     back.services.sightings.absorb()
     return {"days": days, "refused": [views.would_be(one) for one in back.services.shadow.report(asks, days)]}
 
 
 @router.post("/send-policy")
-def send_policy(asks: Asks, back: Back, body: SendPolicyBody) -> dict[str, Any]:
+def send_policy(asks: Asks, back: Back, body: SendPolicyBody) -> shapes.Queued:
     chosen = (body.computers is not None) + (body.relay_group is not None) + body.everyone
     if chosen != 1:
         raise BadInput("say to whom: computers (a list of IDs), relayGroup (a name) or all (true); nothing was sent")

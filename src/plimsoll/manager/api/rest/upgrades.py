@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, cast
 
 from fastapi import APIRouter, Query
 from pydantic import Field
 
 from plimsoll.manager.api.auth import Asks, Back
 from plimsoll.manager.api.rest.bodies import Body
+from plimsoll.manager.api.shapes import software as shapes
+from plimsoll.manager.api.shapes.changes import Figure
 from plimsoll.manager.services.upgrade_start import AT_ONCE, FAILED, PATIENCE, SOAK, WATCH, WAVES
 from plimsoll.manager.services.upgrade_views import HostView, PlanView, UpgradeView, WaveView
 from plimsoll.manager.services.upgrades import StartRequest
@@ -48,29 +50,29 @@ class StartBody(Body):
 
 
 @router.get("")
-def list_upgrades(asks: Asks, back: Back, limit: Annotated[int, Query(ge=1, le=1000)] = 50) -> dict[str, Any]:
+def list_upgrades(asks: Asks, back: Back, limit: Annotated[int, Query(ge=1, le=1000)] = 50) -> shapes.Upgrades:
     return {"upgrades": [upgrade(one) for one in back.services.upgrades.list(asks, limit)]}
 
 
 @router.post("")
-def start(asks: Asks, back: Back, body: StartBody) -> dict[str, Any]:
+def start(asks: Asks, back: Back, body: StartBody) -> shapes.Upgrade:
     return upgrade(back.services.upgrades.start(asks, body.request()))
 
 
 @router.post("/plan")
-def plan(asks: Asks, back: Back, body: StartBody) -> dict[str, Any]:
+def plan(asks: Asks, back: Back, body: StartBody) -> shapes.UpgradePlan:
     """What would be done; nothing is."""
     return planned(back.services.upgrades.plan(asks, body.request()))
 
 
 @router.get("/current")
-def current(asks: Asks, back: Back) -> dict[str, Any]:
+def current(asks: Asks, back: Back) -> shapes.Upgrade:
     """The one under way, else the last one."""
     return upgrade(back.services.upgrades.get(asks))
 
 
 @router.get("/{number}")
-def get(asks: Asks, back: Back, number: int) -> dict[str, Any]:
+def get(asks: Asks, back: Back, number: int) -> shapes.Upgrade:
     return upgrade(back.services.upgrades.get(asks, number))
 
 
@@ -82,29 +84,29 @@ def computers(
     state: str | None = None,
     after: str | None = None,
     limit: Annotated[int, Query(ge=1, le=5000)] = 1000,
-) -> dict[str, Any]:
+) -> shapes.UpgradeHosts:
     """Its computers, or those in that state; `after` an id makes pages."""
     found = back.services.upgrades.hosts(asks, number, state=state, after=after, limit=limit)
     return {"computers": [host(one) for one in found]}
 
 
 @router.post("/{number}/pause")
-def pause(asks: Asks, back: Back, number: int) -> dict[str, Any]:
+def pause(asks: Asks, back: Back, number: int) -> shapes.Upgrade:
     return upgrade(back.services.upgrades.pause(asks, number))
 
 
 @router.post("/{number}/resume")
-def resume(asks: Asks, back: Back, number: int) -> dict[str, Any]:
+def resume(asks: Asks, back: Back, number: int) -> shapes.Upgrade:
     return upgrade(back.services.upgrades.resume(asks, number))
 
 
 @router.post("/{number}/abort")
-def abort(asks: Asks, back: Back, number: int) -> dict[str, Any]:
+def abort(asks: Asks, back: Back, number: int) -> shapes.Upgrade:
     return upgrade(back.services.upgrades.abort(asks, number))
 
 
 @router.post("/{number}/back")
-def take_back(asks: Asks, back: Back, number: int) -> dict[str, Any]:
+def take_back(asks: Asks, back: Back, number: int) -> shapes.Upgrade:
     """Begins the way back of one that is over: an upgrade of its own."""
     return upgrade(back.services.upgrades.back(asks, number))
 
@@ -112,7 +114,7 @@ def take_back(asks: Asks, back: Back, number: int) -> dict[str, Any]:
 # -- shapes
 
 
-def upgrade(one: UpgradeView) -> dict[str, Any]:
+def upgrade(one: UpgradeView) -> shapes.Upgrade:
     options = one.options
     return {
         "id": one.id,
@@ -126,7 +128,7 @@ def upgrade(one: UpgradeView) -> dict[str, Any]:
         "soak": one.soak,
         "text": one.text,
         "waves": [wave(each) for each in one.waves],
-        "figures": list(one.figures),
+        "figures": cast(list[Figure], list(one.figures)),
         "failing": [host(each) for each in one.failing],
         "left": {why: list(names) for why, names in one.left.items()},
         "backOf": one.back_of,
@@ -142,7 +144,7 @@ def upgrade(one: UpgradeView) -> dict[str, Any]:
     }
 
 
-def planned(one: PlanView) -> dict[str, Any]:
+def planned(one: PlanView) -> shapes.UpgradePlan:
     return {
         "to": one.target,
         "waves": [wave(each) for each in one.waves],
@@ -151,11 +153,11 @@ def planned(one: PlanView) -> dict[str, Any]:
     }
 
 
-def wave(one: WaveView) -> dict[str, Any]:
+def wave(one: WaveView) -> shapes.Wave:
     return {"number": one.number, "what": one.label, "size": one.size, "states": dict(one.states)}
 
 
-def host(one: HostView) -> dict[str, Any]:
+def host(one: HostView) -> shapes.UpgradeHost:
     return {
         "computer": one.computer,
         "name": one.name,

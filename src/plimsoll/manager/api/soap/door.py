@@ -22,7 +22,7 @@ from plimsoll.net.gate import Connection
 log = logging.getLogger(__name__)
 
 PATH = "/webservice/Manager"
-router = APIRouter(tags=["soap"])
+router = APIRouter(include_in_schema=False)
 
 assert _subjects, "importing the subjects declares their operations"
 

@@ -1,0 +1,1 @@
+"""The shapes of REST's answers, by subject: one declaration each."""

@@ -1,0 +1,113 @@
+"""The manager itself, its events, and whom it tells of them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, NotRequired
+
+from pydantic import Field
+
+from plimsoll.manager.api.shapes.base import Guid, OneOf, Seconds, Shape, Who
+
+Level = Annotated[str, OneOf("info", "warning", "error")]
+
+
+class Database(Shape):
+    """What is not known, or means nothing of a file, is left out."""
+
+    engine: Annotated[str, OneOf("sqlite", "postgresql")]
+    address: NotRequired[str]
+    state: Annotated[str, OneOf("reachable", "unreachable")]
+    problem: NotRequired[str]
+    server: NotRequired[str]
+    connection: NotRequired[Annotated[str, OneOf("encrypted", "local", "not encrypted")]]
+    protection: NotRequired[str]
+    cipher: NotRequired[str]
+    warning: NotRequired[str]
+
+
+class Counted(Shape):
+    known: int
+    online: int
+
+
+class Status(Shape):
+    """Facts of the process; of a stopped manager only those of its home."""
+
+    version: str
+    installation: str
+    state: Annotated[str, OneOf("running", "stopped")]
+    started: NotRequired[Seconds]
+    generation: NotRequired[int]
+    ports: NotRequired[dict[str, int]]
+    connections: NotRequired[dict[str, int]]
+    computers: NotRequired[Counted]
+    database: Database
+
+
+class Certificate(Shape):
+    """A certificate that 4119 shows. `own` ones were set by an administrator; `chain` counts what is sent."""
+
+    own: bool
+    subject: str
+    issuer: str
+    names: list[str]
+    key: str
+    notBefore: Seconds
+    notAfter: Seconds
+    fingerprint: str
+    chain: int
+
+
+class Certificates(Shape):
+    certificates: list[Certificate]
+
+
+class CertificateRequest(Shape):
+    csr: Annotated[str, Field(description="PEM (PKCS #10); its key stays with the manager")]
+
+
+class Event(Shape):
+    ID: int
+    time: Seconds
+    number: Annotated[int, Field(description="what happened, as a number that does not change between releases")]
+    name: str
+    level: Level
+    description: str
+    computer: Guid | None
+    target: str
+    origin: str
+    extra: dict[str, Any]
+
+
+class Events(Shape):
+    events: list[Event]
+
+
+class Target(Shape):
+    """A syslog receiver or webhook. `waiting` counts events after the last that arrived."""
+
+    ID: int
+    name: str
+    kind: Annotated[str, OneOf("syslog", "webhook")]
+    settings: dict[str, Any]
+    level: Level
+    numbers: list[int]
+    active: bool
+    created: Seconds
+    who: Who
+    delivered: Seconds | None
+    failingSince: Seconds | None
+    problem: str
+    waiting: int
+
+
+class NewTarget(Target):
+    secret: NotRequired[Annotated[str, Field(description="signs what a webhook gets; in this answer and nowhere else")]]
+
+
+class Targets(Shape):
+    notifications: list[Target]
+
+
+class Tried(Shape):
+    result: str

@@ -1,0 +1,80 @@
+"""The description of REST: complete, valid, and what the application really is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from tests.unit.manager.api.conftest import Made
+
+from plimsoll.manager.api.description import PATH, operations
+
+Described = dict[str, Any]
+
+
+@pytest.fixture
+def described(made: Made) -> Described:
+    answer: Described = made.remote().get(PATH)
+    return answer
+
+
+def _references(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        if isinstance(node.get("$ref"), str):
+            yield node["$ref"]
+        for inner in node.values():
+            yield from _references(inner)
+    elif isinstance(node, list):
+        for inner in node:
+            yield from _references(inner)
+
+
+def test_it_is_openapi_3_1_and_says_who_may_ask(described: Described) -> None:
+    assert described["openapi"].startswith("3.1.")
+    assert described["components"]["securitySchemes"]["key"]["name"] == "api-secret-key"
+    assert described["security"][0] == {"key": []}
+    parameter = {"$ref": "#/components/parameters/api-version"}
+    assert all(parameter in one["parameters"] for _, _, one in operations(described))
+
+
+def test_every_reference_is_there_and_every_schema_is_one(described: Described) -> None:
+    for reference in set(_references(described)):
+        found: Any = described
+        for step in reference.removeprefix("#/").split("/"):
+            found = found[step]
+    for schema in described["components"]["schemas"].values():
+        Draft202012Validator.check_schema(schema)
+
+
+def test_names_of_operations_are_their_own(described: Described) -> None:
+    names = [one["operationId"] for _, _, one in operations(described)]
+    assert len(names) == len(set(names))
+    assert all(re.fullmatch(r"[a-z]+(_[a-z0-9]+)+", name) for name in names)
+
+
+def test_every_answer_has_a_shape(described: Described) -> None:
+    """No operation may answer with just an object."""
+    for method, path, one in operations(described):
+        for status, answer in one["responses"].items():
+            if "$ref" in answer or status == "204":
+                continue
+            for kind, content in answer["content"].items():
+                schema = content["schema"]
+                assert schema != {}, (method, path, status)
+                if kind == "application/json":
+                    assert list(_references(schema)), (method, path, status)
+
+
+def test_refusals_are_documented(described: Described) -> None:
+    for method, path, one in operations(described):
+        known = set(one["responses"])
+        assert {"401", "403", "503"} <= known, (method, path)
+        assert "422" not in known
+        assert ("404" in known) or ("{" not in path), (method, path)
+
+
+def test_what_is_no_json_for_programs_is_left_out(described: Described) -> None:
+    assert all(path.startswith("/api/") for path in described["paths"])
