@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from plimsoll.cli._output import when
+from plimsoll.cli._output import when, when_ms
 from plimsoll.cli._session import Home, Json, group, session
 
 app = group("API keys, for programs.")
@@ -40,7 +40,7 @@ def list_keys(context: typer.Context, home: Home = None, as_json: Json = False) 
         used.output.json(data)
         return
     rows = [
-        (one["ID"], one["name"], one["role"], when(one["created"]), when(one["lastUsed"])) for one in data["apiKeys"]
+        (one["ID"], one["name"], one["role"], when_ms(one["created"]), when(one["lastUsed"])) for one in data["apiKeys"]
     ]
     used.output.table(("ID", "NAME", "ROLE", "CREATED", "LAST USED"), rows)
 

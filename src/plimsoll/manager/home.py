@@ -252,8 +252,8 @@ def _make_folders(home: Path) -> None:
 def _seed(connection: Connection, authority: Authority, installation: str, now: float) -> tuple[str, str, str]:
     """A new home's rows; the administrator's password, an API key and an activation token."""
     # Here, and not above: the services need a home, and this makes one.
-    from plimsoll.manager.services.access import add_api_key
     from plimsoll.manager.services.activation import add_token
+    from plimsoll.manager.services.api_keys import add_api_key
     from plimsoll.manager.services.floor_state import remember_protocols
     from plimsoll.manager.services.policy_rules import BASE, DEFAULTS
 

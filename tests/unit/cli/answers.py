@@ -205,7 +205,7 @@ POLICY = {
     "computers": 2,
     "pending": 1,
 }
-KEY = {"ID": 1, "name": "billing", "role": "auditor", "created": 1_763_900_000.0, "lastUsed": None}
+KEY = {"ID": 1, "name": "billing", "role": "auditor", "created": 1_763_900_000_000, "lastUsed": None}
 USER = {"username": "admin", "role": "administrator", "created": 1_763_900_000.0, "lastSignIn": None}
 EVENT = {
     "ID": 7,

@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from plimsoll.manager.api.backend import Backend
 from plimsoll.manager.ports import Forbidden, Principal, Unauthenticated, Via, socket_principal
 from plimsoll.net.gate import Connection
+from plimsoll.tls.ja4 import ja4
 
 KEY_HEADER = "api-secret-key"
 COOKIE = "sid"
@@ -52,15 +53,17 @@ def _local(request: Request) -> Principal:
 
 
 def _by_secret(request: Request, connection: Connection, via: Via) -> Principal:
-    access = backend_of(request).services.access
+    services = backend_of(request).services
     key = request.headers.get(KEY_HEADER) or _bearer(request)
     if key is not None:
-        return access.authenticate_key(key, connection.address, connection.version)
+        return services.api_keys.authenticate(
+            key, connection.address, connection.version, seen=lambda: ja4(connection.hello)
+        )
     secret = request.cookies.get(COOKIE)
     if secret is None:
         raise Unauthenticated(f"send an API key in the header {KEY_HEADER}, or sign in at /")
     check_origin(request)
-    return access.authenticate_session(secret, connection.address, connection.version, via)
+    return services.access.authenticate_session(secret, connection.address, connection.version, via)
 
 
 def _bearer(request: Request) -> str | None:

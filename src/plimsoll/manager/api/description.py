@@ -34,7 +34,7 @@ TAGS: Final = {
     "deployment": "Scripts that install agents.",
     "upgrades": "Upgrades of the fleet in waves.",
     "notifications": "Syslog receivers and webhooks that are told of events.",
-    "access": "API keys, people, the audit trail.",
+    "access": "API keys, people, roles, the tenant, the audit trail.",
     "manager": "The manager's own state and certificate.",
 }
 

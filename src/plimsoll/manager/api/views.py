@@ -10,8 +10,9 @@ from plimsoll.fleet.advice import Advice
 from plimsoll.fleet.findings import Preflight
 from plimsoll.fleet.picture import Link, link_as_json
 from plimsoll.manager.api.shapes import access, changes, computers, manager, tls
-from plimsoll.manager.services.access import ApiKeyView, AuditEntry, UserView
+from plimsoll.manager.services.access import AuditEntry, UserView
 from plimsoll.manager.services.activation import TokenView
+from plimsoll.manager.services.api_keys import ApiKeyView
 from plimsoll.manager.services.audit import Link as ChainLink
 from plimsoll.manager.services.audit import Verified
 from plimsoll.manager.services.certificates import CertificateView
@@ -23,6 +24,7 @@ from plimsoll.manager.services.exceptions import ExceptionView
 from plimsoll.manager.services.floors import FloorChange, FloorHistoryEntry, FloorsView, ReloadResult
 from plimsoll.manager.services.judgement import RelayView
 from plimsoll.manager.services.policies import PolicyValues, PolicyView, RelayGroupView
+from plimsoll.manager.services.roles import NUMBERS
 from plimsoll.manager.services.shadow import ShadowView, WouldBe
 from plimsoll.manager.services.sightings import PeerView, SightingView
 from plimsoll.tls.floors import Point
@@ -361,19 +363,39 @@ def event(view: EventView) -> manager.Event:
 def api_key(view: ApiKeyView) -> access.ApiKey:
     return {
         "ID": view.id,
+        "keyName": view.name,
+        "description": view.description,
+        "locale": view.locale,
+        "roleID": NUMBERS[view.role],
+        "timeZone": view.time_zone,
+        "active": view.active,
+        "created": int(view.created * 1000),
+        "lastSignIn": milliseconds(view.last_used),
+        "unlockTime": None,
+        "unsuccessfulSignInAttempts": 0,
+        "expiryDate": milliseconds(view.expires),
+        "serviceAccount": False,
         "name": view.name,
         "role": view.role.value,
-        "created": view.created,
         "expires": view.expires,
         "lastUsed": view.last_used,
-        "active": view.active,
         "createdBy": view.who,
+        "lastAddress": view.address or None,
+        "lastTLS": name(view.tls),
+        "lastJA4": view.ja4 or None,
     }
 
 
 def user(view: UserView) -> access.User:
     return {
+        "ID": view.id,
         "username": view.name,
+        "fullName": view.full_name,
+        "description": view.description,
+        "roleID": NUMBERS[view.role],
+        "active": not view.disabled,
+        "unlockTime": milliseconds(view.locked_until),
+        "unsuccessfulSignInAttempts": view.failures,
         "role": view.role.value,
         "created": view.created,
         "disabled": view.disabled,

@@ -9,6 +9,7 @@ from plimsoll.manager.home import Home
 from plimsoll.manager.ports import Observed, Publish
 from plimsoll.manager.services.access import AccessService
 from plimsoll.manager.services.activation import ActivationService
+from plimsoll.manager.services.api_keys import ApiKeysService
 from plimsoll.manager.services.audit import AuditService
 from plimsoll.manager.services.certificates import CertificatesService
 from plimsoll.manager.services.changes import ChangesService
@@ -27,6 +28,7 @@ from plimsoll.manager.services.policies import PoliciesService
 from plimsoll.manager.services.proof import ProofService
 from plimsoll.manager.services.proving import ProvingService, own_scan
 from plimsoll.manager.services.release_keys import ReleaseKeysService
+from plimsoll.manager.services.roles import RolesService
 from plimsoll.manager.services.shadow import ShadowService
 from plimsoll.manager.services.sightings import SightingsService
 from plimsoll.manager.services.software import SoftwareService
@@ -68,6 +70,8 @@ class Services:
         self.changes = ChangesService(core, self.floors, self.judgement, self.shadow, self.proving)
         self.policies = PoliciesService(core, self.judgement.fleet)
         self.access = AccessService(core)
+        self.api_keys = ApiKeysService(core)
+        self.roles = RolesService()
         self.audit = AuditService(core)
         self.proof = ProofService(core, self.proving, self.exceptions, self.changes, self.audit)
         self.certificates = CertificatesService(core)

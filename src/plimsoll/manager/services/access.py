@@ -1,9 +1,7 @@
-"""Users, roles, sessions, API keys and the audit trail."""
+"""Users, roles, sessions and the audit trail."""
 
 from __future__ import annotations
 
-import logging
-from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +13,6 @@ from plimsoll.manager.ports import (
     Permission,
     Principal,
     Role,
-    ServiceError,
     Unauthenticated,
     Via,
     internal,
@@ -26,18 +23,13 @@ from plimsoll.manager.services.events import LOCKED_OUT, SIGNED_IN, NewEvent
 from plimsoll.manager.store import Connection
 from plimsoll.manager.store import access as table
 from plimsoll.manager.store import audit as audit_table
-from plimsoll.manager.store.access import ApiKeyRecord, SessionRecord, UserRecord
+from plimsoll.manager.store.access import SessionRecord, UserRecord
 from plimsoll.tls.versions import Version
-
-log = logging.getLogger(__name__)
 
 #: After that many failures in a row a user cannot sign in for a while, whatever the password.
 FAILURES = 5
 LOCK_SECONDS = 900.0
 SESSION_SECONDS = 8 * 3600.0
-#: A key's last use is stored at most that often, in seconds.
-_USE_INTERVAL = 60.0
-_WRONG_KEY = "the API key is not valid (unknown, expired or disabled); nothing was done. Ask an administrator for one"
 _WRONG_USER = "user or password is wrong, or the user is locked for a while after failures; nothing was done"
 
 
@@ -49,26 +41,10 @@ class UserView:
     disabled: bool
     locked_until: float | None
     last_sign_in: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class ApiKeyView:
-    id: int
-    name: str
-    role: Role
-    created: float
-    expires: float | None
-    last_used: float | None
-    active: bool
-    who: str
-
-
-@dataclass(frozen=True, slots=True)
-class NewApiKey:
-    """`key` has the form ``<id>:<base64>`` and is shown this once."""
-
-    view: ApiKeyView
-    key: str
+    id: int = 0
+    failures: int = 0
+    full_name: str = ""
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,46 +72,6 @@ class AuditEntry:
 class AccessService:
     def __init__(self, core: Core) -> None:
         self._core = core
-        self._keys: dict[int, ApiKeyRecord | None] = {}
-        self._used: dict[int, float] = {}
-
-    @internal
-    def authenticate_key(self, key: str, address: str, tls: Version | None = None, via: Via = "rest") -> Principal:
-        """Raises Unauthenticated: unknown, wrong, expired or disabled, without saying which."""
-        identifier, _, text = key.strip().partition(":")
-        if not (identifier.isascii() and identifier.isdigit() and len(identifier) < 16):
-            raise Unauthenticated(_WRONG_KEY)
-        number = int(identifier)
-        if number not in self._keys:
-            found = self._core.store.read(lambda c: table.api_key(c, number))
-            if found is None:
-                raise Unauthenticated(_WRONG_KEY)
-            self._keys[number] = found
-        record = self._keys[number]
-        now = self._core.clock()
-        if record is None or not secret.same_secret(record.secret_hash, text):
-            raise Unauthenticated(_WRONG_KEY)
-        if not record.active or (record.expires is not None and record.expires <= now):
-            raise Unauthenticated(_WRONG_KEY)
-        self._note_use(number, now)
-        return Principal("apikey", record.name, Role(record.role), via, address, tls, id=str(number))
-
-    def _note_use(self, key: int, now: float) -> None:
-        if now - self._used.get(key, 0.0) < _USE_INTERVAL:
-            return
-        self._used[key] = now
-
-        def check(done: Future[None]) -> None:
-            if done.exception() is not None:
-                log.warning("the last use of API key %d could not be stored: %s", key, done.exception())
-
-        try:
-            waiting = self._core.enqueue(lambda unit: table.change_api_key(unit.connection, key, last_used=now))
-        except ServiceError as error:
-            # Who may ask does not depend on the note of it.
-            log.warning("the last use of API key %d could not be stored: %s", key, error)
-        else:
-            waiting.add_done_callback(check)
 
     @internal
     def sign_in(self, user: str, password: str, address: str, tls: Version | None = None) -> NewSession:
@@ -205,9 +141,14 @@ class AccessService:
     def users(self, principal: Principal) -> tuple[UserView, ...]:
         return tuple(map(_user_view, self._core.store.read(table.all_users)))
 
+    @permits(Permission.ACCESS_READ)
+    def user(self, principal: Principal, name: str) -> UserView:
+        """`name`, here and below, is a user's name or ID."""
+        return _user_view(self._core.store.read(lambda c: _known_user(c, name)))
+
     @permits(Permission.ACCESS_CHANGE)
     def create_user(self, principal: Principal, name: str, password: str, role: str) -> UserView:
-        name, chosen = name.strip(), _role(role)
+        name, chosen = name.strip(), chosen_role(role)
         if not name or len(name) > 100 or not name.isprintable():
             raise BadInput("a user needs a name of 1 to 100 printable characters; nobody was added")
         hashed = _hashed(password)
@@ -230,24 +171,30 @@ class AccessService:
         role: str | None = None,
         disabled: bool | None = None,
         unlock: bool = False,
+        full_name: str | None = None,
+        description: str | None = None,
     ) -> UserView:
         """A user who is disabled, or gets another role, goes on with that at the next request."""
         columns: dict[str, Any] = {}
         if role is not None:
-            columns["role"] = _role(role).value
+            columns["role"] = chosen_role(role).value
         if disabled is not None:
             columns["disabled"] = disabled
         if unlock:
             columns |= {"failures": 0, "locked_until": None}
+        if full_name is not None:
+            columns["full_name"] = full_name
+        if description is not None:
+            columns["description"] = description
 
         def work(unit: Unit) -> UserRecord:
             before = _known_user(unit.connection, name)
             if columns:
-                table.change_user(unit.connection, name, **columns)
+                table.change_user(unit.connection, before.name, **columns)
                 _check_somebody_left(unit.connection)
                 earlier = {key: getattr(before, key) for key in columns}
-                unit.audit(principal, "access.update_user", name, earlier, columns)
-            return _known_user(unit.connection, name)
+                unit.audit(principal, "access.update_user", before.name, earlier, columns)
+            return _known_user(unit.connection, before.name)
 
         return _user_view(self._core.write(work))
 
@@ -255,9 +202,9 @@ class AccessService:
     def delete_user(self, principal: Principal, name: str) -> None:
         def work(unit: Unit) -> None:
             before = _known_user(unit.connection, name)
-            table.delete_user(unit.connection, name)
+            table.delete_user(unit.connection, before.name)
             _check_somebody_left(unit.connection)
-            unit.audit(principal, "access.delete_user", name, {"role": before.role})
+            unit.audit(principal, "access.delete_user", before.name, {"role": before.role})
 
         self._core.write(work)
 
@@ -280,51 +227,12 @@ class AccessService:
         hashed = _hashed(password)
 
         def work(unit: Unit) -> None:
-            _known_user(unit.connection, name)
-            table.change_user(unit.connection, name, password_hash=hashed, failures=0, locked_until=None)
-            table.end_sessions(unit.connection, of=name)
-            unit.audit(principal, "access.set_password", name)
+            user = _known_user(unit.connection, name).name
+            table.change_user(unit.connection, user, password_hash=hashed, failures=0, locked_until=None)
+            table.end_sessions(unit.connection, of=user)
+            unit.audit(principal, "access.set_password", user)
 
         self._core.write(work)
-
-    @permits(Permission.ACCESS_READ)
-    def api_keys(self, principal: Principal) -> tuple[ApiKeyView, ...]:
-        return tuple(map(_key_view, self._core.store.read(table.all_api_keys)))
-
-    @permits(Permission.ACCESS_CHANGE)
-    def create_api_key(self, principal: Principal, name: str, role: str, expires_in: float | None = None) -> NewApiKey:
-        """The key is shown in the answer and never again; the store has its hash."""
-        chosen = _role(role)
-        if not name.strip():
-            raise BadInput("an API key needs a name; nothing was made")
-        if expires_in is not None and expires_in <= 0:
-            raise BadInput("an API key must expire in the future; nothing was made")
-        text = secret.new_key_secret()
-
-        def work(unit: Unit) -> ApiKeyRecord:
-            identifier = add_api_key(
-                unit.connection, name.strip(), chosen, text, principal.who, unit.now, expires_in=expires_in
-            )
-            unit.audit(principal, "access.create_api_key", str(identifier), None, {"name": name, "role": chosen.value})
-            found = table.api_key(unit.connection, identifier)
-            assert found is not None
-            return found
-
-        record = self._core.write(work)
-        return NewApiKey(_key_view(record), f"{record.id}:{text}")
-
-    @permits(Permission.ACCESS_CHANGE)
-    def delete_api_key(self, principal: Principal, key: int) -> None:
-        def work(unit: Unit) -> None:
-            found = table.api_key(unit.connection, key)
-            if found is None:
-                raise NotFound(f"there is no API key {key}; nothing was changed")
-            table.delete_api_key(unit.connection, key)
-            unit.audit(principal, "access.delete_api_key", str(key), {"name": found.name, "role": found.role})
-
-        self._core.write(work)
-        # None stays: an id is never used again, and a request that is reading it now must not put the key back.
-        self._keys[key] = None
 
     @permits(Permission.AUDIT_READ)
     def audit(self, principal: Principal, limit: int = 200, before: int | None = None) -> tuple[AuditEntry, ...]:
@@ -335,29 +243,7 @@ class AccessService:
         )
 
 
-def add_api_key(
-    connection: Connection,
-    name: str,
-    role: Role,
-    text: str,
-    who: str,
-    now: float,
-    *,
-    expires_in: float | None = None,
-) -> int:
-    return table.add_api_key(
-        connection,
-        name=name,
-        secret_hash=secret.hash_secret(text),
-        role=role.value,
-        created=now,
-        expires=None if expires_in is None else now + expires_in,
-        active=True,
-        who=who,
-    )
-
-
-def _role(name: str) -> Role:
+def chosen_role(name: str) -> Role:
     try:
         return Role(name)
     except ValueError:
@@ -371,7 +257,10 @@ def _hashed(password: str) -> str:
 
 
 def _known_user(connection: Connection, name: str) -> UserRecord:
+    """By name, else by ID: a name of digits means the user of that name."""
     found = table.user(connection, name)
+    if found is None and name.isascii() and name.isdigit():
+        found = next((one for one in table.all_users(connection) if str(one.id) == name), None)
     if found is None:
         raise NotFound(f"there is no user {name!r}; nothing was changed")
     return found
@@ -384,9 +273,15 @@ def _check_somebody_left(connection: Connection) -> None:
 
 
 def _user_view(user: UserRecord) -> UserView:
-    return UserView(user.name, Role(user.role), user.created, user.disabled, user.locked_until, user.last_sign_in)
-
-
-def _key_view(key: ApiKeyRecord) -> ApiKeyView:
-    role = Role(key.role)
-    return ApiKeyView(key.id, key.name, role, key.created, key.expires, key.last_used, key.active, key.who)
+    return UserView(
+        name=user.name,
+        role=Role(user.role),
+        created=user.created,
+        disabled=user.disabled,
+        locked_until=user.locked_until,
+        last_sign_in=user.last_sign_in,
+        id=user.id,
+        failures=user.failures,
+        full_name=user.full_name,
+        description=user.description,
+    )

@@ -51,6 +51,8 @@ class ApiKeyRecord:
     last_address: str = ""
     last_tls: Version | None = None
     last_ja4: str = ""
+    locale: str = "en-US"
+    time_zone: str = "UTC"
 
 
 @dataclass(frozen=True, slots=True)

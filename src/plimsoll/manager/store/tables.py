@@ -356,6 +356,9 @@ api_keys = Table(
     Column("last_address", TEXT, nullable=False, server_default=""),
     Column("last_tls", VersionText),
     Column("last_ja4", TEXT, nullable=False, server_default=""),
+    # Kept for the programs that set them; nothing here depends on them.
+    Column("locale", TEXT, nullable=False, server_default="en-US"),
+    Column("time_zone", TEXT, nullable=False, server_default="UTC"),
     # Ids are never used twice: an old sighting must not come to name a new key.
     sqlite_autoincrement=True,
 )

@@ -69,7 +69,7 @@ def test_a_wrong_body_says_what_is_wrong(made: Made, body: dict[str, object], st
 
 def test_who_may_make_scripts(made: Made) -> None:
     made.remote().post("/api/agentdeploymentscripts", {"platform": "linux"}, expect=401)
-    key = made.backend.services.access.create_api_key(ROOT, "auditor", "auditor").key
+    key = made.backend.services.api_keys.create(ROOT, "auditor", "auditor").key
     made.remote(key).post("/api/agentdeploymentscripts", {"platform": "linux"}, expect=403)
     assert made.remote(key).get("/api/agentdeploymentscripts/preflight")["packages"]
 

@@ -34,15 +34,15 @@ def at(tmp_path: Path, clock: FakeClock) -> Iterator[Desk]:
 
 
 def test_the_key_of_init_works_and_its_use_is_noted(at: Desk) -> None:
-    found = at.services.access.authenticate_key(at.made.api_key, "10.1.1.1", Version.TLS1_3)
+    found = at.services.api_keys.authenticate(at.made.api_key, "10.1.1.1", Version.TLS1_3)
     assert (found.kind, found.who, found.role) == ("apikey", "apikey:1", Role.ADMINISTRATOR)
     assert found.tls is Version.TLS1_3
     at.home.store.enqueue(lambda c: None).result(10)
-    assert at.services.access.api_keys(ROOT)[0].last_used is not None
+    assert at.services.api_keys.list(ROOT)[0].last_used is not None
 
 
 def test_keys_are_shown_once_and_stored_as_hashes(at: Desk) -> None:
-    made = at.services.access.create_api_key(ROOT, "ci", "auditor", expires_in=100)
+    made = at.services.api_keys.create(ROOT, "ci", "auditor", expires_in=100)
     identifier, _, text = made.key.partition(":")
     assert int(identifier) == made.view.id
     dump = "\n".join(dump_of(at.home.store))
@@ -53,29 +53,29 @@ def test_keys_are_shown_once_and_stored_as_hashes(at: Desk) -> None:
         at.made.activation_token.split(".")[2],
     ):
         assert value not in dump
-    assert at.services.access.authenticate_key(made.key, "").role is Role.AUDITOR
+    assert at.services.api_keys.authenticate(made.key, "").role is Role.AUDITOR
 
 
 @pytest.mark.parametrize("key", ["", "1", "1:", "1:wrong", "99:x", "x:y", "-1:z", "1" * 30 + ":a", "²:x"])
 def test_a_wrong_key_is_refused(at: Desk, key: str) -> None:
     with pytest.raises(Unauthenticated, match="not valid"):
-        at.services.access.authenticate_key(key, "")
+        at.services.api_keys.authenticate(key, "")
 
 
 def test_a_key_ends_by_time_and_by_deletion(at: Desk, clock: FakeClock) -> None:
-    made = at.services.access.create_api_key(ROOT, "ci", "operator", expires_in=100)
-    at.services.access.authenticate_key(made.key, "")
+    made = at.services.api_keys.create(ROOT, "ci", "operator", expires_in=100)
+    at.services.api_keys.authenticate(made.key, "")
     clock.advance(101)
     with pytest.raises(Unauthenticated):
-        at.services.access.authenticate_key(made.key, "")
-    other = at.services.access.create_api_key(ROOT, "ci", "operator")
-    at.services.access.authenticate_key(other.key, "")
-    at.services.access.delete_api_key(ROOT, other.view.id)
+        at.services.api_keys.authenticate(made.key, "")
+    other = at.services.api_keys.create(ROOT, "ci", "operator")
+    at.services.api_keys.authenticate(other.key, "")
+    at.services.api_keys.delete(ROOT, other.view.id)
     with pytest.raises(Unauthenticated):
-        at.services.access.authenticate_key(other.key, "")
+        at.services.api_keys.authenticate(other.key, "")
     with pytest.raises(NotFound):
-        at.services.access.delete_api_key(ROOT, other.view.id)
-    newer = at.services.access.create_api_key(ROOT, "ci", "operator")
+        at.services.api_keys.delete(ROOT, other.view.id)
+    newer = at.services.api_keys.create(ROOT, "ci", "operator")
     assert newer.view.id > other.view.id, "an id must not come to name another key"
 
 

@@ -45,7 +45,7 @@ def test_what_was_observed_beats_the_table_also_before_it_is_stored(at: Desk, se
 
 @pytest.mark.rule("R12")
 def test_programs_that_cannot_follow_are_named_and_do_not_block(at: Desk, seen: Seen) -> None:
-    key = at.services.access.create_api_key(ROOT, "nightly report", "auditor")
+    key = at.services.api_keys.create(ROOT, "nightly report", "auditor")
     who = f"apikey:{key.view.id}"
     seen.sighted += [
         sighting(Version.TLS1_0, who),

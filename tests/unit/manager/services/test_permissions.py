@@ -65,7 +65,7 @@ def test_an_operator_runs_the_fleet_but_not_the_access_to_it(at: Desk) -> None:
     operator = principal(Role.OPERATOR)
     assert at.services.floors.set(operator, "TLSv1.2").changed == ()
     with pytest.raises(Forbidden, match=r"operator.*access\.change.*nothing was changed"):
-        at.services.access.create_api_key(operator, "x", "administrator")
+        at.services.api_keys.create(operator, "x", "administrator")
     with pytest.raises(Forbidden):
         at.services.certificates.csr(operator)
     with pytest.raises(Forbidden):

@@ -71,7 +71,7 @@ def test_sightings_that_the_store_refused_are_kept_for_the_next_time(
 
 @pytest.mark.rule("G1")
 def test_peers_are_found_by_name_by_version_by_outcome_and_by_time(at: Desk, seen: Seen) -> None:
-    key = at.services.access.create_api_key(ROOT, "nightly report", "auditor")
+    key = at.services.api_keys.create(ROOT, "nightly report", "auditor")
     who = f"apikey:{key.view.id}"
     seen.sighted = [
         replace(sighting(Version.TLS1_0, who), user_agent="curl/7.19"),

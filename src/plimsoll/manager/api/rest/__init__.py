@@ -6,6 +6,8 @@ from fastapi import APIRouter
 
 from plimsoll.manager.api.rest import (
     access,
+    administrators,
+    apikeys,
     changes,
     computers,
     deployment,
@@ -15,12 +17,16 @@ from plimsoll.manager.api.rest import (
     notifications,
     policies,
     proofs,
+    roles,
     software,
     tls,
     upgrades,
 )
 
 routers: tuple[APIRouter, ...] = (
+    apikeys.router,
+    roles.router,
+    administrators.router,
     tls.router,
     changes.router,
     proofs.router,

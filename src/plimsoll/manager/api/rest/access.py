@@ -1,4 +1,4 @@
-"""/api/apikeys, /api/administrators and /api/audit: who may do what, and who did it."""
+"""/api/administrators and /api/audit: who may do what, and who did it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,6 @@ from plimsoll.manager.api.shapes import access as shapes
 from plimsoll.manager.api.shapes.base import Empty
 
 router = APIRouter(prefix="/api", tags=["access"])
-
-
-class KeyBody(Body):
-    name: str = Field(min_length=1, max_length=255)
-    role: str
-    expires_in: float | None = Field(default=None, alias="expiresIn", gt=0)
 
 
 class UserBody(Body):
@@ -38,24 +32,6 @@ class UserChangeBody(Body):
 class OwnPasswordBody(Body):
     old: str = Field(max_length=1024)
     new: str = Field(min_length=1, max_length=1024)
-
-
-@router.get("/apikeys")
-def list_keys(asks: Asks, back: Back) -> shapes.ApiKeys:
-    return {"apiKeys": [views.api_key(view) for view in back.services.access.api_keys(asks)]}
-
-
-@router.post("/apikeys")
-def create_key(asks: Asks, back: Back, body: KeyBody) -> shapes.NewApiKey:
-    """The secret key is in this answer and nowhere else."""
-    made = back.services.access.create_api_key(asks, body.name, body.role, body.expires_in)
-    return {**views.api_key(made.view), "secretKey": made.key}
-
-
-@router.delete("/apikeys/{key}")
-def delete_key(asks: Asks, back: Back, key: int) -> Empty:
-    back.services.access.delete_api_key(asks, key)
-    return {}
 
 
 @router.get("/administrators")

@@ -6,23 +6,40 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from plimsoll.manager.api.shapes.base import OneOf, Seconds, Shape, Who
+from plimsoll.manager.api.shapes.base import Ja4, Milliseconds, OneOf, Seconds, Shape, VersionName, Who
 from plimsoll.manager.ports import Role
 
 RoleName = Annotated[str, OneOf(*(role.value for role in Role))]
 
 
+#: The words of the reference's own list.
+LocaleName = Annotated[str, OneOf("en-US", "ja-JP")]
+
+
 class ApiKey(Shape):
-    """An API key, without its secret."""
+    """An API key, without its secret. `lastTLS`, `lastJA4`, `lastAddress`: of the newest noted connection with it."""
 
     ID: int
+    keyName: str
+    description: str
+    locale: LocaleName
+    roleID: int
+    timeZone: str
+    active: bool
+    created: Milliseconds
+    lastSignIn: Milliseconds | None
+    unlockTime: Milliseconds | None
+    unsuccessfulSignInAttempts: int
+    expiryDate: Milliseconds | None
+    serviceAccount: bool
     name: str
     role: RoleName
-    created: Seconds
     expires: Seconds | None
     lastUsed: Seconds | None
-    active: bool
     createdBy: Who
+    lastAddress: str | None
+    lastTLS: VersionName | None
+    lastJA4: Ja4 | None
 
 
 class ApiKeys(Shape):
@@ -33,8 +50,29 @@ class NewApiKey(ApiKey):
     secretKey: Annotated[str, Field(description="in this answer and nowhere else", examples=["2:vJC6…="])]
 
 
+class CurrentApiKey(ApiKey):
+    """The key that asks."""
+
+    roleURN: str
+    tenantID: int
+    tenantGUID: str
+
+
+class RenewedApiKey(CurrentApiKey):
+    secretKey: Annotated[str, Field(description="in this answer and nowhere else", examples=["2:vJC6…="])]
+
+
 class User(Shape):
+    """`unlockTime` is milliseconds, as in the reference; the other times are seconds."""
+
+    ID: int
     username: str
+    fullName: str
+    description: str
+    roleID: int
+    active: bool
+    unlockTime: Milliseconds | None
+    unsuccessfulSignInAttempts: int
     role: RoleName
     created: Seconds
     disabled: bool
@@ -44,6 +82,35 @@ class User(Shape):
 
 class Users(Shape):
     administrators: list[User]
+
+
+class RoleAnswer(Shape):
+    """One of the fixed roles. `permissions` are those of every use case that it may ask for."""
+
+    ID: int
+    name: RoleName
+    description: str
+    urn: str
+    allRights: bool
+    permissions: list[str]
+
+
+class Roles(Shape):
+    roles: list[RoleAnswer]
+
+
+class Tenant(Shape):
+    """The one that there is: the whole of this installation."""
+
+    ID: int
+    name: Annotated[str, OneOf("primary")]
+    description: str
+    guid: str
+    tenantState: Annotated[str, OneOf("active")]
+
+
+class Tenants(Shape):
+    tenants: list[Tenant]
 
 
 class AuditEntry(Shape):

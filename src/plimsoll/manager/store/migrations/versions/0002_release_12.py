@@ -297,6 +297,8 @@ def _add_access() -> None:
         _text("last_address"),
         _text("last_tls", None),
         _text("last_ja4"),
+        _text("locale", "en-US"),
+        _text("time_zone", "UTC"),
         sa.PrimaryKeyConstraint("id", name="pk_api_keys"),
         sqlite_autoincrement=True,
     )
