@@ -13,6 +13,7 @@ from plimsoll.manager.api.backend import Backend
 from plimsoll.manager.api.serve import App
 from plimsoll.manager.home import InitResult, init_home, open_home
 from plimsoll.manager.services import Services
+from plimsoll.manager.store import Store
 
 
 @dataclass
@@ -20,6 +21,11 @@ class Made:
     app: App
     backend: Backend
     init: InitResult
+    store: Store
+
+    def settle(self) -> None:
+        """What was queued for the store before is in it."""
+        self.store.enqueue(lambda connection: None).result(60)
 
     def local(self) -> Client:
         return Client(self.app)
@@ -35,6 +41,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
     home = open_home(directory)
     try:
         backend = Backend(Services(home.store, home), home.installation)
-        yield Made(create_app(backend), backend, init)
+        yield Made(create_app(backend), backend, init, home.store)
     finally:
         home.close()
