@@ -22,11 +22,13 @@ from plimsoll.manager.services.deployable import Obstacle
 from plimsoll.manager.services.events import EventView
 from plimsoll.manager.services.exceptions import ExceptionView
 from plimsoll.manager.services.floors import FloorChange, FloorHistoryEntry, FloorsView, ReloadResult
+from plimsoll.manager.services.groups import ComputerGroupView
 from plimsoll.manager.services.judgement import RelayView
 from plimsoll.manager.services.policies import PolicyValues, PolicyView, RelayGroupView
 from plimsoll.manager.services.roles import NUMBERS
 from plimsoll.manager.services.shadow import ShadowView, WouldBe
 from plimsoll.manager.services.sightings import PeerView, SightingView
+from plimsoll.messages import Kind
 from plimsoll.tls.floors import Point
 from plimsoll.tls.versions import Version
 
@@ -282,7 +284,7 @@ def computer(view: ComputerView, problems: Mapping[str, str]) -> computers.Compu
         "lastAgentCommunication": milliseconds(view.last_seen),
         "activated": milliseconds(view.activated),
         "state": view.state,
-        "computerStatus": {"agentStatus": _status(view), "agentStatusMessages": messages(view, problems)},
+        "computerStatus": _computer_status(view, problems),
         "tls": {
             "offered": name(view.offered),
             "negotiated": name(view.negotiated),
@@ -302,7 +304,37 @@ def computer(view: ComputerView, problems: Mapping[str, str]) -> computers.Compu
         "relayPort": view.relay_port,
         "agentFingerPrint": view.fingerprint,
         "certificateExpires": milliseconds(view.certificate_expires),
+        "assetImportanceID": None,
+        "applianceFingerPrint": view.fingerprint if view.kind is Kind.APPLIANCE else None,
+        "lastApplianceCommunication": milliseconds(view.last_seen) if view.kind is Kind.APPLIANCE else None,
+        "lastSendPolicyRequest": milliseconds(view.policy_sent_at),
+        "lastSendPolicySuccess": milliseconds(view.policy_acked_at),
     }
+
+
+def _computer_status(view: ComputerView, problems: Mapping[str, str]) -> computers.ComputerStatus:
+    status, said = _status(view), messages(view, problems)
+    appliance = view.kind is Kind.APPLIANCE
+    return {
+        "agentStatus": status,
+        "agentStatusMessages": said,
+        "applianceStatus": status if appliance else "inactive",
+        "applianceStatusMessages": said if appliance else [],
+    }
+
+
+def computer_group(view: ComputerGroupView) -> computers.ComputerGroup:
+    return {
+        "ID": view.id,
+        "name": view.name,
+        "description": view.description,
+        "parentGroupID": view.parent_id,
+        "computers": view.computers,
+    }
+
+
+def settings(values: Mapping[str, str]) -> computers.Settings:
+    return {name: {"value": value} for name, value in sorted(values.items())}
 
 
 def messages(view: ComputerView, problems: Mapping[str, str]) -> list[str]:
@@ -343,6 +375,10 @@ def policy(view: PolicyView) -> computers.Policy:
         "own": values(view.own),
         "computers": view.computers,
         "pending": view.pending,
+        "parentID": view.parent_id,
+        "description": view.description,
+        "autoRequiresUpdate": "on" if view.effective.auto_send else "off",
+        "recommendationScanMode": "off",
     }
 
 

@@ -29,6 +29,7 @@ from plimsoll.manager.services.proof import ProofService
 from plimsoll.manager.services.proving import ProvingService, own_scan
 from plimsoll.manager.services.release_keys import ReleaseKeysService
 from plimsoll.manager.services.roles import RolesService
+from plimsoll.manager.services.settings import SettingsService
 from plimsoll.manager.services.shadow import ShadowService
 from plimsoll.manager.services.sightings import SightingsService
 from plimsoll.manager.services.software import SoftwareService
@@ -69,6 +70,7 @@ class Services:
         self.proving = ProvingService(core, own_scan(self.sightings.register_prober), self.exceptions.in_force)
         self.changes = ChangesService(core, self.floors, self.judgement, self.shadow, self.proving)
         self.policies = PoliciesService(core, self.judgement.fleet)
+        self.settings = SettingsService(core, self.computers, self.policies)
         self.access = AccessService(core)
         self.api_keys = ApiKeysService(core)
         self.roles = RolesService()

@@ -28,7 +28,7 @@ from plimsoll.manager.services.computer_views import (
 from plimsoll.manager.services.core import Core, Unit
 from plimsoll.manager.services.events import NewEvent
 from plimsoll.manager.services.policy_rules import PolicyValues
-from plimsoll.manager.store import Connection, computer_fields
+from plimsoll.manager.store import Connection, computer_fields, kept_settings
 from plimsoll.manager.store import computers as table
 from plimsoll.manager.store import groups as group_table
 from plimsoll.manager.store import policies as policy_table
@@ -126,6 +126,7 @@ class ComputersService:
         def work(unit: Unit) -> None:
             before = _known(unit.connection, computer)
             table.remove(unit.connection, before.id)
+            kept_settings.drop(unit.connection, "computer", before.number)
             unit.audit(principal, "computers.delete", before.id, {"name": before.display, "version": before.version})
             text = f"{before.display} was deleted by {principal.name}"
             unit.event(NewEvent(event_numbers.DELETED, "info", text, computer=before.id, target=before.display))

@@ -15,7 +15,7 @@ from plimsoll.manager.services.floors import check_no_change
 from plimsoll.manager.services.guard import Consent, Judged, judge_raise
 from plimsoll.manager.services.hub import RelayGroupsChanged
 from plimsoll.manager.services.policy_rules import BASE, Effective, PolicyValues, columns_of
-from plimsoll.manager.store import Connection, facts
+from plimsoll.manager.store import Connection, facts, kept_settings
 from plimsoll.manager.store import computers as computer_table
 from plimsoll.manager.store import floors as floor_table
 from plimsoll.manager.store import policies as table
@@ -171,6 +171,7 @@ class PoliciesService:
             if any(other.parent_id == policy for other in table.all_policies(unit.connection)):
                 raise Conflict(f"policies inherit from {before.name}: delete those first; nothing was changed")
             table.delete_policy(unit.connection, policy)
+            kept_settings.drop(unit.connection, "policy", policy)
             unit.audit(principal, "policies.delete", before.name, _said(asdict(before)))
 
         self._core.write(work)

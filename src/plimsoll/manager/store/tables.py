@@ -201,6 +201,17 @@ computer_groups = Table(
     sqlite_autoincrement=True,
 )
 
+#: Settings of the reference that nothing here depends on, as programs set them: of the system (owner 0), of a policy
+#: by its id, of a computer by its number. No foreign keys: neither is ever given twice.
+kept_settings = Table(
+    "kept_settings",
+    metadata,
+    Column("scope", TEXT, primary_key=True),
+    Column("owner", LONG, primary_key=True, autoincrement=False),
+    Column("name", TEXT, primary_key=True),
+    Column("value", TEXT, nullable=False),
+)
+
 #: Every number that was ever given to a computer: a program that pages by ID must never meet one again under another.
 computer_numbers = Table(
     "computer_numbers",

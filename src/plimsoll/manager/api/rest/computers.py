@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from pydantic import Field
@@ -10,21 +10,65 @@ from pydantic import Field
 from plimsoll.manager.api import views
 from plimsoll.manager.api.auth import Asks, Back
 from plimsoll.manager.api.rest.bodies import Body
+from plimsoll.manager.api.rest.computer_details import shown
+from plimsoll.manager.api.rest.reference import (
+    Expand,
+    Number,
+    Overrides,
+    SearchFilter,
+    Settings,
+    Text,
+    expanded,
+    passed_over,
+    search_of,
+)
 from plimsoll.manager.api.shapes import computers as shapes
 from plimsoll.manager.api.shapes.base import Empty
 from plimsoll.manager.ports import BadInput, Permission, require
-from plimsoll.manager.services.computers import ComputerChange
+from plimsoll.manager.services.computers import ComputerChange, ComputerView
+from plimsoll.manager.services.settings import read_settings, relay_state
 from plimsoll.messages import Kind
 
 router = APIRouter(prefix="/api", tags=["computers"])
 
 
 class ComputerBody(Body):
-    display_name: str | None = Field(default=None, alias="displayName", max_length=255)
-    group_id: int | None = Field(default=None, alias="groupID")
-    policy: str | None = None
-    relay_group: str | None = Field(default=None, alias="relayGroup")
-    guards: list[str] | None = None
+    """A field that is missing stays as it is; 0 takes a computer out of its group. A computer as a GET gave it is
+    taken back: what is read only in it is passed over, and what it holds anyway is left as it is.
+    """
+
+    _drop = passed_over(shapes.Computer, "biosUUID", "ESXSummary", "ec2VirtualMachineSummary", "relayID")
+    number: Any = Field(default=None, alias="ID")
+    display_name: Annotated[Text, Field(max_length=255)] | None = Field(default=None, alias="displayName")
+    description: Text | None = None
+    group_id: Number | None = Field(default=None, alias="groupID")
+    policy: Text | None = None
+    policy_id: Number | None = Field(default=None, alias="policyID")
+    relay_group: Text | None = Field(default=None, alias="relayGroup")
+    relay_list_id: Number | None = Field(default=None, alias="relayListID")
+    guards: list[Text] | None = None
+    settings: Settings = Field(default_factory=dict, alias="computerSettings")
+
+    def change(self, now: ComputerView) -> ComputerChange:
+        """Of two fields that say the same thing, the one counts that says something new."""
+        whole = self.number is not None
+        policy, policy_id = self.policy, self.policy_id
+        if policy is not None and policy_id is not None:
+            policy, policy_id = (None, policy_id) if policy == now.policy else (policy, None)
+        group, group_id = self.relay_group, self.relay_list_id
+        if group is not None and group_id is not None:
+            group, group_id = (None, group_id) if group == now.relay_group else (group, None)
+        guards = None if self.guards is None else tuple(self.guards)
+        return ComputerChange(
+            display_name=self.display_name,
+            description=self.description,
+            group_id=self.group_id,
+            policy=policy,
+            policy_id=policy_id,
+            relay_group=group,
+            relay_group_id=group_id,
+            guards=None if whole and guards == now.guards else guards,
+        )
 
 
 class RevokeBody(Body):
@@ -64,10 +108,30 @@ def list_computers(
     relay_group: Annotated[str | None, Query(alias="relayGroup")] = None,
     after: str | None = None,
     limit: Annotated[int | None, Query(ge=1)] = None,
+    expand: Expand = None,
+    overrides: Overrides = False,
 ) -> shapes.Computers:
     found = back.services.computers.list(asks, kind=_kind(kind), relay_group=relay_group, after=after, limit=limit)
-    problems = back.live.problems()
-    return {"computers": [views.computer(view, problems) for view in found]}
+    return {"computers": shown(asks, back, found, expanded(expand, "none"), overrides)}
+
+
+@router.post("/computers")
+def create_computer(asks: Asks, back: Back) -> shapes.Computer:
+    """Refused: here a computer comes to be by its activation."""
+    require(asks, Permission.COMPUTERS_CHANGE)
+    raise BadInput(
+        "a computer comes to be by its activation: make a token (POST /api/activationtokens) for its agent, or call"
+        " the agent that waits (POST /api/computers/activate); nothing was made"
+    )
+
+
+@router.post("/computers/search")
+def search_computers(
+    asks: Asks, back: Back, body: SearchFilter | None = None, expand: Expand = None, overrides: Overrides = False
+) -> shapes.Computers:
+    """In the order of their IDs."""
+    found = back.services.computers.search(asks, search_of(body))
+    return {"computers": shown(asks, back, found, expanded(expand, "none"), overrides)}
 
 
 @router.post("/computers/activate")
@@ -79,20 +143,30 @@ def visit(asks: Asks, back: Back, body: VisitBody) -> shapes.Computer:
 
 
 @router.get("/computers/{computer}")
-def get_computer(asks: Asks, back: Back, computer: str) -> shapes.Computer:
-    return views.computer(back.services.computers.get(asks, computer), back.live.problems())
+def get_computer(
+    asks: Asks, back: Back, computer: str, expand: Expand = None, overrides: Overrides = False
+) -> shapes.Computer:
+    found = back.services.computers.get(asks, computer)
+    return shown(asks, back, [found], expanded(expand, "all"), overrides)[0]
 
 
 @router.post("/computers/{computer}")
-def change_computer(asks: Asks, back: Back, computer: str, body: ComputerBody) -> shapes.Computer:
-    change = ComputerChange(
-        display_name=body.display_name,
-        group_id=body.group_id,
-        policy=body.policy,
-        relay_group=body.relay_group,
-        guards=None if body.guards is None else tuple(body.guards),
-    )
-    return views.computer(back.services.computers.update(asks, computer, change), back.live.problems())
+def change_computer(
+    asks: Asks,
+    back: Back,
+    computer: str,
+    body: ComputerBody | None = None,
+    expand: Expand = None,
+    overrides: Overrides = False,
+) -> shapes.Computer:
+    require(asks, Permission.COMPUTERS_CHANGE)
+    given = body or ComputerBody()
+    now = back.services.computers.get(asks, computer)
+    read_settings(given.settings, relay_state(now))
+    changed = back.services.computers.update(asks, computer, given.change(now))
+    if given.settings:
+        changed = back.services.settings.set_computer(asks, computer, given.settings, whole=True)
+    return shown(asks, back, [changed], expanded(expand, "all"), overrides)[0]
 
 
 @router.delete("/computers/{computer}")

@@ -11,8 +11,8 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from fastapi import Path
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
+from fastapi import Path, Query
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from plimsoll.manager.api.rest.bodies import Body
 from plimsoll.manager.ports import BadInput
@@ -37,6 +37,28 @@ class Lenient(Body):
     model_config = ConfigDict(extra="ignore", alias_generator=reference_name, populate_by_name=True)
 
 
+def passed_over(shape: type, *more: str) -> Any:
+    """For a body that takes back what a GET gave, with whatever the reference has besides: these fields are passed
+    over where the body has none of that name. Any other unknown field is refused as everywhere.
+    """
+    names = frozenset((*shape.__annotations__, *more))
+
+    def drop(cls: type[BaseModel], data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        taken = {name for key, field in cls.model_fields.items() for name in (key, field.alias)}
+        return {name: value for name, value in data.items() if name in taken or name not in names}
+
+    return model_validator(mode="before")(classmethod(drop))  # type: ignore[arg-type]  # pydantic takes it so
+
+
+def _setting_text(value: Any) -> Any:
+    found = value.get("value") if isinstance(value, Mapping) else value
+    if isinstance(found, bool):
+        return "true" if found else "false"
+    return str(found) if isinstance(found, int | float) else found
+
+
 def _storable(text: str) -> str:
     # A database takes neither; and nobody means them.
     if "\0" in text or any("\ud800" <= char <= "\udfff" for char in text):
@@ -57,6 +79,23 @@ Name = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_stora
 Item = Annotated[int, Path(ge=0, le=LARGEST)]
 #: Comes as a list, as one object, or not at all.
 AsList = BeforeValidator(_as_list)
+
+
+#: A setting's value: an object with the text in it, or the text, number or boolean itself.
+SettingText = Annotated[Text, BeforeValidator(_setting_text)]
+Settings = Annotated[dict[Annotated[str, Field(max_length=200)], SettingText], Field(max_length=1000)]
+
+#: What an answer is to be made of; several, or one with commas.
+Expand = Annotated[
+    list[str] | None, Query(description="none, all, computerStatus, tasks, computerSettings, interfaces, a module …")
+]
+Overrides = Annotated[bool, Query(description="only what is its own, without what it inherits")]
+
+
+def expanded(given: list[str] | None, default: str) -> frozenset[str]:
+    """The words of `expand`."""
+    words = default if given is None else ",".join(given)
+    return frozenset(word.strip() for word in words.split(",") if word.strip())
 
 
 def seconds(milliseconds: int | None) -> float | None:

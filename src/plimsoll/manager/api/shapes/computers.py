@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, NotRequired
 
 from pydantic import Field
 
@@ -26,9 +26,68 @@ AgentStatus = Annotated[str, OneOf("inactive", "active", "warning", "error", "no
 ComputerState = Annotated[str, OneOf("active", "approval", "revoked")]
 
 
+#: What programs ask for by `expand` and no computer here has.
+MODULES = (
+    "antiMalware",
+    "webReputation",
+    "activityMonitoring",
+    "firewall",
+    "intrusionPrevention",
+    "integrityMonitoring",
+    "logInspection",
+    "applicationControl",
+    "SAP",
+)
+
+
+class SettingValue(Shape):
+    """Always a text."""
+
+    value: Annotated[str, Field(examples=["10 Minutes"])]
+
+
+Settings = dict[str, SettingValue]
+
+
 class ComputerStatus(Shape):
+    """The appliance's part is that of an appliance's embedded agent; other computers have none."""
+
     agentStatus: AgentStatus
     agentStatusMessages: list[str]
+    applianceStatus: AgentStatus
+    applianceStatusMessages: list[str]
+
+
+class ComputerTasks(Shape):
+    """What was ordered and is not done yet."""
+
+    agentTasks: list[str]
+    applianceTasks: list[str]
+
+
+class Interfaces(Shape):
+    """Interfaces are not told by agents here: always empty."""
+
+    interfaces: list[str]
+
+
+class ModuleStatus(Shape):
+    agentStatus: AgentStatus
+    agentStatusMessage: str
+
+
+class Module(Shape):
+    """A protection module of the reference, which is no part of this product: always off."""
+
+    state: Annotated[str, OneOf("off")]
+    moduleStatus: ModuleStatus
+
+
+class SecurityUpdates(Shape):
+    """There are none here."""
+
+    antiMalware: list[str]
+    other: list[str]
 
 
 class ComputerTls(Shape):
@@ -43,7 +102,10 @@ class ComputerTls(Shape):
 
 
 class Computer(Shape):
-    """A machine of the fleet. `floorHeld` is the floor of its own port by what it was sent, kept or came with."""
+    """A machine of the fleet. `floorHeld` is the floor of its own port by what it was sent, kept or came with.
+
+    What may be missing comes where `expand` names it.
+    """
 
     ID: int
     hostGUID: Guid
@@ -76,6 +138,24 @@ class Computer(Shape):
     relayPort: int | None
     agentFingerPrint: str
     certificateExpires: Milliseconds | None
+    assetImportanceID: int | None
+    applianceFingerPrint: str | None
+    lastApplianceCommunication: Milliseconds | None
+    lastSendPolicyRequest: Milliseconds | None
+    lastSendPolicySuccess: Milliseconds | None
+    tasks: NotRequired[ComputerTasks]
+    computerSettings: NotRequired[Settings]
+    interfaces: NotRequired[Interfaces]
+    securityUpdates: NotRequired[SecurityUpdates]
+    antiMalware: NotRequired[Module]
+    webReputation: NotRequired[Module]
+    activityMonitoring: NotRequired[Module]
+    firewall: NotRequired[Module]
+    intrusionPrevention: NotRequired[Module]
+    integrityMonitoring: NotRequired[Module]
+    logInspection: NotRequired[Module]
+    applicationControl: NotRequired[Module]
+    SAP: NotRequired[Module]
 
 
 class Computers(Shape):
@@ -128,10 +208,34 @@ class Policy(Values):
     own: Values
     computers: int
     pending: Annotated[int, Field(description="computers that wait for Send Policy")]
+    parentID: int | None
+    description: str
+    autoRequiresUpdate: Annotated[str, OneOf("on", "off")]
+    recommendationScanMode: Annotated[str, OneOf("off")]
+
+
+class FullPolicy(Policy):
+    """`policySettings` are what holds, inherited or not; with `overrides` only what is the policy's own."""
+
+    policySettings: Settings
 
 
 class Policies(Shape):
-    policies: list[Policy]
+    policies: list[FullPolicy]
+
+
+class ComputerGroup(Shape):
+    """A folder for computers. Without a parent it is at the top; `computers` counts its own members."""
+
+    ID: int
+    name: str
+    description: str
+    parentGroupID: int | None
+    computers: int
+
+
+class ComputerGroups(Shape):
+    computerGroups: list[ComputerGroup]
 
 
 class RelayGroup(Shape):

@@ -16,14 +16,14 @@ from plimsoll.manager.api.soap.shapes import (
 from plimsoll.manager.ports import BadInput
 from plimsoll.manager.services.computers import ComputerChange, ComputerView
 from plimsoll.manager.services.policy_rules import PolicyValues
-from plimsoll.messages import Direction, Kind
+from plimsoll.manager.services.setting_values import DIRECTIONS, UNITS, whole_number
+from plimsoll.messages import Kind
 
 Key = EnumEditableSettingKey
 Unit = EnumEditableSettingUnit
 Scope = EnumEditableSettingStoredScope
 
-_DIRECTIONS = {"1": Direction.AGENT_INITIATED, "2": Direction.MANAGER_INITIATED, "3": Direction.BIDIRECTIONAL}
-_SECONDS = {Unit.SECONDS: 1, Unit.MINUTES: 60, Unit.HOURS: 3600, Unit.DAYS: 86400}
+_SECONDS = {unit: UNITS[unit.value[:-1].lower()] for unit in (Unit.SECONDS, Unit.MINUTES, Unit.HOURS, Unit.DAYS)}
 #: As SOAP means "inherit" by them.
 _INHERIT = ("", "0")
 
@@ -50,18 +50,15 @@ def _read_heartbeat(given: EditableSettingTransport) -> PolicyValues:
 
 
 def _number(given: EditableSettingTransport) -> int:
-    text = (given.setting_value or "").strip()
-    if not (text.isascii() and text.isdigit() and len(text) < 10):
-        raise BadInput(f"{given.setting_key.value} is a number, not {text!r}; nothing was changed")
-    return int(text)
+    return whole_number(given.setting_key.value, given.setting_value or "")
 
 
 def _direction(values: PolicyValues) -> str | None:
-    return next((number for number, one in _DIRECTIONS.items() if one is values.direction), None)
+    return next((number for number, one in DIRECTIONS.items() if one is values.direction), None)
 
 
 def _read_direction(given: EditableSettingTransport) -> PolicyValues:
-    direction = _DIRECTIONS.get((given.setting_value or "").strip())
+    direction = DIRECTIONS.get((given.setting_value or "").strip())
     if direction is None:
         raise BadInput(
             f"{given.setting_key.value} is 1 (agent-initiated), 2 (manager-initiated) or 3 (bidirectional);"

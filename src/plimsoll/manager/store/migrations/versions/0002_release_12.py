@@ -16,6 +16,7 @@ down_revision = "0001"
 def upgrade() -> None:
     _widen_floors_and_policies()
     _add_groups()
+    _add_kept_settings()
     _widen_computers()
     _number_computers()
     _widen_access_and_events()
@@ -144,6 +145,17 @@ def _widen_computers() -> None:
     op.create_index("ix_computers_group_id", "computers", ["group_id"])
     op.create_index("ix_computers_policy_id", "computers", ["policy_id"])
     op.create_index("ix_computers_relay_group_id", "computers", ["relay_group_id"])
+
+
+def _add_kept_settings() -> None:
+    op.create_table(
+        "kept_settings",
+        sa.Column("scope", TEXT, nullable=False),
+        sa.Column("owner", LONG, nullable=False, autoincrement=False),
+        sa.Column("name", TEXT, nullable=False),
+        sa.Column("value", TEXT, nullable=False),
+        sa.PrimaryKeyConstraint("scope", "owner", "name", name="pk_kept_settings"),
+    )
 
 
 def _number_computers() -> None:

@@ -1,0 +1,201 @@
+"""Settings by the reference's names, of policies and of computers.
+
+Some are values of a policy here; the rest are kept for the programs that set them, inherited as the others are, and
+change nothing. What a name means stands in `setting_values`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from plimsoll.manager.ports import BadInput, Conflict, NotFound, Permission, Principal, permits
+from plimsoll.manager.services import policy_rules
+from plimsoll.manager.services.computers import ComputerChange, ComputersService, ComputerView
+from plimsoll.manager.services.core import Core, Unit
+from plimsoll.manager.services.policies import PoliciesService, PolicyView
+from plimsoll.manager.services.policy_rules import DEFAULTS, PolicyValues
+from plimsoll.manager.services.setting_values import RELAY_STATE, SETTINGS, SHOWN, may_be_kept, unset
+from plimsoll.manager.store import kept_settings as table
+from plimsoll.messages import Direction, Kind
+
+POLICY = "policy"
+COMPUTER = "computer"
+SYSTEM = "system"
+
+#: More than that are no settings of one thing.
+MOST_KEPT = 1000
+
+
+class SettingsService:
+    def __init__(self, core: Core, computers: ComputersService, policies: PoliciesService) -> None:
+        self._core = core
+        self._computers = computers
+        self._policies = policies
+
+    @permits(Permission.POLICIES_READ)
+    def of_policies(
+        self, principal: Principal, views: Sequence[PolicyView], own: bool = False
+    ) -> dict[int, dict[str, str]]:
+        """What holds for each, inherited values included; with `own` only what is its own."""
+        kept = self._core.store.read(lambda c: table.everything(c, POLICY))
+        # Whoever shows one policy alone still inherits from the others.
+        everyone = {view.id: view for view in self._policies.list(principal)}
+        found: dict[int, dict[str, str]] = {}
+        for view in views:
+            if own:
+                found[view.id] = _mapped(view.own) | kept.get(view.id, {})
+            else:
+                found[view.id] = (
+                    {name: unset(name) for name in SHOWN}
+                    | _inherited(view.id, everyone, kept)
+                    | _mapped(view.effective)
+                    | {RELAY_STATE: "false"}
+                )
+        return found
+
+    @permits(Permission.COMPUTERS_READ)
+    def of_computers(
+        self, principal: Principal, views: Sequence[ComputerView], own: bool = False
+    ) -> dict[int, dict[str, str]]:
+        """The same by the number of each computer."""
+        numbers = [view.number for view in views]
+        kept = self._core.store.read(lambda c: table.of(c, COMPUTER, numbers))
+        if own:
+            return {view.number: _mapped(view.own) | kept.get(view.number, {}) for view in views}
+        above = self.of_policies(principal, self._policies.list(principal))
+        return {
+            view.number: above[view.policy_id]
+            | kept.get(view.number, {})
+            | _mapped(view.values)
+            | {RELAY_STATE: relay_state(view)}
+            for view in views
+        }
+
+    @permits(Permission.POLICIES_CHANGE)
+    def set_policy(
+        self, principal: Principal, policy: int, given: Mapping[str, str], *, whole: bool = False
+    ) -> PolicyView:
+        """`whole` where all settings came back of which some were changed: what holds anyway is not made its own."""
+        view = self._policies.get(principal, policy)
+        if whole:
+            now = self.of_policies(principal, [view])[policy]
+            given = {name: value for name, value in given.items() if now.get(name, unset(name)) != value}
+        values, kept = read_settings(given, "false")
+        self._keep(principal, POLICY, policy, view.name, kept)
+        return self._policies.update(principal, policy, values) if values != PolicyValues() else view
+
+    @permits(Permission.POLICIES_CHANGE)
+    def reset_policy(self, principal: Principal, policy: int, name: str) -> PolicyView:
+        """The parent decides it again; at the base policy it is what it was in a new installation."""
+        view = self._policies.get(principal, policy)
+        setting = SETTINGS.get(name)
+        if setting is None:
+            self._drop(principal, POLICY, policy, view.name, name)
+            return view
+        if view.parent_id is not None:
+            return self._policies.update(principal, policy, PolicyValues(), inherit=(setting.field,))
+        default: Any = DEFAULTS[setting.field]
+        if setting.field == "direction":
+            default = Direction(default)
+        return self._policies.update(principal, policy, PolicyValues(**{setting.field: default}))
+
+    @permits(Permission.COMPUTERS_CHANGE)
+    def set_computer(
+        self, principal: Principal, computer: str, given: Mapping[str, str], *, whole: bool = False
+    ) -> ComputerView:
+        view = self._computers.get(principal, computer)
+        if whole:
+            now = self.of_computers(principal, [view])[view.number]
+            given = {name: value for name, value in given.items() if now.get(name, unset(name)) != value}
+        values, kept = read_settings(given, relay_state(view))
+        self._keep(principal, COMPUTER, view.number, view.id, kept)
+        if values == PolicyValues():
+            return view
+        return self._computers.update(principal, computer, ComputerChange(own=values))
+
+    @permits(Permission.COMPUTERS_CHANGE)
+    def reset_computer(self, principal: Principal, computer: str, name: str) -> ComputerView:
+        """Its policy decides it again."""
+        view = self._computers.get(principal, computer)
+        setting = SETTINGS.get(name)
+        if setting is not None:
+            return self._computers.update(principal, computer, ComputerChange(inherit=(setting.field,)))
+        self._drop(principal, COMPUTER, view.number, view.id, name)
+        return view
+
+    def _keep(self, principal: Principal, scope: str, owner: int, target: str, given: Mapping[str, str]) -> None:
+        def work(unit: Unit) -> None:
+            before = table.of(unit.connection, scope, [owner]).get(owner, {})
+            moved = {name: value for name, value in given.items() if before.get(name) != value}
+            if len(before.keys() | moved.keys()) > MOST_KEPT:
+                raise Conflict(f"more than {MOST_KEPT} settings are not kept for one {scope}; nothing was changed")
+            for name, value in moved.items():
+                table.put(unit.connection, scope, owner, name, value)
+            if moved:
+                earlier = {name: before.get(name) for name in moved}
+                unit.audit(principal, "settings.keep", f"{scope} {target}", earlier, moved)
+
+        if given:
+            self._core.write(work)
+
+    def _drop(self, principal: Principal, scope: str, owner: int, target: str, name: str) -> None:
+        check_name(name)
+
+        def work(unit: Unit) -> None:
+            before = table.of(unit.connection, scope, [owner]).get(owner, {})
+            if name in before:
+                table.drop(unit.connection, scope, owner, name)
+                unit.audit(principal, "settings.drop", f"{scope} {target}", {name: before[name]})
+
+        self._core.write(work)
+
+
+def check_name(name: str) -> None:
+    """Raises NotFound for what the reference could not have either."""
+    if name not in SETTINGS and name != RELAY_STATE and not may_be_kept(name):
+        raise NotFound(f"there is no setting {name!r}; nothing was changed")
+
+
+def _mapped(values: PolicyValues) -> dict[str, str]:
+    shown = {name: setting.show(values) for name, setting in SETTINGS.items()}
+    return {name: value for name, value in shown.items() if value is not None}
+
+
+def relay_state(view: ComputerView) -> str:
+    return "true" if view.kind is Kind.RELAY else "false"
+
+
+def _inherited(
+    policy: int, everyone: Mapping[int, PolicyView], kept: Mapping[int, Mapping[str, str]]
+) -> dict[str, str]:
+    found: dict[str, str] = {}
+    at: int | None = policy
+    # As long as there are policies: a circle would have been refused.
+    for _ in everyone:
+        if at is None:
+            break
+        found = {**kept.get(at, {}), **found}
+        at = everyone[at].parent_id
+    return found
+
+
+def read_settings(given: Mapping[str, str], relay_state: str) -> tuple[PolicyValues, dict[str, str]]:
+    """What are values of a policy, and what is only kept. Raises before anything was changed."""
+    values: dict[str, Any] = {}
+    kept: dict[str, str] = {}
+    for name, value in given.items():
+        setting = SETTINGS.get(name)
+        if setting is not None:
+            values[setting.field] = getattr(setting.read(name, value), setting.field)
+        elif name != RELAY_STATE:
+            check_name(name)
+            kept[name] = value
+        elif value.strip().lower() != relay_state:
+            raise BadInput(
+                f"{name} is {relay_state}: a computer becomes a relay, or stops being one, by how its agent is"
+                " started on the computer itself; nothing was changed"
+            )
+    read = PolicyValues(**values)
+    policy_rules.columns_of(read)
+    return read, kept
