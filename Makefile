@@ -7,7 +7,7 @@ TOOLS := nmap openssl curl nginx haproxy sslscan gnutls-serv dovecot postgres po
   pop3-login lmtp managesieve-login submission-login chromium rsyslogd \
   debootstrap rpm shellcheck systemd-analyze dpkg-source tclsh perl gpgv
 .DEFAULT_GOAL := help
-.PHONY: help deps venv lock demo run lint test test-deep bench fuzz packages clean
+.PHONY: help deps venv lock demo run lint test test-deep bench fuzz packages reference clean
 
 help:
 	@echo "make demo       a small real fleet goes from early TLS to TLS 1.2 enforced and back"
@@ -75,6 +75,10 @@ bench: deps venv packages
 fuzz: venv
 	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes --no-deps -r requirements/fuzz.txt
 	@$(BIN)/python -m tests.fuzz.explore
+
+# docs/reference, from the description of REST; a test says when it is not up to date.
+reference: venv
+	$(BIN)/python -m tests.support.reference
 
 clean:
 	rm -rf $(VENV) .lockenv .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz

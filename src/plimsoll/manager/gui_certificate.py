@@ -95,13 +95,18 @@ def request(directory: Path, subject: str, names: Sequence[str], kind: str) -> b
     if not common:
         raise BadInput("a request needs a name: give the host name that browsers use. Nothing was made")
     key = new_key(kind)
-    alternatives = [general_name(name) for name in names or (common,)]
-    csr = (
-        x509.CertificateSigningRequestBuilder()
-        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common[:64])]))
-        .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
-        .sign(key, hashes.SHA256())
-    )
+    try:
+        alternatives = [general_name(name) for name in names or (common,)]
+        csr = (
+            x509.CertificateSigningRequestBuilder()
+            .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common[:64])]))
+            .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
+            .sign(key, hashes.SHA256())
+        )
+    except ValueError as error:
+        raise BadInput(
+            f"names are host names in ASCII (xn--… for others) or addresses: {error}. Nothing was made"
+        ) from None
     write_atomically(request_key_path(directory, kind), key_pem(key), 0o600)
     return csr.public_bytes(serialization.Encoding.PEM)
 

@@ -16,17 +16,9 @@ from plimsoll.manager.web import pages
 
 
 def create_app(backend: Backend) -> App:
-    """The application with its bounds. Its pages of documentation are off: they would load scripts from elsewhere."""
-    app = FastAPI(
-        docs_url=None,
-        redoc_url=None,
-        openapi_url=description.PATH,
-        generate_unique_id_function=description.operation_id,
-    )
-    description.install(app)
+    """The application with its bounds."""
+    app = describing()
     app.state.backend = backend
-    for router in routers:
-        app.include_router(router)
     app.include_router(metrics.router)
     app.include_router(soap.router)
     app.include_router(downloads.router)
@@ -34,3 +26,17 @@ def create_app(backend: Backend) -> App:
     errors.install(app)
     app.add_exception_handler(legacy.LegacyError, legacy.refused)
     return Bounds(cast(App, app))
+
+
+def describing() -> FastAPI:
+    """REST alone: what describes itself. The framework's pages of documentation are off: they load foreign scripts."""
+    app = FastAPI(
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=description.PATH,
+        generate_unique_id_function=description.operation_id,
+    )
+    description.install(app)
+    for router in routers:
+        app.include_router(router)
+    return app

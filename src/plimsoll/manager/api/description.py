@@ -13,11 +13,12 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
 from plimsoll import RELEASE
+from plimsoll.manager.api.examples import EXAMPLES
 
 PATH: Final = "/api/openapi.json"
 
 _TITLE: Final = "Plimsoll manager"
-_ABOUT: Final = """\
+ABOUT: Final = """\
 TLS floors of a whole fleet: who would be cut off, raising and lowering in stages, proof by handshake; computers, \
 policies, software, events. Errors are JSON with a `message` that says what was wrong, what was kept and what to do \
 next. An item is changed by POST to it. Fields that nobody knows are refused."""
@@ -95,7 +96,7 @@ def description(app: FastAPI) -> dict[str, Any]:
     found: dict[str, Any] = get_openapi(
         title=_TITLE,
         version=RELEASE,
-        description=_ABOUT,
+        description=ABOUT,
         routes=app.routes,
         servers=[{"url": "/", "description": "this manager"}],
     )
@@ -110,9 +111,9 @@ def description(app: FastAPI) -> dict[str, Any]:
     components["parameters"] = {"api-version": dict(_VERSION)}
     components["securitySchemes"] = {name: dict(scheme) for name, scheme in _SCHEMES.items()}
     used: set[str] = set()
-    for item in found["paths"].values():
+    for path, item in found["paths"].items():
         for method, operation in item.items():
-            _complete(method, operation)
+            _complete(method, path, operation)
             used.update(operation.get("tags", ()))
     found["security"] = _SECURITY
     found["tags"] = [{"name": name, "description": text} for name, text in TAGS.items() if name in used]
@@ -129,27 +130,40 @@ def operations(described: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]
     ]
 
 
-def _complete(method: str, operation: dict[str, Any]) -> None:
+def _complete(method: str, path: str, operation: dict[str, Any]) -> None:
     for one in operation.get("parameters", ()):
         one.get("schema", {}).pop("title", None)
     given: dict[str, Any] = operation["responses"]
     given.pop("422", None)
-    for status in _possible(method, operation):
+    for status in _possible(method, path, operation):
         given.setdefault(str(status), {"$ref": f"#/components/responses/{_REFUSALS[status][0]}"})
     operation["responses"] = dict(sorted(given.items()))
+    _exemplify(operation)
     operation.setdefault("parameters", []).append({"$ref": "#/components/parameters/api-version"})
 
 
-def _possible(method: str, operation: dict[str, Any]) -> list[int]:
+def _exemplify(operation: dict[str, Any]) -> None:
+    example = EXAMPLES.get(operation["operationId"])
+    if example is None:
+        return
+    for one in operation.get("parameters", ()):
+        value = {**example.path, **example.query}.get(one["name"])
+        if value is not None:
+            one["example"] = int(value) if value.isdecimal() and one["schema"].get("type") == "integer" else value
+    content = operation.get("requestBody", {}).get("content", {}).get("application/json")
+    if content is not None and example.body is not None:
+        content["example"] = example.body
+
+
+def _possible(method: str, path: str, operation: dict[str, Any]) -> list[int]:
     """What every operation of that make can meet. What only one can meet stands at its route."""
     found = [401, 403, 429, 503]
-    places = {one.get("in") for one in operation.get("parameters", ())}
-    if places or "requestBody" in operation:
-        found.append(400)
-    if "path" in places:
+    if operation.get("parameters") or "requestBody" in operation:
+        found += [400, 404]
+    if "/current" in path:
         found.append(404)
     if method != "get":
-        found.append(409)
+        found += [400, 409]
     if "requestBody" in operation:
         found += [408, 413]
     return found

@@ -21,7 +21,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from plimsoll.manager.database import DatabaseAddress
-from plimsoll.manager.ports import ServiceError, Unavailable
+from plimsoll.manager.ports import BadInput, ServiceError, Unavailable
 from plimsoll.manager.store import migrate
 from plimsoll.manager.store.database import Database
 from plimsoll.manager.store.sqlite import SqliteDatabase
@@ -77,6 +77,8 @@ class Store:
             if self.database.refused(error):
                 raise self.database.unavailable(error) from error
             raise
+        except OverflowError as error:
+            raise _too_large(error) from error
 
     def write(self, work: Callable[[Connection], T]) -> T:
         """Runs `work` in one transaction, durable when this returns; an exception in it leaves nothing behind."""
@@ -99,6 +101,8 @@ class Store:
                 if not committing and self.database.unreachable(error):
                     self._unreached = time.monotonic(), told
                 raise told from error
+            except OverflowError as error:
+                raise _too_large(error) from error
 
     def enqueue(self, work: Callable[[Connection], T]) -> Future[T]:
         """Runs `work` with others in the next group commit; the future is done when it is durable.
@@ -137,6 +141,11 @@ class Store:
         """Commits what waits, then lets the database go."""
         self._group.close()
         self.database.close()
+
+
+def _too_large(error: OverflowError) -> BadInput:
+    """A number beyond 64 bits, which came with the request: there is nothing of ours so large."""
+    return BadInput(f"a number is larger than the store holds ({error}); nothing was changed")
 
 
 class _GroupCommit:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import datetime
 import functools
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, FastAPI, Form, Request
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
@@ -15,6 +15,8 @@ from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Re
 from plimsoll import RELEASE
 from plimsoll.manager.api.auth import COOKIE, Back, authenticate, check_origin, connection_of
 from plimsoll.manager.api.backend import Backend
+from plimsoll.manager.api.description import ABOUT
+from plimsoll.manager.api.reference import sections
 from plimsoll.manager.ports import Principal, ServiceError, Unauthenticated
 
 router = APIRouter(include_in_schema=False)
@@ -106,6 +108,21 @@ async def sign_out(request: Request, back: Back) -> Response:
     answer = RedirectResponse("/", status_code=303)
     answer.delete_cookie(COOKIE, httponly=True, secure=True, samesite="strict", path="/")
     return answer
+
+
+@router.get("/api/docs")
+async def rest_reference(request: Request) -> Response:
+    """REST for people. It says nothing of this fleet, and so asks nobody who he is."""
+    return HTMLResponse(await run_in_threadpool(_reference, cast(FastAPI, request.app)))
+
+
+def _reference(app: FastAPI) -> str:
+    state = app.state
+    if not hasattr(state, "reference"):
+        state.reference = (
+            _templates().get_template("reference.html").render(sections=sections(app.openapi()), about=ABOUT)
+        )
+    return str(state.reference)
 
 
 @router.get("/static/plimsoll.css")

@@ -78,3 +78,44 @@ def test_refusals_are_documented(described: Described) -> None:
 
 def test_what_is_no_json_for_programs_is_left_out(described: Described) -> None:
     assert all(path.startswith("/api/") for path in described["paths"])
+
+
+def test_every_operation_says_what_it_does(described: Described) -> None:
+    assert [one["operationId"] for _, _, one in operations(described) if not one.get("description")] == []
+
+
+def test_every_whole_number_that_comes_has_bounds(described: Described) -> None:
+    """A database holds 64 bits, and a program that reads JSON may hold 53."""
+    bodies = [one["requestBody"] for _, _, one in operations(described) if "requestBody" in one]
+    given = [one["schema"] for _, _, found in operations(described) for one in found["parameters"] if "schema" in one]
+    named = {name.rpartition("/")[2] for name in _references(bodies)}
+    for schema in [*given, *(described["components"]["schemas"][name] for name in named)]:
+        for one in _integers(schema):
+            assert "maximum" in one, (schema.get("title"), one)
+
+
+def _integers(node: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(node, dict):
+        if node.get("type") == "integer":
+            yield node
+        for inner in node.values():
+            yield from _integers(inner)
+    elif isinstance(node, list):
+        for inner in node:
+            yield from _integers(inner)
+
+
+@pytest.mark.parametrize("path", ["/api/policies/9" + "9" * 30, "/api/events?after=9" + "9" * 30])
+def test_a_number_that_no_store_holds_is_refused(made: Made, path: str) -> None:
+    assert made.local().request("GET", path).status_code == 400
+
+
+def test_the_page_needs_nothing_from_elsewhere(made: Made) -> None:
+    answer = made.remote().request("GET", "/api/docs")
+    assert answer.status_code == 200
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+    for wanted in ("/api/tls/floors", "curl -sS", 'id="changes_start"', "PointFloor"):
+        assert wanted in answer.text
+    assert "<script" not in answer.text
+    assert "style=" not in answer.text
+    assert set(re.findall(r'(?:src|href)="([^"#]+)"', answer.text)) == {"/static/plimsoll.css", "/api/openapi.json"}

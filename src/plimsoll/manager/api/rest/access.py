@@ -9,7 +9,7 @@ from pydantic import Field
 
 from plimsoll.manager.api import views
 from plimsoll.manager.api.auth import Asks, Back
-from plimsoll.manager.api.rest.bodies import Body
+from plimsoll.manager.api.rest.bodies import Body, Number
 from plimsoll.manager.api.shapes import access as shapes
 from plimsoll.manager.api.shapes.base import Empty
 
@@ -36,22 +36,26 @@ class OwnPasswordBody(Body):
 
 @router.get("/administrators")
 def list_users(asks: Asks, back: Back) -> shapes.Users:
+    """People who may sign in."""
     return {"administrators": [views.user(view) for view in back.services.access.users(asks)]}
 
 
 @router.post("/administrators")
 def create_user(asks: Asks, back: Back, body: UserBody) -> shapes.User:
+    """A new person."""
     return views.user(back.services.access.create_user(asks, body.username, body.password, body.role))
 
 
 @router.post("/administrators/current/password")
 def change_own_password(asks: Asks, back: Back, body: OwnPasswordBody) -> Empty:
+    """For whoever is signed in."""
     back.services.access.change_own_password(asks, body.old, body.new)
     return {}
 
 
 @router.post("/administrators/{username}")
 def change_user(asks: Asks, back: Back, username: str, body: UserChangeBody) -> shapes.User:
+    """Role, password, lock."""
     access = back.services.access
     view = access.update_user(asks, username, role=body.role, disabled=body.disabled, unlock=body.unlock)
     if body.password is not None:
@@ -61,6 +65,7 @@ def change_user(asks: Asks, back: Back, username: str, body: UserChangeBody) -> 
 
 @router.delete("/administrators/{username}")
 def delete_user(asks: Asks, back: Back, username: str) -> Empty:
+    """Deletes a person, and ends their sessions."""
     back.services.access.delete_user(asks, username)
     return {}
 
@@ -70,8 +75,9 @@ def audit(
     asks: Asks,
     back: Back,
     limit: Annotated[int, Query(ge=1, le=5000)] = 200,
-    before: int | None = None,
+    before: Number | None = None,
 ) -> shapes.Audit:
+    """Who did what, the newest first; `before` an entry makes pages."""
     return {"audit": [views.audit(entry) for entry in back.services.access.audit(asks, limit, before)]}
 
 

@@ -33,6 +33,7 @@ FIELDS: Mapping[str, Field] = {
 
 @router.post("/search")
 def search_administrators(asks: Asks, back: Back, body: SearchFilter | None = None) -> shapes.Users:
+    """Those that pass."""
     known = [views.user(view) for view in back.services.access.users(asks)]
     return {"administrators": page(known, FIELDS, search_of(body))}
 

@@ -87,6 +87,7 @@ FIELDS: Mapping[str, SearchField] = {
 
 @router.get("")
 def list_keys(asks: Asks, back: Back) -> shapes.ApiKeys:
+    """API keys, without their secrets."""
     return {"apiKeys": [views.api_key(view) for view in back.services.api_keys.list(asks)]}
 
 
@@ -102,6 +103,7 @@ def create_key(asks: Asks, back: Back, body: KeyBody) -> shapes.NewApiKey:
 
 @router.post("/search")
 def search_keys(asks: Asks, back: Back, body: SearchFilter | None = None) -> shapes.ApiKeys:
+    """Those that pass, in the order of their IDs."""
     known = [views.api_key(view) for view in back.services.api_keys.list(asks)]
     return {"apiKeys": page(known, FIELDS, search_of(body))}
 
@@ -127,16 +129,19 @@ def renew_current_key(asks: Asks, back: Back) -> shapes.RenewedApiKey:
 
 @router.get("/{key}")
 def get_key(asks: Asks, back: Back, key: Item) -> shapes.ApiKey:
+    """One key, without its secret."""
     return views.api_key(back.services.api_keys.get(asks, key))
 
 
 @router.post("/{key}")
 def change_key(asks: Asks, back: Back, key: Item, body: KeyBody | None = None) -> shapes.ApiKey:
+    """Changes what is said; the rest stays."""
     return views.api_key(back.services.api_keys.update(asks, key, (body or KeyBody()).change()))
 
 
 @router.delete("/{key}")
 def delete_key(asks: Asks, back: Back, key: Item) -> Empty:
+    """The key is good for nothing from now on."""
     back.services.api_keys.delete(asks, key)
     return {}
 

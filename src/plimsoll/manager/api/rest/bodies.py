@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+from annotated_types import Interval
 from fastapi import Depends, Request
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
@@ -14,6 +15,10 @@ def _as_text(value: Any) -> Any:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
+#: What every program reads as it was written (RFC 8259 §6), and every database holds.
+MOST = (1 << 53) - 1
+Number = Annotated[int, Interval(ge=-MOST, le=MOST)]
+
 #: A computer, by its ID or its hostGUID.
 ComputerRef = Annotated[
     str,
@@ -21,7 +26,10 @@ ComputerRef = Annotated[
     Field(min_length=1, max_length=64),
     WithJsonSchema(
         {
-            "anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "minLength": 1, "maxLength": 64}],
+            "anyOf": [
+                {"type": "integer", "minimum": 1, "maximum": MOST},
+                {"type": "string", "minLength": 1, "maxLength": 64},
+            ],
             "description": "a computer's ID or its hostGUID",
         }
     ),

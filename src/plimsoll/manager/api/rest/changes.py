@@ -9,7 +9,7 @@ from pydantic import Field
 
 from plimsoll.manager.api import views
 from plimsoll.manager.api.auth import Asks, Back
-from plimsoll.manager.api.rest.bodies import Body
+from plimsoll.manager.api.rest.bodies import Body, Number
 from plimsoll.manager.api.rest.tls import BLOCKED
 from plimsoll.manager.api.shapes import changes as shapes
 from plimsoll.manager.services.changes import CANARY, SOAK, StartRequest
@@ -34,11 +34,13 @@ class StartBody(Body):
 
 @router.get("")
 def list_changes(asks: Asks, back: Back, limit: Annotated[int, Query(ge=1, le=1000)] = 50) -> shapes.Changes:
+    """Changes, the newest first."""
     return {"changes": [views.change(one) for one in back.services.changes.list(asks, limit)]}
 
 
 @router.post("", responses=BLOCKED)
 def start(asks: Asks, back: Back, body: StartBody) -> shapes.Change:
+    """Starts a change, or puts it to approval or on a date."""
     request = StartRequest(
         to=body.to,
         points=body.points,
@@ -61,32 +63,36 @@ def current(asks: Asks, back: Back) -> shapes.Change:
 
 
 @router.get("/{change}")
-def get(asks: Asks, back: Back, change: int) -> shapes.Change:
+def get(asks: Asks, back: Back, change: Number) -> shapes.Change:
+    """One change as it stands."""
     return views.change(back.services.changes.get(asks, change))
 
 
 @router.post("/{change}/approve")
-def approve(asks: Asks, back: Back, change: int) -> shapes.Change:
+def approve(asks: Asks, back: Back, change: Number) -> shapes.Change:
+    """A second person's yes to one that waits for it."""
     return views.change(back.services.changes.approve(asks, change))
 
 
 @router.post("/{change}/pause")
-def pause(asks: Asks, back: Back, change: int) -> shapes.Change:
+def pause(asks: Asks, back: Back, change: Number) -> shapes.Change:
+    """Stays in its stage until it is resumed."""
     return views.change(back.services.changes.pause(asks, change))
 
 
 @router.post("/{change}/resume")
-def resume(asks: Asks, back: Back, change: int) -> shapes.Change:
+def resume(asks: Asks, back: Back, change: Number) -> shapes.Change:
+    """Goes on with one that is paused or halted; its soak begins anew."""
     return views.change(back.services.changes.resume(asks, change))
 
 
 @router.post("/{change}/abort")
-def abort(asks: Asks, back: Back, change: int) -> shapes.Change:
+def abort(asks: Asks, back: Back, change: Number) -> shapes.Change:
     """Takes back what it has moved so far, at once."""
     return views.change(back.services.changes.abort(asks, change))
 
 
 @router.post("/{change}/back")
-def take_back(asks: Asks, back: Back, change: int) -> shapes.Change:
+def take_back(asks: Asks, back: Back, change: Number) -> shapes.Change:
     """Takes back one that is done."""
     return views.change(back.services.changes.back(asks, change))

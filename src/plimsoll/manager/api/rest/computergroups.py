@@ -39,28 +39,33 @@ class GroupBody(Lenient):
 
 @router.get("")
 def list_groups(asks: Asks, back: Back) -> shapes.ComputerGroups:
+    """All groups of computers."""
     return {"computerGroups": [views.computer_group(view) for view in back.services.groups.list(asks)]}
 
 
 @router.post("")
 def create_group(asks: Asks, back: Back, body: GroupBody) -> shapes.ComputerGroup:
+    """A new group, at the top or in another."""
     made = back.services.groups.create(asks, body.name or "", body.description or "", body.parent_group_id)
     return views.computer_group(made)
 
 
 @router.post("/search")
 def search_groups(asks: Asks, back: Back, body: SearchFilter | None = None) -> shapes.ComputerGroups:
+    """Those that pass, in the order of their IDs."""
     known: list[Any] = [views.computer_group(view) for view in back.services.groups.list(asks)]
     return {"computerGroups": page(known, FIELDS, search_of(body))}
 
 
 @router.get("/{group}")
 def get_group(asks: Asks, back: Back, group: Item) -> shapes.ComputerGroup:
+    """One group."""
     return views.computer_group(back.services.groups.get(asks, group))
 
 
 @router.post("/{group}")
 def change_group(asks: Asks, back: Back, group: Item, body: GroupBody | None = None) -> shapes.ComputerGroup:
+    """Changes what is said; the rest stays."""
     given = body or GroupBody()
     change = GroupChange(given.name, given.description, given.parent_group_id)
     return views.computer_group(back.services.groups.update(asks, group, change))

@@ -107,10 +107,11 @@ def list_computers(
     kind: str | None = None,
     relay_group: Annotated[str | None, Query(alias="relayGroup")] = None,
     after: str | None = None,
-    limit: Annotated[int | None, Query(ge=1)] = None,
+    limit: Annotated[Number | None, Query(ge=1)] = None,
     expand: Expand = None,
     overrides: Overrides = False,
 ) -> shapes.Computers:
+    """Computers in the order of their hostGUIDs; `after` one and a `limit` make pages."""
     found = back.services.computers.list(asks, kind=_kind(kind), relay_group=relay_group, after=after, limit=limit)
     return {"computers": shown(asks, back, found, expanded(expand, "none"), overrides)}
 
@@ -146,6 +147,7 @@ def visit(asks: Asks, back: Back, body: VisitBody) -> shapes.Computer:
 def get_computer(
     asks: Asks, back: Back, computer: str, expand: Expand = None, overrides: Overrides = False
 ) -> shapes.Computer:
+    """One computer, by ID or hostGUID."""
     found = back.services.computers.get(asks, computer)
     return shown(asks, back, [found], expanded(expand, "all"), overrides)[0]
 
@@ -159,6 +161,7 @@ def change_computer(
     expand: Expand = None,
     overrides: Overrides = False,
 ) -> shapes.Computer:
+    """Changes what is said; the rest stays."""
     require(asks, Permission.COMPUTERS_CHANGE)
     given = body or ComputerBody()
     now = back.services.computers.get(asks, computer)
@@ -171,12 +174,14 @@ def change_computer(
 
 @router.delete("/computers/{computer}")
 def delete_computer(asks: Asks, back: Back, computer: str) -> Empty:
+    """Deletes it; its certificate is good for nothing from then on."""
     back.services.computers.delete(asks, computer)
     return {}
 
 
 @router.post("/computers/{computer}/revoke")
 def revoke_computer(asks: Asks, back: Back, computer: str, body: RevokeBody | None = None) -> shapes.Computer:
+    """Refuses its certificate from now on; the computer stays listed."""
     return views.computer(
         back.services.computers.revoke(asks, computer, body.reason if body else ""), back.live.problems()
     )
@@ -184,11 +189,13 @@ def revoke_computer(asks: Asks, back: Back, computer: str, body: RevokeBody | No
 
 @router.post("/computers/{computer}/approve")
 def approve_computer(asks: Asks, back: Back, computer: str) -> shapes.Computer:
+    """Lets one in that waits for an administrator."""
     return views.computer(back.services.computers.approve(asks, computer), back.live.problems())
 
 
 @router.get("/activationtokens")
 def list_tokens(asks: Asks, back: Back) -> shapes.Tokens:
+    """Activation tokens, without their secrets."""
     return {"activationTokens": [views.token(view) for view in back.services.activation.tokens(asks)]}
 
 
@@ -201,5 +208,6 @@ def create_token(asks: Asks, back: Back, body: TokenBody) -> shapes.NewToken:
 
 @router.delete("/activationtokens/{token}")
 def delete_token(asks: Asks, back: Back, token: str) -> Empty:
+    """Nobody joins with it any more."""
     back.services.activation.delete_token(asks, token)
     return {}

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from plimsoll.manager.api import views
 from plimsoll.manager.api.auth import Asks, Back
-from plimsoll.manager.api.rest.bodies import Body, known_query
+from plimsoll.manager.api.rest.bodies import Body, Number, known_query
 from plimsoll.manager.api.rest.software import package
 from plimsoll.manager.api.shapes import software as shapes
 from plimsoll.manager.api.shapes.base import Refusal
@@ -27,11 +27,11 @@ class ScriptBody(Body):
     validate_certificate_required: bool = Field(default=True, alias="validateCertificateRequired")
     validate_digital_signature_required: bool = Field(default=True, alias="validateDigitalSignatureRequired")
     activation_required: bool = Field(default=False, alias="activationRequired")
-    dsm_proxy: int | None = Field(default=None, alias="dsmProxyID")
-    relay_proxy: int | None = Field(default=None, alias="relayProxyID")
-    policy: int | None = Field(default=None, alias="policyID", ge=0)
-    relay_group: int | None = Field(default=None, alias="relayGroupID", ge=0)
-    computer_group: int | None = Field(default=None, alias="computerGroupID", ge=0)
+    dsm_proxy: Number | None = Field(default=None, alias="dsmProxyID")
+    relay_proxy: Number | None = Field(default=None, alias="relayProxyID")
+    policy: Number | None = Field(default=None, alias="policyID", ge=0)
+    relay_group: Number | None = Field(default=None, alias="relayGroupID", ge=0)
+    computer_group: Number | None = Field(default=None, alias="computerGroupID", ge=0)
     xbc_deployment_required: bool = Field(default=False, alias="xbcDeploymentRequired")
 
     relay: bool = Field(default=False, description="the computers carry the relay role too")
@@ -45,7 +45,7 @@ class ScriptBody(Body):
     )
     token: str = Field(default="", max_length=2000, description="a token that exists; else one is made")
     token_seconds: float = Field(default=TOKEN_SECONDS, alias="tokenTTL", gt=0, description="seconds")
-    token_uses: int = Field(default=0, alias="tokenUses", ge=0, description="how many computers; 0 is any number")
+    token_uses: Number = Field(default=0, alias="tokenUses", ge=0, description="how many computers; 0 is any number")
     agent_version: str = Field(default="", alias="agentVersion", max_length=100)
     workaround: str = Field(default="", max_length=20, description="rpm, dpkg or windows: for hosts with old programs")
     base_url: str = Field(default="", alias="baseURL", max_length=2000, description="a workaround's web server")

@@ -14,6 +14,7 @@ from starlette.responses import StreamingResponse
 from plimsoll.manager.api import views
 from plimsoll.manager.api.auth import Asks, Back, authenticate, connection_of
 from plimsoll.manager.api.backend import Backend
+from plimsoll.manager.api.rest.bodies import Number
 from plimsoll.manager.api.shapes import manager as shapes
 from plimsoll.manager.ports import NotFound, Principal, ServiceError
 from plimsoll.manager.services.events import EventView
@@ -32,10 +33,11 @@ DOWNLOAD_GRACE = 60.0
 def list_events(
     asks: Asks,
     back: Back,
-    after: Annotated[int | None, Query(ge=0)] = None,
+    after: Annotated[Number | None, Query(ge=0)] = None,
     limit: Annotated[int, Query(ge=1, le=5000)] = 100,
     computer: str | None = None,
 ) -> shapes.Events:
+    """Events after one, or the newest; of one computer where it is named."""
     known = None if computer is None else _event_computer(asks, back, computer)
     found = back.services.events.list(asks, after=after, limit=limit, computer=known)
     return {"events": [views.event(view) for view in found]}
@@ -54,7 +56,9 @@ def _event_computer(asks: Principal, back: Backend, computer: str) -> str:
     response_class=StreamingResponse,
     responses={200: {"content": {"application/x-ndjson": {"schema": {"type": "string"}}}}},
 )
-async def export(request: Request, asks: Asks, back: Back, after: Annotated[int, Query(ge=0)] = 0) -> StreamingResponse:
+async def export(
+    request: Request, asks: Asks, back: Back, after: Annotated[Number, Query(ge=0)] = 0
+) -> StreamingResponse:
     """All events, a JSON object a line."""
     events = await run_in_threadpool(back.services.events.export, asks, after)
     return StreamingResponse(
@@ -91,8 +95,8 @@ async def stream(
     request: Request,
     asks: Asks,
     back: Back,
-    after: Annotated[int | None, Query(ge=0)] = None,
-    last_event_id: Annotated[int | None, Header(ge=0)] = None,
+    after: Annotated[Number | None, Query(ge=0)] = None,
+    last_event_id: Annotated[Number | None, Header(ge=0)] = None,
 ) -> StreamingResponse:
     """Server-sent events. A client that comes back with Last-Event-ID gets what it missed."""
     start = last_event_id if last_event_id is not None else after

@@ -24,6 +24,7 @@ from starlette.responses import PlainTextResponse, Response
 from plimsoll import RELEASE
 from plimsoll.manager.api.auth import Back, backend_of, connection_of, local_principal
 from plimsoll.manager.api.backend import Backend
+from plimsoll.manager.api.rest.bodies import Number
 from plimsoll.manager.ports import BadInput, Permission, Principal, ServiceError, Unauthenticated, require
 from plimsoll.manager.services.computers import ACTIVE, ComputerView
 from plimsoll.manager.services.events import open_alerts
@@ -161,7 +162,7 @@ def hosts(request: Request, asks: Asks, back: Back) -> Response:
 
 
 @router.get("/hosts/{host}")
-def host(request: Request, asks: Asks, back: Back, host: int) -> Response:
+def host(request: Request, asks: Asks, back: Back, host: Number) -> Response:
     """One computer by its ID."""
     with _in_our_shape():
         return _form(request, "host", _host(back.services.computers.get(asks, str(host))))
@@ -198,7 +199,7 @@ def relays(
     failed: bool = False,
     background: bool = False,
     max_items: Annotated[int, Query(alias="maxItems", ge=1, le=5000)] = 5000,
-    offset: Annotated[int, Query(ge=0)] = 0,
+    offset: Annotated[Number, Query(ge=0)] = 0,
     sort_by: Annotated[Literal["id", "name"], Query(alias="sortBy")] = "id",
 ) -> Response:
     """The relays, a page of them; `failed` keeps those that are silent or do not hold what they should."""

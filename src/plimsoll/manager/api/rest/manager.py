@@ -42,6 +42,7 @@ async def ping() -> PlainTextResponse:
 
 @router.get("/api/manager/status")
 def status(asks: Asks, back: Back) -> shapes.Status:
+    """Ports, connections, computers and the database of this manager."""
     require(asks, Permission.MANAGER_READ)
     database = _database(back.services.database.show(asks))
     found = {"version": RELEASE, "installation": back.installation, **back.live.status(), "database": database}
@@ -75,6 +76,7 @@ def reload(asks: Asks, back: Back) -> Reloaded:
 
 @router.get("/api/manager/certificate")
 def show_certificate(asks: Asks, back: Back) -> shapes.Certificates:
+    """What 4119 shows."""
     return {"certificates": [views.certificate(view) for view in back.services.certificates.show(asks)]}
 
 
@@ -89,5 +91,6 @@ def set_certificate(asks: Asks, back: Back, body: CertificateBody) -> shapes.Cer
 
 @router.post("/api/manager/certificate/csr")
 def request_certificate(asks: Asks, back: Back, body: RequestBody) -> shapes.CertificateRequest:
+    """A new key, which stays here, and a request for its certificate."""
     pem = back.services.certificates.csr(asks, body.subject, tuple(body.names), body.key_type)
     return {"csr": pem.decode()}

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from plimsoll.manager.api.auth import Asks, Back
-from plimsoll.manager.api.rest.bodies import Body
+from plimsoll.manager.api.rest.bodies import Body, Number
 from plimsoll.manager.api.shapes import manager as shapes
 from plimsoll.manager.services.notifications import TargetView
 
@@ -22,7 +22,7 @@ class NewTargetBody(Body):
         description="syslog: host, port, transport (tls, tcp, udp), form (cef, text), facility, ca; webhook: url, ca"
     )
     level: str = Field(default="info", description="the least level that is told: info, warning, error")
-    numbers: list[int] = Field(default=[], description="only these event numbers; none: all")
+    numbers: list[Number] = Field(default=[], description="only these event numbers; none: all")
 
 
 class TargetBody(Body):
@@ -31,7 +31,7 @@ class TargetBody(Body):
     name: str | None = None
     settings: dict[str, Any] | None = None
     level: str | None = None
-    numbers: list[int] | None = None
+    numbers: list[Number] | None = None
     active: bool | None = None
     skip: bool = Field(default=False, description="leave out what has not arrived yet")
 
@@ -53,17 +53,19 @@ def add(asks: Asks, back: Back, body: NewTargetBody) -> shapes.NewTarget:
 
 
 @router.post("/{target}")
-def change(asks: Asks, back: Back, target: int, body: TargetBody) -> shapes.Target:
+def change(asks: Asks, back: Back, target: Number, body: TargetBody) -> shapes.Target:
+    """Changes a target."""
     return _target(back.services.notifications.change(asks, target, **body.model_dump()))
 
 
 @router.delete("/{target}", status_code=204)
-def remove(asks: Asks, back: Back, target: int) -> None:
+def remove(asks: Asks, back: Back, target: Number) -> None:
+    """Tells it no more."""
     back.services.notifications.remove(asks, target)
 
 
 @router.post("/{target}/test")
-def trial(asks: Asks, back: Back, target: int) -> shapes.Tried:
+def trial(asks: Asks, back: Back, target: Number) -> shapes.Tried:
     """Sends one made-up event now, and says what came of it."""
     return {"result": back.services.notifications.trial(asks, target)}
 

@@ -12,7 +12,7 @@ from pydantic import Field
 from plimsoll.manager.api import views
 from plimsoll.manager.api.auth import Asks, Back
 from plimsoll.manager.api.backend import Backend
-from plimsoll.manager.api.rest.bodies import Body
+from plimsoll.manager.api.rest.bodies import Body, Number
 from plimsoll.manager.api.rest.reference import LARGEST, Item, Overrides, Settings, Text, passed_over
 from plimsoll.manager.api.rest.tls import BLOCKED
 from plimsoll.manager.api.shapes import computers as shapes
@@ -42,8 +42,8 @@ class ValuesBody(Body):
 
     relay_floor: str | None = Field(default=None, alias="relayFloor")
     agent_floor: str | None = Field(default=None, alias="agentFloor")
-    heartbeat_seconds: int | None = Field(default=None, alias="heartbeatSeconds")
-    missed_heartbeats: int | None = Field(default=None, alias="missedHeartbeats")
+    heartbeat_seconds: Number | None = Field(default=None, alias="heartbeatSeconds")
+    missed_heartbeats: Number | None = Field(default=None, alias="missedHeartbeats")
     direction: str | None = None
     auto_send: bool | None = Field(default=None, alias="autoSend")
 
@@ -133,6 +133,7 @@ def shown(asks: Principal, back: Backend, found: Sequence[PolicyView], own: bool
 
 @router.get("/policies")
 def list_policies(asks: Asks, back: Back, overrides: Overrides = False) -> shapes.Policies:
+    """All policies."""
     return {"policies": shown(asks, back, back.services.policies.list(asks), overrides)}
 
 
@@ -149,11 +150,13 @@ def create_policy(asks: Asks, back: Back, body: NewPolicyBody) -> shapes.FullPol
 
 @router.get("/policies/{policy}")
 def get_policy(asks: Asks, back: Back, policy: Item, overrides: Overrides = False) -> shapes.FullPolicy:
+    """One policy."""
     return shown(asks, back, [back.services.policies.get(asks, policy)], overrides)[0]
 
 
 @router.post("/policies/{policy}", responses=BLOCKED)
 def change_policy(asks: Asks, back: Back, policy: Item, body: PolicyBody) -> shapes.FullPolicy:
+    """Changes what is said. Raising a floor that would cut computers off is refused, unless forced with a reason."""
     require(asks, Permission.POLICIES_CHANGE)
     unknown = [field for field in body.inherit if field not in FIELDS]
     if unknown:
@@ -184,26 +187,31 @@ def _moved(given: PolicyValues, now: PolicyValues) -> PolicyValues:
 
 @router.delete("/policies/{policy}")
 def delete_policy(asks: Asks, back: Back, policy: Item) -> Empty:
+    """Deletes one that no computer and no policy uses."""
     back.services.policies.delete(asks, policy)
     return {}
 
 
 @router.get("/relaygroups")
 def list_groups(asks: Asks, back: Back) -> shapes.RelayGroups:
+    """Relay groups with their relays."""
     return {"relayGroups": [views.relay_group(view) for view in back.services.policies.relay_groups(asks)]}
 
 
 @router.post("/relaygroups")
 def create_group(asks: Asks, back: Back, body: RelayGroupBody) -> shapes.RelayGroup:
+    """A new relay group."""
     return views.relay_group(back.services.policies.create_relay_group(asks, body.name, body.parent))
 
 
 @router.post("/relaygroups/{group}")
-def move_group(asks: Asks, back: Back, group: int, body: RelayGroupMove) -> shapes.RelayGroup:
+def move_group(asks: Asks, back: Back, group: Number, body: RelayGroupMove) -> shapes.RelayGroup:
+    """Puts it below another group."""
     return views.relay_group(back.services.policies.move_relay_group(asks, group, body.parent))
 
 
 @router.delete("/relaygroups/{group}")
-def delete_group(asks: Asks, back: Back, group: int) -> Empty:
+def delete_group(asks: Asks, back: Back, group: Number) -> Empty:
+    """Deletes one that is not in use."""
     back.services.policies.delete_relay_group(asks, group)
     return {}

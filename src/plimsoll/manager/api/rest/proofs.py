@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from plimsoll.manager.api.auth import Asks, Back
-from plimsoll.manager.api.rest.bodies import Body, ComputerRef
+from plimsoll.manager.api.rest.bodies import Body, ComputerRef, Number
 from plimsoll.manager.api.shapes import changes as shapes
 from plimsoll.manager.services.proof import MarkView
 
@@ -14,7 +14,7 @@ router = APIRouter(prefix="/api/tls", tags=["proof"])
 
 
 class ProofBody(Body):
-    change: int | None = Field(default=None, description="a change whose log stands in the proof")
+    change: Number | None = Field(default=None, description="a change whose log stands in the proof")
 
 
 class ScopeBody(Body):
@@ -45,6 +45,7 @@ def build(asks: Asks, back: Back, body: ProofBody) -> shapes.Proof:
 
 @router.get("/proofs/keys")
 def keys(asks: Asks, back: Back) -> shapes.ProofKeys:
+    """The keys that signed, the one in use among them."""
     found = back.services.proof.keys(asks)
     return {"keys": [{"id": one, "pem": pem, "inUse": used} for one, pem, used in found]}
 
@@ -57,17 +58,20 @@ def rotate(asks: Asks, back: Back) -> shapes.ProofKeyId:
 
 @router.get("/scope")
 def scope(asks: Asks, back: Back) -> shapes.Scope:
+    """What is in the scope of PCI DSS."""
     return _scope(back.services.proof.scope(asks))
 
 
 @router.post("/scope")
 def mark(asks: Asks, back: Back, body: ScopeBody) -> shapes.Scope:
+    """Puts a point or a computer into scope."""
     computer = None if body.computer is None else back.services.computers.locate(asks, body.computer)
     return _scope(back.services.proof.mark(asks, point=body.point, computer=computer, note=body.note))
 
 
 @router.delete("/scope")
 def unmark(asks: Asks, back: Back, point: str | None = None, computer: str | None = None) -> shapes.Scope:
+    """Takes a point or a computer out of scope."""
     known = None if computer is None else back.services.computers.locate(asks, computer)
     return _scope(back.services.proof.unmark(asks, point=point, computer=known))
 

@@ -60,12 +60,14 @@ def list_roles(asks: Asks, back: Back) -> shapes.Roles:
 
 @router.post("/roles/search")
 def search_roles(asks: Asks, back: Back, body: SearchFilter | None = None) -> shapes.Roles:
+    """Those that pass."""
     known = [_role(back, view) for view in back.services.roles.list(asks)]
     return {"roles": page(known, ROLE_FIELDS, search_of(body))}
 
 
 @router.get("/roles/{role}")
 def get_role(asks: Asks, back: Back, role: Item) -> shapes.RoleAnswer:
+    """One role."""
     return _role(back, back.services.roles.get(asks, role))
 
 
@@ -81,18 +83,21 @@ def _tenant(back: Backend) -> shapes.Tenant:
 
 @router.get("/tenants")
 def list_tenants(asks: Asks, back: Back) -> shapes.Tenants:
+    """The one that there is: primary."""
     require(asks, Permission.MANAGER_READ)
     return {"tenants": [_tenant(back)]}
 
 
 @router.post("/tenants/search")
 def search_tenants(asks: Asks, back: Back, body: SearchFilter | None = None) -> shapes.Tenants:
+    """Those that pass."""
     require(asks, Permission.MANAGER_READ)
     return {"tenants": page([_tenant(back)], TENANT_FIELDS, search_of(body))}
 
 
 @router.get("/tenants/{tenant}")
 def get_tenant(asks: Asks, back: Back, tenant: Item) -> shapes.Tenant:
+    """The one that there is."""
     require(asks, Permission.MANAGER_READ)
     if tenant != TENANT_ID:
         raise NotFound(f"there is no tenant {tenant}, only {TENANT_ID}, the primary one")

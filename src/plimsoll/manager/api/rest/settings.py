@@ -56,6 +56,7 @@ def _one(settings: Mapping[str, str], name: str) -> shapes.SettingValue:
 def search_policies(
     asks: Asks, back: Back, body: SearchFilter | None = None, overrides: Overrides = False
 ) -> shapes.Policies:
+    """Those that pass, in the order of their IDs."""
     known = shown_policies(asks, back, back.services.policies.list(asks), overrides)
     return {"policies": page(known, FIELDS, search_of(body))}
 
@@ -75,17 +76,20 @@ def default_settings(asks: Asks, back: Back) -> shapes.Settings:
 def change_default_settings(
     asks: Asks, back: Back, body: Annotated[Settings, Body(default_factory=dict)]
 ) -> shapes.Settings:
+    """Sets those that are named."""
     back.services.settings.set_policy(asks, _base(asks, back).id, body, whole=True)
     return default_settings(asks, back)
 
 
 @router.get("/policies/default/settings/{name}")
 def default_setting(asks: Asks, back: Back, name: Name) -> shapes.SettingValue:
+    """What it is where no policy says otherwise."""
     return _of_policy(asks, back, _base(asks, back), name)
 
 
 @router.post("/policies/default/settings/{name}")
 def change_default_setting(asks: Asks, back: Back, name: Name, body: ValueBody) -> shapes.SettingValue:
+    """The base policy's value from now on."""
     view = back.services.settings.set_policy(asks, _base(asks, back).id, {name: body.value})
     return _of_policy(asks, back, view, name)
 
@@ -100,6 +104,7 @@ def reset_default_setting(asks: Asks, back: Back, name: Name) -> shapes.SettingV
 def policy_setting(
     asks: Asks, back: Back, policy: Item, name: Name, overrides: Overrides = False
 ) -> shapes.SettingValue:
+    """Its value, inherited or its own."""
     return _of_policy(asks, back, back.services.policies.get(asks, policy), name, overrides)
 
 
@@ -123,6 +128,7 @@ def _of_policy(asks: Principal, back: Backend, view: PolicyView, name: str, own:
 def computer_setting(
     asks: Asks, back: Back, computer: str, name: Name, overrides: Overrides = False
 ) -> shapes.SettingValue:
+    """Its value, from its policy or its own."""
     view = back.services.computers.get(asks, computer)
     return _one(back.services.settings.of_computers(asks, [view], overrides)[view.number], name)
 

@@ -12,7 +12,7 @@ from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
 from plimsoll.manager.api.auth import Asks, Back
-from plimsoll.manager.api.rest.bodies import Body, known_query
+from plimsoll.manager.api.rest.bodies import Body, Number, known_query
 from plimsoll.manager.api.shapes import software as shapes
 from plimsoll.manager.ports import BadInput
 from plimsoll.manager.services.release_keys import ReleaseKeyView
@@ -33,8 +33,8 @@ class TrustBody(Body):
 class NextRootBody(Body):
     add: list[str] = Field(default_factory=list, max_length=16, description="public keys in PEM")
     remove: list[str] = Field(default_factory=list, max_length=16)
-    threshold: int | None = None
-    days: int = 365
+    threshold: Number | None = None
+    days: Number = 365
     rotate: list[str] = Field(default_factory=list)
 
 
@@ -55,6 +55,7 @@ def list_software(
     architecture: str | None = None,
     version: str | None = None,
 ) -> shapes.Software:
+    """Packages, by any of these."""
     found = back.services.software.list(
         asks, product=product, platform=platform, architecture=architecture, version=version
     )
@@ -115,6 +116,7 @@ def newest(
     version: str | None = None,
     atMost: str | None = None,  # noqa: N803 - the query's own spelling
 ) -> shapes.Package:
+    """The newest package for a system."""
     found = back.services.software.newest(
         asks, platform, architecture, product=product, version=version, at_most=atMost
     )
@@ -123,18 +125,21 @@ def newest(
 
 @router.get("/keys")
 def keys(asks: Asks, back: Back) -> shapes.ReleaseKeys:
+    """Release keys that are trusted."""
     service = back.services.release_keys
     return {"keys": [_key(one) for one in service.list(asks)], "statement": service.statement(asks)}
 
 
 @router.post("/keys")
 def trust(asks: Asks, back: Back, body: TrustBody) -> shapes.ReleaseKeys:
+    """Trusts a release key: the first by hand, others by a statement of one that is trusted."""
     back.services.release_keys.trust(asks, body.text, body.name)
     return keys(asks, back)
 
 
 @router.get("/metadata")
 def metadata(asks: Asks, back: Back) -> shapes.Metadata:
+    """The signed metadata's roles, and when they expire."""
     view = back.services.software_metadata.show(asks)
     return {
         "roles": [
@@ -155,6 +160,7 @@ def metadata(asks: Asks, back: Back) -> shapes.Metadata:
 
 @router.get("/root")
 def root(asks: Asks, back: Back) -> shapes.RootText:
+    """The root metadata as it is signed."""
     return {"text": back.services.software_metadata.root_text(asks).decode()}
 
 
@@ -169,11 +175,13 @@ def next_root(asks: Asks, back: Back, body: NextRootBody) -> shapes.NextRoot:
 
 @router.post("/root")
 def take_root(asks: Asks, back: Back, body: RootBody) -> shapes.Root:
+    """Takes a root that was signed by the root keys."""
     return _root(back.services.software_metadata.take_root(asks, body.text.encode()))
 
 
 @router.get("/{software}")
-def get_software(asks: Asks, back: Back, software: int) -> shapes.Package:
+def get_software(asks: Asks, back: Back, software: Number) -> shapes.Package:
+    """One package."""
     return package(back.services.software.get(asks, software))
 
 
@@ -182,14 +190,16 @@ def get_software(asks: Asks, back: Back, software: int) -> shapes.Package:
     response_class=FileResponse,
     responses={200: {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}},
 )
-def get_file(asks: Asks, back: Back, software: int) -> Response:
+def get_file(asks: Asks, back: Back, software: Number) -> Response:
+    """Its file."""
     one = back.services.software.get(asks, software)
     path = back.services.software.path(asks, software)
     return FileResponse(path, media_type="application/octet-stream", filename=one.file)
 
 
 @router.delete("/{software}")
-def delete_software(asks: Asks, back: Back, software: int) -> shapes.Package:
+def delete_software(asks: Asks, back: Back, software: Number) -> shapes.Package:
+    """Forgets a package, and deletes its file."""
     return package(back.services.software.delete(asks, software))
 
 

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from plimsoll.manager.api import views
 from plimsoll.manager.api.auth import Asks, Back
-from plimsoll.manager.api.rest.bodies import Body, ComputerRef, known_query
+from plimsoll.manager.api.rest.bodies import Body, ComputerRef, Number, known_query
 from plimsoll.manager.api.shapes import tls as shapes
 from plimsoll.manager.api.shapes.base import Refusal
 from plimsoll.manager.ports import BadInput
@@ -35,7 +35,7 @@ class FloorBody(MinimumBody):
 
 class ProberBody(Body):
     address: str
-    seconds: int = 600
+    seconds: Number = 600
 
 
 class SendPolicyBody(Body):
@@ -48,11 +48,13 @@ class SendPolicyBody(Body):
 
 @router.get("/floors")
 def show_floors(asks: Asks, back: Back) -> shapes.Floors:
+    """The floor of each point, and what a handshake showed at our own ports."""
     return views.floors(back.services.floors.show(asks), back.live.serves())
 
 
 @router.post("/floors", responses=BLOCKED)
 def set_floor(asks: Asks, back: Back, body: FloorBody) -> shapes.FloorChange:
+    """Sets a point's floor, or that of `all`. What would cut parts off is refused, unless forced with a reason."""
     return views.floor_change(back.services.floors.set(asks, body.floor, body.point, body.force, body.reason))
 
 
@@ -71,26 +73,31 @@ def set_minimum(asks: Asks, back: Back, body: MinimumBody) -> shapes.FloorChange
 
 @router.get("/floors/history")
 def history(asks: Asks, back: Back, limit: Limit = 100) -> shapes.History:
+    """Who moved which floor when, the newest first."""
     return {"history": [views.history(entry) for entry in back.services.floors.history(asks, limit)]}
 
 
 @router.get("/preflight", dependencies=[known_query("to", "point")])
 def preflight(asks: Asks, back: Back, to: str, point: str = "all") -> shapes.Preflight:
+    """Who would be cut off by a floor. Nothing is changed."""
     return views.preflight(back.services.judgement.preflight(asks, to, point))
 
 
 @router.get("/advice")
 def advice(asks: Asks, back: Back) -> shapes.Advice:
+    """Which of the upgrade guide's four cases this fleet is, and what to do."""
     return views.advice(back.services.judgement.advice(asks))
 
 
 @router.get("/picture")
 def picture(asks: Asks, back: Back) -> shapes.Picture:
+    """Who talks to whom, with which version."""
     return {"links": [views.link(link) for link in back.services.judgement.picture(asks)]}
 
 
 @router.get("/relays")
 def relays(asks: Asks, back: Back) -> shapes.Relays:
+    """Each relay's floor: required, sent, reported and observed."""
     return {"relays": [views.relay(view) for view in back.services.judgement.relays(asks)]}
 
 
@@ -134,12 +141,14 @@ class ExceptionBody(Body):
 
 @router.get("/exceptions")
 def list_exceptions(asks: Asks, back: Back, ended: bool = False, limit: Limit = 1000) -> shapes.Exceptions:
+    """Exceptions in force or waiting; with `ended` those that are over too."""
     found = back.services.exceptions.list(asks, ended=ended, limit=limit)
     return {"exceptions": [views.exception(view) for view in found]}
 
 
 @router.post("/exceptions")
 def add_exception(asks: Asks, back: Back, body: ExceptionBody) -> shapes.Excused:
+    """Lets a source or a computer stay below a floor until then."""
     made = back.services.exceptions.add(
         asks,
         point=body.point,
@@ -153,7 +162,8 @@ def add_exception(asks: Asks, back: Back, body: ExceptionBody) -> shapes.Excused
 
 
 @router.delete("/exceptions/{exception}")
-def end_exception(asks: Asks, back: Back, exception: int) -> shapes.Excused:
+def end_exception(asks: Asks, back: Back, exception: Number) -> shapes.Excused:
+    """Ends an exception now."""
     return views.exception(back.services.exceptions.end(asks, exception))
 
 
@@ -171,11 +181,13 @@ def show_shadow(asks: Asks, back: Back) -> shapes.Shadows:
 
 @router.post("/shadow")
 def set_shadow(asks: Asks, back: Back, body: ShadowBody) -> shapes.ShadowSet:
+    """From now on counts who would be refused by this floor."""
     return {"set": [point.value for point in back.services.shadow.set(asks, body.floor, body.point)]}
 
 
 @router.delete("/shadow")
 def clear_shadow(asks: Asks, back: Back, point: str = "all") -> shapes.ShadowCleared:
+    """Stops counting."""
     return {"cleared": [one.value for one in back.services.shadow.clear(asks, point)]}
 
 
@@ -188,6 +200,7 @@ def shadow_report(asks: Asks, back: Back, days: Annotated[int, Query(ge=1, le=40
 
 @router.post("/send-policy")
 def send_policy(asks: Asks, back: Back, body: SendPolicyBody) -> shapes.Queued:
+    """Computers get their policy with their next heartbeat."""
     chosen = (body.computers is not None) + (body.relay_group is not None) + body.everyone
     if chosen != 1:
         raise BadInput("say to whom: computers (a list of IDs), relayGroup (a name) or all (true); nothing was sent")

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from pydantic import Field
 
 from plimsoll.manager.api.auth import Asks, Back
-from plimsoll.manager.api.rest.bodies import Body
+from plimsoll.manager.api.rest.bodies import Body, Number
 from plimsoll.manager.api.shapes import software as shapes
 from plimsoll.manager.api.shapes.changes import Figure
 from plimsoll.manager.services.upgrade_start import AT_ONCE, FAILED, PATIENCE, SOAK, WATCH, WAVES
@@ -32,7 +32,7 @@ class StartBody(Body):
     failures: float = FAILED
     watch: float = WATCH
     patience: float = PATIENCE
-    at_once: int = Field(default=AT_ONCE, alias="atOnce")
+    at_once: Number = Field(default=AT_ONCE, alias="atOnce")
 
     def request(self) -> StartRequest:
         return StartRequest(
@@ -51,11 +51,13 @@ class StartBody(Body):
 
 @router.get("")
 def list_upgrades(asks: Asks, back: Back, limit: Annotated[int, Query(ge=1, le=1000)] = 50) -> shapes.Upgrades:
+    """Upgrades, the newest first."""
     return {"upgrades": [upgrade(one) for one in back.services.upgrades.list(asks, limit)]}
 
 
 @router.post("")
 def start(asks: Asks, back: Back, body: StartBody) -> shapes.Upgrade:
+    """Starts an upgrade in waves."""
     return upgrade(back.services.upgrades.start(asks, body.request()))
 
 
@@ -72,7 +74,8 @@ def current(asks: Asks, back: Back) -> shapes.Upgrade:
 
 
 @router.get("/{number}")
-def get(asks: Asks, back: Back, number: int) -> shapes.Upgrade:
+def get(asks: Asks, back: Back, number: Number) -> shapes.Upgrade:
+    """One upgrade as it stands."""
     return upgrade(back.services.upgrades.get(asks, number))
 
 
@@ -80,7 +83,7 @@ def get(asks: Asks, back: Back, number: int) -> shapes.Upgrade:
 def computers(
     asks: Asks,
     back: Back,
-    number: int,
+    number: Number,
     state: str | None = None,
     after: str | None = None,
     limit: Annotated[int, Query(ge=1, le=5000)] = 1000,
@@ -91,22 +94,25 @@ def computers(
 
 
 @router.post("/{number}/pause")
-def pause(asks: Asks, back: Back, number: int) -> shapes.Upgrade:
+def pause(asks: Asks, back: Back, number: Number) -> shapes.Upgrade:
+    """No computer is ordered any more until it is resumed."""
     return upgrade(back.services.upgrades.pause(asks, number))
 
 
 @router.post("/{number}/resume")
-def resume(asks: Asks, back: Back, number: int) -> shapes.Upgrade:
+def resume(asks: Asks, back: Back, number: Number) -> shapes.Upgrade:
+    """Goes on with one that is paused or halted."""
     return upgrade(back.services.upgrades.resume(asks, number))
 
 
 @router.post("/{number}/abort")
-def abort(asks: Asks, back: Back, number: int) -> shapes.Upgrade:
+def abort(asks: Asks, back: Back, number: Number) -> shapes.Upgrade:
+    """Ends it; who was ordered and has not begun is left as it is."""
     return upgrade(back.services.upgrades.abort(asks, number))
 
 
 @router.post("/{number}/back")
-def take_back(asks: Asks, back: Back, number: int) -> shapes.Upgrade:
+def take_back(asks: Asks, back: Back, number: Number) -> shapes.Upgrade:
     """Begins the way back of one that is over: an upgrade of its own."""
     return upgrade(back.services.upgrades.back(asks, number))
 

@@ -1,0 +1,93 @@
+"""Every operation of the description, with what its schema allows and what it forbids: never a fault of ours.
+
+schemathesis makes the requests and judges the answers: no 5xx, no status, content type or shape that is not in the
+description. The application is the real one, in process, over a home of its own in which there is one of everything.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from schemathesis.checks import not_a_server_error
+from schemathesis.generation import GenerationMode
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+from tests.support.seeded import Seeded, seeded
+
+from plimsoll.manager.api.application import describing
+from plimsoll.manager.api.description import operations
+
+EXAMPLES = int(os.environ.get("EX", "8"))
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+#: A stream has no end to judge; `test_rest.py` reads it.
+ENDLESS = {"events_stream"}
+DESCRIBED = describing().openapi()
+NAMES = [one["operationId"] for _, _, one in operations(DESCRIBED) if one["operationId"] not in ENDLESS]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seeded]:
+    with seeded(tmp_path_factory.mktemp("described")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def schema() -> Any:
+    return schemathesis.openapi.from_dict(DESCRIBED)
+
+
+@pytest.mark.rule("R1")
+@pytest.mark.parametrize("name", NAMES)
+def test_an_operation_answers_as_it_is_described(world: Seeded, schema: Any, name: str) -> None:
+    operation = schema.find_operation_by_id(name)
+    there = {one.name: world.known[one.name] for one in operation.path_parameters if one.name in world.known}
+    cases = [operation.as_strategy(mode, **more) for mode in GenerationMode for more in _ways(there)]
+    client = world.local()
+
+    @given(case=st.one_of(cases))
+    @settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    def ask(case: Any) -> None:
+        case.validate_response(_sent(client, case), checks=CHECKS)
+
+    ask()
+
+
+def _ways(there: dict[str, str]) -> list[dict[str, Any]]:
+    """Any path, and that of something that is there."""
+    return [{}, {"path_parameters": there}] if there else [{}]
+
+
+def _sent(client: Any, case: Any) -> httpx.Response:
+    made = case.as_transport_kwargs(base_url="https://manager")
+    options: dict[str, Any] = {"headers": {name: str(value) for name, value in (made.get("headers") or {}).items()}}
+    if made.get("params"):
+        options["params"] = made["params"]
+    if "json" in made:
+        options["json"] = made["json"]
+    elif made.get("data") is not None:
+        options["content"] = made["data"]
+    answer: httpx.Response = client.request(made["method"], made["url"], **options)
+    return answer

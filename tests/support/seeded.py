@@ -1,0 +1,77 @@
+"""A home in which every kind of thing is there once, for tests that ask everything."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from plimsoll.manager.api.application import create_app
+from plimsoll.manager.api.backend import Backend
+from plimsoll.manager.api.serve import App
+from plimsoll.manager.services.proving import Proved
+from plimsoll.messages import Kind
+from tests.support.homes import Desk, desk
+from tests.unit.manager.api.client import Client, GateConnection
+
+
+@dataclass
+class Seeded:
+    """`known` are values of path parameters that name something that is there."""
+
+    at: Desk
+    app: App
+    known: dict[str, str]
+
+    def local(self) -> Client:
+        return Client(self.app)
+
+    def remote(self, key: str | None = None) -> Client:
+        return Client(self.app, GateConnection(), {} if key is None else {"api-secret-key": key})
+
+
+@contextmanager
+def seeded(folder: Path) -> Iterator[Seeded]:
+    """Nothing of it calls anybody: no port is asked, and no target of notifications is reached."""
+    with desk(folder) as at:
+        at.activate("relay-1.example.test", kind=Kind.RELAY, address="127.0.0.8")
+        at.activate("web-1.example.test")
+        at.services.proof._proving.prove = _unasked  # type: ignore[method-assign]
+        at.services.notifications.trial = lambda *_: "not sent"  # type: ignore[method-assign]
+        made = Seeded(at, create_app(Backend(at.services, at.home.installation)), {})
+        client = made.local()
+        for path, body in (
+            ("/api/policies", {"name": "Web servers"}),
+            ("/api/relaygroups", {"name": "East"}),
+            ("/api/computergroups", {"name": "Berlin"}),
+            (
+                "/api/tls/exceptions",
+                {"floor": "TLSv1", "source": "10.0.0.7", "until": time.time() + 86400, "reason": "a machine tool"},
+            ),
+            ("/api/tls/shadow", {"floor": "TLSv1.3"}),
+            ("/api/tls/scope", {"point": "gui"}),
+            ("/api/tls/changes", {"to": "TLSv1.3", "points": ["gui"], "acceptAffected": True}),
+            ("/api/apikeys", {"name": "second", "role": "auditor"}),
+            ("/api/administrators", {"username": "anna", "password": "a long enough one", "role": "operator"}),
+        ):
+            client.post(path, body)
+        client.post("/api/notifications", {"name": "log", "kind": "syslog", "settings": {"host": "h.test"}}, expect=201)
+        token = client.post("/api/activationtokens", {})["ID"]
+        made.known |= dict.fromkeys(("computer", "policy", "group", "exception", "change", "number", "target"), "1")
+        made.known |= {
+            "key": "2",
+            "username": "anna",
+            "administrator": "anna",
+            "role": "1",
+            "tenant": "1",
+            "token": token,
+            "software": "1",
+        }
+        made.known["name"] = "platformSettingHeartbeatInterval"
+        yield made
+
+
+def _unasked(*_: object, **__: object) -> tuple[Proved, ...]:
+    return ()
