@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from plimsoll.manager.store import Store, access, kept_settings
+from plimsoll.manager.store import Store, access, kept_settings, tasks
 from plimsoll.tls.versions import Version
 
 
@@ -33,3 +33,22 @@ def test_a_key_keeps_what_it_was_last_seen_with(store: Store) -> None:
     noted = store.read(lambda c: access.api_key(c, key))
     assert noted is not None
     assert {name: getattr(noted, name) for name in seen} == seen
+
+
+def test_a_task_is_due_by_time_or_by_wish(store: Store) -> None:
+    new = {"name": "n", "type": "send-policy", "schedule": {"timeZone": "UTC"}, "parameters": {}, "who": "user:x"}
+    state = {"created": 1.0, "last_text": "", "runs": 0}
+    first = store.write(lambda c: tasks.add(c, **new, **state, enabled=True, next_run=50.0))
+    second = store.write(lambda c: tasks.add(c, **new, **state, enabled=False, next_run=50.0))
+    third = store.write(lambda c: tasks.add(c, **new, **state, enabled=True))
+    assert [one.id for one in store.read(tasks.everything)] == [first, second, third]
+    assert store.read(lambda c: tasks.due(c, 49.0)) == ()
+    assert [one.id for one in store.read(lambda c: tasks.due(c, 50.0))] == [first]
+    store.write(lambda c: tasks.change(c, second, asked=7.0))
+    assert [one.id for one in store.read(lambda c: tasks.due(c, 50.0))] == [first, second]
+    kept = store.read(lambda c: tasks.get(c, first))
+    assert kept is not None
+    assert (kept.schedule, kept.last_ok, kept.next_run) == ({"timeZone": "UTC"}, None, 50.0)
+    store.write(lambda c: tasks.remove(c, third))
+    assert store.read(lambda c: tasks.get(c, third)) is None
+    assert store.write(lambda c: tasks.add(c, **new, **state, enabled=True)) > third, "an id is never given twice"

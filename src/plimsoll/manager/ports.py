@@ -56,6 +56,8 @@ class Permission(enum.StrEnum):
     UPGRADES_CHANGE = "upgrades.change"
     NOTIFICATIONS_READ = "notifications.read"
     NOTIFICATIONS_CHANGE = "notifications.change"
+    TASKS_READ = "tasks.read"
+    TASKS_CHANGE = "tasks.change"
 
 
 READS: frozenset[Permission] = frozenset(p for p in Permission if p.value.endswith(".read"))
@@ -72,6 +74,7 @@ ROLES: Mapping[Role, frozenset[Permission]] = {
         Permission.TOKENS_CHANGE,
         Permission.SOFTWARE_CHANGE,
         Permission.UPGRADES_CHANGE,
+        Permission.TASKS_CHANGE,
         Permission.OWN_ACCESS,
     },
     Role.AUDITOR: READS | {Permission.OWN_ACCESS},

@@ -55,6 +55,8 @@ log = logging.getLogger(__name__)
 STOP_SECONDS = 5.0
 #: Seconds between two looks at an upgrade, whose steps take minutes.
 UPGRADE_TICK = 1.0
+#: Seconds between two looks at what is due.
+TASK_TICK = 1.0
 #: More changed computers than this are read in one go.
 READ_ONE_BY_ONE = 64
 _REFUSED = (Outcome.REFUSED, Outcome.REFUSED_AFTER)
@@ -140,6 +142,7 @@ class Running:
         self.supervisor.start("software", software.run_forever(self.services, self._hand_out_anew))
         self.supervisor.start("changes", steps.run_forever(self.services.changes.tick, "change"))
         self.supervisor.start("upgrades", steps.run_forever(self.services.upgrades.tick, "upgrade", UPGRADE_TICK))
+        self.supervisor.start("tasks", steps.run_forever(services.tasks.tick, "scheduled task", TASK_TICK))
         self.supervisor.start("outbound", self._outbound.run_forever())
         self.supervisor.start("notifications", Forwarder(services).run_forever())
 

@@ -34,8 +34,10 @@ TAGS: Final = {
     "software": "Packages, and the keys that vouch for them.",
     "deployment": "Scripts that install agents.",
     "upgrades": "Upgrades of the fleet in waves.",
+    "tasks": "What the manager does by itself at set times.",
     "notifications": "Syslog receivers and webhooks that are told of events.",
     "access": "API keys, people, roles, the tenant, the audit trail.",
+    "reference": "What programs of the reference look at, and what of it there is here.",
     "manager": "The manager's own state and certificate.",
 }
 

@@ -35,6 +35,8 @@ from plimsoll.manager.services.sightings import SightingsService
 from plimsoll.manager.services.software import SoftwareService
 from plimsoll.manager.services.software_folder import SoftwareFolderService
 from plimsoll.manager.services.software_metadata import SoftwareMetadataService
+from plimsoll.manager.services.system_settings import SystemSettingsService
+from plimsoll.manager.services.tasks import TasksService
 from plimsoll.manager.services.upgrades import UpgradesService
 from plimsoll.manager.store import Store
 from plimsoll.messages import SoftwareNews
@@ -71,6 +73,7 @@ class Services:
         self.changes = ChangesService(core, self.floors, self.judgement, self.shadow, self.proving)
         self.policies = PoliciesService(core, self.judgement.fleet)
         self.settings = SettingsService(core, self.computers, self.policies)
+        self.system_settings = SystemSettingsService(core)
         self.access = AccessService(core)
         self.api_keys = ApiKeysService(core)
         self.roles = RolesService()
@@ -84,8 +87,15 @@ class Services:
         self.metrics = MetricsService(core)
         self.software_folder = SoftwareFolderService(core, self.software)
         self.software_metadata = SoftwareMetadataService(core, self.software)
+        self.tasks = TasksService(core, self.computers, self.policies, self.groups, self._look_for_software)
         self.activation = ActivationService(core, self._pins)
         self.deployment = DeploymentService(core, self.floors, self.software, self.activation, self.certificates)
 
     def _pins(self) -> SoftwareNews:
         return SoftwareNews(trust=list(self.release_keys.chain()), root=self.software_metadata.root_or_none())
+
+    def _look_for_software(self) -> str:
+        """What the loop of the repository does, now. What came of it, in words."""
+        self.software_metadata.tend()
+        imported = self.software_folder.look()
+        return f"the repository was looked at; {imported} packages were imported"

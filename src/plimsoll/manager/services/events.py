@@ -67,6 +67,9 @@ NAMES: Mapping[int, str] = {
     1993: "Upgrade Ended",
     1994: "Upgrade Aborted",
     1995: "Upgrade Failed on a Computer",
+    2015: "Scheduled Task Ran",
+    2016: "Scheduled Task Failed",
+    2017: "API Requests Limited",
     4002: "Command Session Initiated",
     4011: "Failure to Contact Manager",
     4012: "Heartbeat Failed",
@@ -121,6 +124,9 @@ UPGRADE_HALTED = 1992
 UPGRADE_ENDED = 1993
 UPGRADE_ABORTED = 1994
 UPGRADE_FAILED = 1995
+TASK_RAN = 2015
+TASK_FAILED = 2016
+REQUESTS_LIMITED = 2017
 
 OFFLINE = 730
 BACK_ONLINE = 731

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from plimsoll.manager.ports import BadInput
+from plimsoll.manager.ports import BadInput, NotFound
 from plimsoll.manager.services.policy_rules import MISSED, PolicyValues
 from plimsoll.messages import Direction
 
@@ -114,8 +114,12 @@ _UNSET: Mapping[str, str] = {
     "platformSettingAutoUpdateAntiMalwareEngineEnabled": "false",
     "platformSettingUpdateRelaySecuritySupportAgent9AndEarlierEnabled": "false",
 }
-#: Those that are shown with every policy and computer although nobody has set them.
-SHOWN = tuple(name for name in _UNSET if "Relay" not in name)
+#: Those that are shown although nobody has set them: with the manager's settings, and with every policy and computer.
+SYSTEM_SHOWN = ("platformSettingUpdateRelaySecuritySupportAgent9AndEarlierEnabled",)
+SHOWN = tuple(name for name in _UNSET if name not in SYSTEM_SHOWN)
+
+#: Names of settings that programs put secrets of other systems into: those are not kept.
+_SECRET = re.compile("password|passphrase|secret|token|privatekey|credential", re.IGNORECASE)
 
 _KEPT = re.compile(
     "(?:platform|antiMalware|webReputation|firewall|intrusionPrevention|integrityMonitoring|logInspection"
@@ -124,8 +128,17 @@ _KEPT = re.compile(
 
 
 def may_be_kept(name: str) -> bool:
-    """Whether a name is one that the reference could have: its value is kept, and nothing here depends on it."""
-    return _KEPT.fullmatch(name) is not None
+    """Whether a name is one that the reference could have: its value is kept, and nothing here depends on it.
+
+    Names of passwords and keys are not: nobody should leave one here for nothing.
+    """
+    return not _SECRET.search(name) and _KEPT.fullmatch(name) is not None
+
+
+def no_setting(name: str) -> NotFound:
+    return NotFound(
+        f"there is no setting {name[:200]!r}, and none of that name is kept (passwords never are); nothing was changed"
+    )
 
 
 def unset(name: str) -> str:

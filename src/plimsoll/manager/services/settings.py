@@ -9,19 +9,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from plimsoll.manager.ports import BadInput, Conflict, NotFound, Permission, Principal, permits
+from plimsoll.manager.ports import BadInput, Conflict, Permission, Principal, permits
 from plimsoll.manager.services import policy_rules
 from plimsoll.manager.services.computers import ComputerChange, ComputersService, ComputerView
 from plimsoll.manager.services.core import Core, Unit
 from plimsoll.manager.services.policies import PoliciesService, PolicyView
 from plimsoll.manager.services.policy_rules import DEFAULTS, PolicyValues
-from plimsoll.manager.services.setting_values import RELAY_STATE, SETTINGS, SHOWN, may_be_kept, unset
+from plimsoll.manager.services.setting_values import RELAY_STATE, SETTINGS, SHOWN, may_be_kept, no_setting, unset
 from plimsoll.manager.store import kept_settings as table
 from plimsoll.messages import Direction, Kind
 
 POLICY = "policy"
 COMPUTER = "computer"
-SYSTEM = "system"
 
 #: More than that are no settings of one thing.
 MOST_KEPT = 1000
@@ -154,7 +153,7 @@ class SettingsService:
 def check_name(name: str) -> None:
     """Raises NotFound for what the reference could not have either."""
     if name not in SETTINGS and name != RELAY_STATE and not may_be_kept(name):
-        raise NotFound(f"there is no setting {name!r}; nothing was changed")
+        raise no_setting(name)
 
 
 def _mapped(values: PolicyValues) -> dict[str, str]:

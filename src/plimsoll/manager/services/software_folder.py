@@ -6,6 +6,7 @@ removed from the folder, which is not ours.
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +35,8 @@ class SoftwareFolderService:
     def __init__(self, core: Core, software: SoftwareService) -> None:
         self._core = core
         self._software = software
+        #: The loop looks, and so may a scheduled task.
+        self._looking = threading.Lock()
         self._seen: dict[Path, _State] = {}
         self._done: dict[Path, _State] = {}
         self._alone: dict[Path, float] = {}
@@ -42,6 +45,10 @@ class SoftwareFolderService:
     @internal
     def look(self) -> int:
         """Imports what is whole and new. How many packages that were; what was refused is told once."""
+        with self._looking:
+            return self._look()
+
+    def _look(self) -> int:
         setting = self._core.home.config.software_folder
         if not setting:
             return 0

@@ -212,6 +212,27 @@ kept_settings = Table(
     Column("value", TEXT, nullable=False),
 )
 
+#: What the manager does by itself at times that somebody set. `asked`: since when it is to run now, besides.
+scheduled_tasks = Table(
+    "scheduled_tasks",
+    metadata,
+    Column("id", LONG, primary_key=True),
+    Column("name", TEXT, nullable=False),
+    Column("type", TEXT, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("schedule", JSON, nullable=False),
+    Column("parameters", JSON, nullable=False),
+    Column("created", Float, nullable=False),
+    Column("who", TEXT, nullable=False),
+    Column("next_run", Float),
+    Column("asked", Float),
+    Column("last_run", Float),
+    Column("last_ok", Boolean),
+    Column("last_text", TEXT, nullable=False),
+    Column("runs", LONG, nullable=False),
+    sqlite_autoincrement=True,
+)
+
 #: Every number that was ever given to a computer: a program that pages by ID must never meet one again under another.
 computer_numbers = Table(
     "computer_numbers",

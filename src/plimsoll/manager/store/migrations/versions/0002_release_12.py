@@ -17,6 +17,7 @@ def upgrade() -> None:
     _widen_floors_and_policies()
     _add_groups()
     _add_kept_settings()
+    _add_scheduled_tasks()
     _widen_computers()
     _number_computers()
     _widen_access_and_events()
@@ -155,6 +156,26 @@ def _add_kept_settings() -> None:
         sa.Column("name", TEXT, nullable=False),
         sa.Column("value", TEXT, nullable=False),
         sa.PrimaryKeyConstraint("scope", "owner", "name", name="pk_kept_settings"),
+    )
+
+
+def _add_scheduled_tasks() -> None:
+    op.create_table(
+        "scheduled_tasks",
+        sa.Column("id", LONG, nullable=False),
+        sa.Column("name", TEXT, nullable=False),
+        sa.Column("type", TEXT, nullable=False),
+        sa.Column("enabled", sa.Boolean(), nullable=False),
+        sa.Column("schedule", sa.JSON(), nullable=False),
+        sa.Column("parameters", sa.JSON(), nullable=False),
+        sa.Column("created", sa.Float(), nullable=False),
+        sa.Column("who", TEXT, nullable=False),
+        *(sa.Column(name, sa.Float()) for name in ("next_run", "asked", "last_run")),
+        sa.Column("last_ok", sa.Boolean()),
+        sa.Column("last_text", TEXT, nullable=False),
+        sa.Column("runs", LONG, nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_scheduled_tasks"),
+        sqlite_autoincrement=True,
     )
 
 
