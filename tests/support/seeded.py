@@ -54,6 +54,7 @@ def seeded(folder: Path) -> Iterator[Seeded]:
             ("/api/tls/scope", {"point": "gui"}),
             ("/api/tls/changes", {"to": "TLSv1.3", "points": ["gui"], "acceptAffected": True}),
             ("/api/apikeys", {"name": "second", "role": "auditor"}),
+            ("/api/scheduledtasks", {"name": "nightly", "type": "send-policy"}),
             ("/api/administrators", {"username": "anna", "password": "a long enough one", "role": "operator"}),
         ):
             client.post(path, body)
@@ -66,6 +67,10 @@ def seeded(folder: Path) -> Iterator[Seeded]:
             "administrator": "anna",
             "role": "1",
             "tenant": "1",
+            "task": "1",
+            "profile": "1",
+            "control": "1",
+            "certificate": "1",
             "token": token,
             "software": "1",
         }

@@ -230,7 +230,46 @@ EXAMPLES: Final[dict[str, Example]] = {
     "access_audit": Example(query={"limit": "20"}),
     "access_verify_audit": Example(),
     "access_prune_audit": Example(body={"olderThanDays": 365}),
+    # what the manager does by itself
+    "tasks_create_task": Example(
+        body={
+            "name": "nightly",
+            "type": "send-policy",
+            "scheduleDetails": {
+                "timeZone": "Europe/Berlin",
+                "recurrenceType": "daily",
+                "dailyScheduleParameters": {"startTime": 1795750200000},
+            },
+            "sendPolicyTaskParameters": {"computerFilter": {"type": "all-computers"}},
+        }
+    ),
+    "tasks_list_tasks": Example(),
+    "tasks_search_tasks": Example(body={"searchCriteria": [{"fieldName": "name", "stringValue": "nightly"}]}),
+    "tasks_get_task": _one("task"),
+    "tasks_change_task": _one("task", body={"runNow": True}),
+    "tasks_delete_task": _one("task"),
+    # what programs of the reference look at
+    "reference_list_profiles": Example(),
+    "reference_search_profiles": Example(body={}),
+    "reference_get_profile": _one("profile"),
+    "reference_list_controls": _one("profile"),
+    "reference_search_controls": _one(
+        "profile", body={"searchCriteria": [{"fieldName": "os", "choiceValue": "linux"}]}
+    ),
+    "reference_get_control": Example(path={"profile": "1", "control": "1"}),
+    "reference_list_certificates": Example(),
+    "reference_search_certificates": Example(body={}),
+    "reference_get_certificate": _one("certificate"),
+    "reference_list_event_based_tasks": Example(),
+    "reference_search_event_based_tasks": Example(body={}),
+    "reference_list_scripts": Example(),
+    "reference_search_scripts": Example(body={}),
     # the manager
+    "manager_list_settings": Example(),
+    "manager_change_settings": Example(body={"platformSettingRetainSecurityUpdatesMax": {"value": "10"}}),
+    "manager_get_setting": _one("name", "platformSettingLoadBalancerHeartbeatPort"),
+    "manager_change_setting": _one("name", "platformSettingRetainSecurityUpdatesMax", body={"value": "5"}),
+    "manager_reset_setting": _one("name", "platformSettingRetainSecurityUpdatesMax"),
     "manager_reload": Example(),
     "manager_request_certificate": Example(body={"names": ["manager.example.test"], "keyType": "ecdsa"}),
     "manager_set_certificate": Example(

@@ -80,18 +80,21 @@ def _controls(asks: Principal, back: Backend) -> list[shapes.AgentVersionControl
 
 @router.get("/agentversioncontrolprofiles")
 def list_profiles(asks: Asks) -> shapes.AgentVersionControlProfiles:
+    """The one that there is."""
     require(asks, Permission.SOFTWARE_READ)
     return {"agentVersionControlProfiles": [_profile()]}
 
 
 @router.post("/agentversioncontrolprofiles/search")
 def search_profiles(asks: Asks, body: SearchFilter | None = None) -> shapes.AgentVersionControlProfiles:
+    """The one that there is, if it passes."""
     require(asks, Permission.SOFTWARE_READ)
     return {"agentVersionControlProfiles": page([_profile()], PROFILE_FIELDS, search_of(body))}
 
 
 @router.get("/agentversioncontrolprofiles/{profile}")
 def get_profile(asks: Asks, profile: Item) -> shapes.AgentVersionControlProfile:
+    """The one that there is."""
     _known_profile(asks, profile)
     return _profile()
 
@@ -107,12 +110,14 @@ def list_controls(asks: Asks, back: Back, profile: Item) -> shapes.AgentVersionC
 def search_controls(
     asks: Asks, back: Back, profile: Item, body: SearchFilter | None = None
 ) -> shapes.AgentVersionControls:
+    """Those that pass, in the order of their IDs."""
     _known_profile(asks, profile)
     return {"agentVersionControls": page(_controls(asks, back), CONTROL_FIELDS, search_of(body))}
 
 
 @router.get("/agentversioncontrolprofiles/{profile}/agentversioncontrols/{control}")
 def get_control(asks: Asks, back: Back, profile: Item, control: Item) -> shapes.AgentVersionControl:
+    """One system."""
     _known_profile(asks, profile)
     found = next((one for one in _controls(asks, back) if one["ID"] == control), None)
     if found is None:
@@ -148,11 +153,13 @@ def list_certificates(asks: Asks, back: Back) -> shapes.Certificates:
 
 @router.post("/certificates/search")
 def search_certificates(asks: Asks, back: Back, body: SearchFilter | None = None) -> shapes.Certificates:
+    """Those that pass, in the order of their IDs."""
     return {"certificates": page(_certificates(asks, back), CERTIFICATE_FIELDS, search_of(body))}
 
 
 @router.get("/certificates/{certificate}")
 def get_certificate(asks: Asks, back: Back, certificate: Item) -> shapes.ReferenceCertificate:
+    """One of them."""
     found = next((one for one in _certificates(asks, back) if one["ID"] == certificate), None)
     if found is None:
         raise NotFound(f"there is no certificate {certificate}")
@@ -168,6 +175,7 @@ def list_event_based_tasks(asks: Asks) -> shapes.EventBasedTasks:
 
 @router.post("/eventbasedtasks/search")
 def search_event_based_tasks(asks: Asks, body: SearchFilter | None = None) -> shapes.EventBasedTasks:
+    """There are none here."""
     require(asks, Permission.TASKS_READ)
     return {"eventBasedTasks": []}
 
@@ -181,5 +189,6 @@ def list_scripts(asks: Asks) -> shapes.Scripts:
 
 @router.post("/scripts/search")
 def search_scripts(asks: Asks, body: SearchFilter | None = None) -> shapes.Scripts:
+    """There are none here."""
     require(asks, Permission.TASKS_READ)
     return {"scripts": []}

@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from plimsoll.manager.api.auth import Asks, Back
-from plimsoll.manager.api.rest.reference import Item, Lenient, Name, SearchFilter, Text, search_of
+from plimsoll.manager.api.rest.reference import Item, Lenient, Name, Number, SearchFilter, Text, search_of
 from plimsoll.manager.api.shapes import reference as shapes
 from plimsoll.manager.api.shapes.base import Empty
 from plimsoll.manager.api.views import milliseconds
@@ -36,9 +36,9 @@ class FilterBody(Lenient):
     """Whom it concerns; all computers where nothing is said."""
 
     type: Text | None = None
-    computer_id: int | None = None
-    computer_group_id: int | None = None
-    policy_id: int | None = None
+    computer_id: Number | None = None
+    computer_group_id: Number | None = None
+    policy_id: Number | None = None
 
 
 class SendPolicyBody(Lenient):
@@ -94,31 +94,37 @@ def _shown(task: TaskRecord) -> shapes.ScheduledTask:
 
 @router.get("")
 def list_tasks(asks: Asks, back: Back) -> shapes.ScheduledTasks:
+    """What the manager does by itself, and when."""
     return {"scheduledTasks": [_shown(task) for task in back.services.tasks.list(asks)]}
 
 
 @router.post("")
 def create_task(asks: Asks, back: Back, body: TaskBody) -> shapes.ScheduledTask:
+    """Without a schedule it runs only when it is told to: `runNow`."""
     return _shown(back.services.tasks.create(asks, body.change()))
 
 
 @router.post("/search")
 def search_tasks(asks: Asks, back: Back, body: SearchFilter | None = None) -> shapes.ScheduledTasks:
+    """Those that pass, in the order of their IDs."""
     known = [_shown(task) for task in back.services.tasks.list(asks)]
     return {"scheduledTasks": page(known, FIELDS, search_of(body))}
 
 
 @router.get("/{task}")
 def get_task(asks: Asks, back: Back, task: Item) -> shapes.ScheduledTask:
+    """One task, with what came of its last run."""
     return _shown(back.services.tasks.get(asks, task))
 
 
 @router.post("/{task}")
 def change_task(asks: Asks, back: Back, task: Item, body: TaskBody | None = None) -> shapes.ScheduledTask:
+    """Changes what is said; `runNow` runs it once, within a second or two."""
     return _shown(back.services.tasks.update(asks, task, (body or TaskBody()).change()))
 
 
 @router.delete("/{task}")
 def delete_task(asks: Asks, back: Back, task: Item) -> Empty:
+    """It is not run again."""
     back.services.tasks.delete(asks, task)
     return {}

@@ -20,6 +20,7 @@ Name = Annotated[str, Path(min_length=1, max_length=200)]
 
 @router.get("")
 def list_settings(asks: Asks, back: Back) -> shapes.Settings:
+    """What is so here, and what was set."""
     return views.settings(back.services.system_settings.list(asks))
 
 
@@ -32,6 +33,7 @@ def change_settings(asks: Asks, back: Back, body: Annotated[Settings, Body(defau
 
 @router.get("/{name}")
 def get_setting(asks: Asks, back: Back, name: Name) -> shapes.SettingValue:
+    """One of them; empty where nobody has set it."""
     known = back.services.system_settings.list(asks)
     if name not in known and not may_be_kept(name):
         raise no_setting(name)
@@ -40,6 +42,7 @@ def get_setting(asks: Asks, back: Back, name: Name) -> shapes.SettingValue:
 
 @router.post("/{name}")
 def change_setting(asks: Asks, back: Back, name: Name, body: ValueBody) -> shapes.SettingValue:
+    """One of them. What no program decides is refused, with who decides it."""
     back.services.system_settings.set(asks, {name: body.value})
     return get_setting(asks, back, name)
 
