@@ -134,6 +134,7 @@ def check_swap(load: Load, heard: bytes, downloaded: bytes, requests: int) -> No
     assert downloaded.count(b': "event ') == EVENTS
 
 
+@pytest.mark.rule("G7")
 def test_no_compliant_request_fails_while_the_floor_moves(busy: Manager) -> None:
     busy.set_minimum("TLSv1")
     load, heard, downloaded = asyncio.run(swap_under_load(busy, changes=20, pause=0.4))

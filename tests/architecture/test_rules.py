@@ -11,8 +11,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 TABLE = ROOT / "docs" / "rules.md"
 
-#: The rules that this release builds; each must have its row.
-BUILT = {f"R{number}" for number in (1, 2, 3, 5, 6, 7, 8, 11, 12, 13, 14, 15, 16, 17, 19, 20, 21, 22)}
+#: The rules of the reference and the gaps that are closed; each must have its row.
+BUILT = {*(f"R{number}" for number in range(1, 23)), *(f"G{number}" for number in range(1, 9))}
 
 _MARKER = re.compile(r"""mark\.rule\(\s*["']([RG]\d+)["']\s*\)""")
 
