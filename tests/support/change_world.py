@@ -38,7 +38,7 @@ class World:
     def bring_up(self) -> None:
         """Services as a manager that starts has them."""
         self.services = Services(self.at.home.store, self.at.home, self.at.published.append, self, lambda: self.now)
-        self.services.changes._watch.steady = lambda: self.steady
+        self.services.changes._watch.clock.steady = lambda: self.steady
         self.services.proving.prove = self.prove  # type: ignore[method-assign]
         self.services.floors.start()
 

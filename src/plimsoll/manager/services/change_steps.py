@@ -145,9 +145,9 @@ class Steps:
 
     def _wait(self, record: ChangeRecord, decision: pure.Decision) -> None:
         moved = decision.text != record.text
-        if not self._watch.due(0.5 if moved else _NOTE_EVERY):
+        if not self._watch.clock.due(0.5 if moved else _NOTE_EVERY):
             return
-        soaked = self._watch.soaked
+        soaked = self._watch.clock.soaked
         figures = [figure.as_json() for figure in decision.figures]
         noted = record.seen | {"figures": figures}
         self._core.write(

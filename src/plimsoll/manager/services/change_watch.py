@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,6 +16,7 @@ from plimsoll.manager.services.change_refusals import RefusalBook
 from plimsoll.manager.services.core import Core
 from plimsoll.manager.services.judgement import JudgementService
 from plimsoll.manager.services.shadow import ShadowService
+from plimsoll.manager.services.stage_clock import StageClock
 from plimsoll.manager.store import Connection
 from plimsoll.manager.store import changes as table
 from plimsoll.manager.store import computers as computer_table
@@ -27,8 +27,6 @@ from plimsoll.messages import Kind
 from plimsoll.tls.floors import Point
 from plimsoll.tls.versions import Version
 
-#: A step of the wall clock that is more than this beside the steady one is a jump, in seconds.
-JUMP = 5.0
 #: Seconds between two looks at the whole fleet; refusals are looked at each time. A preflight is judged less often.
 _LOOK = 1.0
 _JUDGE = 30.0
@@ -39,21 +37,8 @@ _BATCH = 2.0
 _EVIDENCE = 20
 
 
-@dataclass(slots=True)
-class _Stage:
-    """What is only in memory of the stage under way: a restart begins its soak anew from what was stored."""
-
-    key: tuple[int, str, float]
-    soaked: float
-    steady: float
-    wall: float
-    noted: float = 0.0
-    looked: float = 0.0
-    seen: Observation | None = None
-
-
 class Watch:
-    """In memory alone. `judge` asks the preflight again, `steady` is a clock that cannot jump."""
+    """In memory alone. `judge` asks the preflight again."""
 
     def __init__(
         self,
@@ -61,70 +46,46 @@ class Watch:
         judgement: JudgementService,
         shadow: ShadowService,
         judge: Callable[[Version, set[Point]], Preflight],
-        steady: Callable[[], float] = time.monotonic,
     ) -> None:
         self._core = core
         self._judgement = judgement
         self._shadow = shadow
         self._judge = judge
-        self.steady = steady
+        self.clock = StageClock()
         self.refusals = RefusalBook(core)
-        self._stage: _Stage | None = None
+        self._change: int | None = None
         self._since = 0.0
+        #: What was seen last, of which stage and when.
+        self._seen: tuple[Observation, tuple[int, str, float], float] | None = None
 
     def idle(self) -> None:
         """There is no change under way."""
-        self._stage = None
+        self.clock.idle()
+        self._change = self._seen = None
         self.refusals.clear()
 
     def jumped(self, record: ChangeRecord, now: float) -> bool:
         """Keeps the time of the stage by a clock that does not jump. True where the wall clock did."""
-        key, steady = (record.id, record.stage, record.entered), self.steady()
-        stage = self._stage
-        if stage is None or stage.key != key:
-            if stage is None or stage.key[0] != record.id:
-                self.refusals.clear()
-                self._since = steady
-            self._stage = _Stage(key, record.soaked, steady, now)
-            return False
-        passed = steady - stage.steady
-        jumped = abs((now - stage.wall) - passed) > JUMP
-        stage.steady, stage.wall = steady, now
-        if jumped:
+        jumped = self.clock.follow(_key(record), record.soaked, now, counts=record.state == "running")
+        if self._change != record.id:
+            self._change = record.id
+            self.refusals.clear()
+            self._since = self.clock.looked
+        elif jumped:
             self.refusals.clock_jumped(now)
-            self._since = steady
-            return True
-        if record.state == "running":
-            stage.soaked += passed
-        return False
-
-    @property
-    def soaked(self) -> float:
-        """How long the stage has lasted, in seconds."""
-        return self._now().soaked
-
-    def due(self, every: float) -> bool:
-        """Whether figures were last noted that long ago; they are now."""
-        stage = self._now()
-        if stage.steady - stage.noted < every:
-            return False
-        stage.noted = stage.steady
-        return True
-
-    def _now(self) -> _Stage:
-        assert self._stage is not None, "the stage is followed before anybody asks"
-        return self._stage
+            self._since = self.clock.looked
+        return jumped
 
     def observe(self, record: ChangeRecord, plan: Plan, now: float) -> Observation:
         """Refusals as they are this moment, all else as it was a second ago at most."""
-        stage, memory = Stage(record.stage), self._now()
+        stage, key, at = Stage(record.stage), _key(record), self.clock.looked
         self.refusals.sort(record, stage)
         every = _JUDGE if stage is Stage.PREFLIGHT else _LOOK
-        if memory.seen is None or memory.steady - memory.looked >= every:
-            memory.looked, memory.seen = memory.steady, self._look(record, plan, stage, now)
+        if self._seen is None or self._seen[1] != key or at - self._seen[2] >= every:
+            self._seen = self._look(record, plan, stage, now), key, at
         return replace(
-            memory.seen,
-            soaked=memory.soaked,
+            self._seen[0],
+            soaked=self.clock.soaked,
             refused=tuple(self.refusals.breaches),
             programs=tuple(self.refusals.programs),
             frozen=frozen_by(record.options["freeze"], now),
@@ -144,7 +105,7 @@ class Watch:
             known = {*record.seen.get("known_silent", ()), *missing}
             silent = [one for one in present.silent if one.id not in known]
             relays = _relays_open(connection, record, plan)
-            watched = self._now().steady - self._since
+            watched = self.clock.looked - self._since
             return Observation(
                 online=present.online,
                 seen=present.seen,
@@ -197,6 +158,11 @@ class Watch:
                 if key not in accepted:
                     names[key] = one.name
         return tuple(sorted(names.values())), sorted(names)
+
+
+def _key(record: ChangeRecord) -> tuple[int, str, float]:
+    """Which stage that is: one that is entered again is another."""
+    return record.id, record.stage, record.entered
 
 
 def concerned(stage: Stage, effects: Mapping[str, Any]) -> list[str] | None:

@@ -47,6 +47,11 @@ class StageClock:
         return jumped
 
     @property
+    def looked(self) -> float:
+        """The steady clock's time at the last look, in seconds."""
+        return self._now().steady
+
+    @property
     def soaked(self) -> float:
         """How long the stage has soaked, in seconds."""
         return self._now().soaked
