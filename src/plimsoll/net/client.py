@@ -10,9 +10,10 @@ import contextlib
 import socket
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from plimsoll.net.contexts import client_context
 from plimsoll.net.download import SLOWEST, Download
@@ -21,6 +22,8 @@ from plimsoll.net.handshake_errors import about_certificates, alert_in
 from plimsoll.net.identity import Identity, identity_of, presented_chain, public_key_hash
 from plimsoll.tls.alerts import Alert
 from plimsoll.tls.versions import Version
+
+T = TypeVar("T")
 
 _MAX_HEAD = 64 * 1024
 _MAX_BODY = 64 << 20
@@ -134,34 +137,16 @@ class Link:
 
     def request(self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None) -> Answer:
         """Send a request and wait for its answer. Raises LinkError, and nothing else."""
-        lines = [f"{method} {path} HTTP/1.1", f"Host: {self.host}:{self.port}", f"Content-Length: {len(body)}"]
-        lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
-        data = ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + body
-        kept = self._sock is not None
-        try:
-            return self._exchange(method, data)
-        except UnreachableError:
-            # The peer may have closed a kept-alive connection at the moment of our request. Nothing of an answer was
-            # read, and our messages carry a sequence, so that once more does no harm.
-            if not kept or self._answering:
-                raise
-        return self._exchange(method, data)
+        data = self._head(method, path, {"Content-Length": str(len(body)), **(headers or {})}) + body
+        return self._once_more(lambda: self._exchange(method, data))
 
     def stream(self, path: str, headers: Mapping[str, str] | None = None, *, slowest: float = SLOWEST) -> Download:
         """A GET whose body is read as it comes; until then there is no other request. Raises LinkError.
 
         `slowest` is the pace in bytes a second below which the peer is given up.
         """
-        lines = [f"GET {path} HTTP/1.1", f"Host: {self.host}:{self.port}"]
-        lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
-        data = ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
-        kept = self._sock is not None
-        try:
-            return self._stream(data, slowest)
-        except UnreachableError:
-            if not kept or self._answering:
-                raise
-        return self._stream(data, slowest)
+        data = self._head("GET", path, headers or {})
+        return self._once_more(lambda: self._stream(data, slowest))
 
     def connect(self) -> None:
         """Open the connection now, if it is not open. Raises LinkError."""
@@ -182,6 +167,26 @@ class Link:
         sock = getattr(self, "_sock", None)
         if sock is not None:
             sock.close()
+
+    # -- asking
+
+    def _head(self, method: str, path: str, headers: Mapping[str, str]) -> bytes:
+        lines = [f"{method} {path} HTTP/1.1", f"Host: {self.host}:{self.port}"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+
+    def _once_more(self, ask: Callable[[], T]) -> T:
+        """The peer may have closed a kept-alive connection at the moment of our request.
+
+        Nothing of an answer was read then, and our messages carry a sequence, so that once more does no harm.
+        """
+        kept = self._sock is not None
+        try:
+            return ask()
+        except UnreachableError:
+            if not kept or self._answering:
+                raise
+        return ask()
 
     # -- opening
 
