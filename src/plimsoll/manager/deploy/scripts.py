@@ -115,7 +115,7 @@ def windows(release: str, source: Source, packages: Sequence[PackageRow], how: A
         ("Packages", rows),
         *_windows_activation(how),
     ]
-    return _powershell(release, "4.0", how, values, "windows.ps1")
+    return _powershell(release, "4.0", how, values, "common.ps1", "windows.ps1")
 
 
 def workaround_windows(release: str, base_url: str, file: str, package: PackageRow | None, how: Activating) -> str:
@@ -128,7 +128,7 @@ def workaround_windows(release: str, base_url: str, file: str, package: PackageR
         ("Platform", f"{package.platform} {package.architecture}" if package else ""),
         *_windows_activation(how),
     ]
-    return _powershell(release, "2.0", how, values, "workaround.ps1")
+    return _powershell(release, "2.0", how, values, "common.ps1", "workaround.ps1")
 
 
 def _activation(how: Activating) -> list[tuple[str, str]]:
@@ -168,9 +168,10 @@ def _sh(release: str, how: Activating, values: Sequence[tuple[str, str]], *bodie
 
 
 def _powershell(
-    release: str, version: str, how: Activating, values: Sequence[tuple[str, str | Sequence[str]]], name: str
+    release: str, version: str, how: Activating, values: Sequence[tuple[str, str | Sequence[str]]], *bodies: str
 ) -> str:
-    text = f"#requires -version {version}\n{_comments(release, how)}\n{quoting.powershell_head(values)}\n{body(name)}"
+    parts = "\n".join(body(name) for name in bodies)
+    text = f"#requires -version {version}\n{_comments(release, how)}\n{quoting.powershell_head(values)}\n{parts}"
     return text.replace("\n", "\r\n")
 
 
