@@ -22,8 +22,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import PlainTextResponse, Response
 
 from plimsoll import RELEASE
+from plimsoll.manager.api import markup
 from plimsoll.manager.api.auth import Back, backend_of, connection_of, local_principal
 from plimsoll.manager.api.backend import Backend
+from plimsoll.manager.api.markup import Element, children, local
 from plimsoll.manager.api.rest.bodies import Number
 from plimsoll.manager.ports import BadInput, Permission, Principal, ServiceError, Unauthenticated, require
 from plimsoll.manager.services.computers import ACTIVE, ComputerView
@@ -129,16 +131,11 @@ def _credentials(body: bytes) -> dict[str, str]:
     names = ("userName", "password", "tenantName")
     try:
         if body.lstrip()[:1] == b"<":
-            parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
-            root = etree.fromstring(body, parser)
-            if root.getroottree().docinfo.internalDTD is not None:
-                raise ValueError("document type")
-            elements = (one for one in root if isinstance(one.tag, str))
-            found: dict[str, Any] = {etree.QName(one).localname: one.text or "" for one in elements}
+            found: dict[str, Any] = {local(one): one.text or "" for one in children(markup.parse(body))}
         else:
             found = json.loads(body)["dsCredentials"]
         return {name: str(found.get(name) or "") for name in names}
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, etree.XMLSyntaxError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, markup.NoXml):
         raise LegacyError(
             BadInput('the body is {"dsCredentials": {"userName": …, "password": …}}, or that in XML; nothing was done')
         ) from None
@@ -320,16 +317,10 @@ def _form(request: Request, name: str, value: Json) -> Response:
         return Response(json.dumps({name: value}), media_type="application/json")
     root = etree.Element(name)
     _fill(root, value)
-    return Response(
-        etree.tostring(root, xml_declaration=True, encoding="UTF-8"), media_type="application/xml; charset=utf-8"
-    )
+    return Response(markup.serialized(root), media_type="application/xml; charset=utf-8")
 
 
-#: XML 1.0 §2.2: no other control characters, no halves of pairs.
-_NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-
-
-def _fill(parent: etree._Element, value: Json) -> None:
+def _fill(parent: Element, value: Json) -> None:
     """A list is its name, once an item; what is None is left out."""
     for name, inner in value.items():
         for one in inner if isinstance(inner, list) else [] if inner is None else [inner]:
@@ -338,4 +329,4 @@ def _fill(parent: etree._Element, value: Json) -> None:
                 _fill(child, one)
             else:
                 text = str(one).lower() if isinstance(one, bool) else str(one)
-                child.text = _NO_XML.sub("\N{REPLACEMENT CHARACTER}", text)
+                child.text = markup.holdable(text)

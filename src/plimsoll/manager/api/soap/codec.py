@@ -9,14 +9,14 @@ from __future__ import annotations
 import dataclasses
 import enum
 import functools
-import re
 import types
 import typing
 from datetime import UTC, datetime
-from typing import Any, TypeAlias, Union
+from typing import Any, Union
 
 from lxml import etree
 
+from plimsoll.manager.api.markup import Element, children, holdable, local
 from plimsoll.manager.api.soap.names import wire
 from plimsoll.manager.ports import BadInput
 
@@ -24,11 +24,7 @@ NAMESPACE = "urn:Manager"
 NIL = "{http://www.w3.org/2001/XMLSchema-instance}nil"
 #: No type of ours comes near; a bomb does.
 DEPTH = 16
-#: XML 1.0 §2.2 has no other control characters, and no halves of pairs: a peer may have put them into a name.
-_NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _INT = range(-(2**31), 2**31)
-
-Element: TypeAlias = etree._Element
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -62,17 +58,13 @@ def fields_of(kind: type) -> tuple[tuple[str, str, Kind], ...]:
     )
 
 
-def local(element: Element) -> str:
-    return etree.QName(element).localname
-
-
 def read_fields(parent: Element, declared: typing.Iterable[tuple[str, str, Kind]], depth: int = 0) -> dict[str, Any]:
     """The values of these fields. Raises BadInput, naming the element."""
     if depth > DEPTH:
         raise BadInput(f"elements are nested deeper than {DEPTH}; nothing was changed")
     found: dict[str, list[Element]] = {}
-    for child in parent:
-        if isinstance(child.tag, str) and etree.QName(child).namespace in (NAMESPACE, None):
+    for child in children(parent):
+        if etree.QName(child).namespace in (NAMESPACE, None):
             found.setdefault(local(child), []).append(child)
     return {name: _field(called, kind, found.get(called, []), depth) for name, called, kind in declared}
 
@@ -146,7 +138,4 @@ def _text(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    # XML 1.0 §2.2 has no other control characters: a peer may have put them into a name.
-    return "".join(
-        mark if mark in "\t\n\r" or (ord(mark) >= 32 and mark not in "\ufffe\uffff") else "�" for mark in str(value)
-    )
+    return holdable(str(value))

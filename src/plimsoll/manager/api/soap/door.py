@@ -11,9 +11,10 @@ from starlette.concurrency import run_in_threadpool
 
 from plimsoll.manager.api.auth import backend_of, connection_of, local_principal
 from plimsoll.manager.api.backend import Backend
+from plimsoll.manager.api.markup import local, serialized
 from plimsoll.manager.api.soap import wsdl
-from plimsoll.manager.api.soap.codec import NAMESPACE, local, read_fields, write
-from plimsoll.manager.api.soap.envelope import SOAP_11, Message, NotSoap, SessionEnded, fault, frame, parse, serialized
+from plimsoll.manager.api.soap.codec import NAMESPACE, read_fields, write
+from plimsoll.manager.api.soap.envelope import SOAP_11, Message, NotSoap, SessionEnded, fault, frame, parse
 from plimsoll.manager.api.soap.operations import __all__ as _subjects
 from plimsoll.manager.api.soap.registry import OPERATIONS, Call
 from plimsoll.manager.ports import BadInput, Principal, ServiceError, Unauthenticated

@@ -12,7 +12,8 @@ from typing import Any
 
 from lxml import etree
 
-from plimsoll.manager.api.soap.codec import NAMESPACE, Element, Kind, fields_of
+from plimsoll.manager.api.markup import Element
+from plimsoll.manager.api.soap.codec import NAMESPACE, Kind, fields_of
 from plimsoll.manager.api.soap.envelope import FAULT_NAMES
 from plimsoll.manager.api.soap.registry import OPERATIONS, Operation
 
