@@ -108,17 +108,18 @@ class ProvingService:
 
     @internal
     def places(self) -> tuple[Place, ...]:
-        """The manager's own two ports, each relay's 4122, the 4118 of each agent that listens."""
+        """The manager's own two ports, each relay's 4122, the 4118 of each agent that listens; by name."""
         config = self._core.home.config
         own = "127.0.0.1" if config.listen_address in _ANY else config.listen_address
 
         def work(connection: Connection) -> tuple[Place, ...]:
             state = floor_state.read(connection)
             policies = policy_rules.resolve(policy_table.all_policies(connection))
-            found = [
+            ours = [
                 Place(Point.GUI, "manager", own, config.gui_port, state.gui),
                 Place(Point.HEARTBEAT, "manager", own, config.heartbeat_port, state.heartbeat),
             ]
+            found: list[Place] = []
             for one in computer_table.find(connection):
                 if one.state != "active":
                     continue
@@ -132,7 +133,8 @@ class ProvingService:
                         Point.AGENT, one.display, one.address, one.listen_port, policy.agent_floor, one.id, waits
                     )
                     found.append(place)
-            return tuple(found)
+            found.sort(key=lambda place: (place.point is Point.AGENT, place.name.casefold(), place.port))
+            return (*ours, *found)
 
         return self._core.store.read(work)
 
