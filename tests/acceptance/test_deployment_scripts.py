@@ -352,8 +352,15 @@ def test_under_an_enforced_floor_an_old_agent_is_named_before_anything_is_downlo
     assert "the manager would not accept this agent, so it was not downloaded" in said
     assert "agent 9.6.2 for Debian_7 x86_64 speaks TLSv1 at most" in said
     assert not root.has("/opt/ds_agent")
-    # Newer ones go on being deployed.
+    # Newer ones go on being deployed; the old one is again once early TLS is allowed.
     assert run(site.root(), site.script("--no-activation"))[0] == 0
+    assert site.manager.dsm_c("TLSv1").returncode == 0
+    root = site.root()
+    root.write("/etc/os-release", 'ID=debian\nVERSION_ID="7"\nPRETTY_NAME="Debian 7"\n')
+    code, said = run(root, site.script(*old))
+    assert code == 0, said
+    assert root.has("/opt/ds_agent")
+    assert site.manager.dsm_c("TLSv1.2", "-force", "a test").returncode == 0
 
 
 @pytest.mark.rule("R21")

@@ -32,9 +32,13 @@ _AS_AGENT = {
 _AS_PROBE = {CAPPED: _CAP, NO_START: "exit 126"}
 
 _SITE = """\
-import os, shutil
+import os, shutil, sys
 import plimsoll
 plimsoll.RELEASE = {release!r}
+if os.environ.get("PLIMSOLL_TEST_CRASHES") == {release!r} and "plimsoll.agent" in sys.orig_argv:
+    # What this host has and no other: the release cannot run on it.
+    os.write(2, b"this release does not run here\\n")
+    os._exit(7)
 if os.environ.get("PLIMSOLL_TEST_PACKAGES"):
     from pathlib import Path
     from plimsoll.agent.software import resident

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from plimsoll.manager.ports import Presence
 from plimsoll.manager.services import Services
+from plimsoll.manager.services.computer_views import IntakeResult
 from plimsoll.manager.services.computers import Intake
 from plimsoll.manager.services.upgrades import StartRequest, UpgradeView
 from plimsoll.manager.store import computers as table
@@ -114,6 +115,12 @@ class World:
         self.services.computers.apply_presence(
             [Presence(host.id, self.now, "10.0.0.9", f"ja4-{host.name}", None, None, self.now) for host in there]
         )
+
+    def report(self, name: str, report: UpgradeReport) -> IntakeResult:
+        """That heartbeat of a computer, and what came of it."""
+        host = self.hosts[name]
+        fingerprint = next(one for one in self.services.computers.registry() if one.id == host.id).fingerprints[0]
+        return self.services.computers.take_in(self._intake(host, fingerprint, report, inventory=False)).result()
 
     def _intake(self, host: Host, fingerprint: str, report: UpgradeReport | None, inventory: bool) -> Intake:
         host.sequence += 1

@@ -15,7 +15,7 @@ from plimsoll.cli._session import Json, session
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from plimsoll.testing.simulator import Progress, SimulationPlan
+    from plimsoll.testing.simulator import Progress, Report, SimulationPlan
 
 
 def command(
@@ -34,14 +34,27 @@ def command(
     seed: Annotated[int, typer.Option(help="The same seed draws the same fleet.")] = 1,
     network: Annotated[int, typer.Option(min=1, max=254, help="Addresses from 127.N.0.1 on.")] = 1,
     prefix: Annotated[str, typer.Option(help="What the peers' names begin with.")] = "sim",
+    release: Annotated[str, typer.Option(help="All that are not old run this one, and obey orders to upgrade.")] = "",
+    failing: Annotated[int, typer.Option(min=0, help="How many of them fail to upgrade.")] = 0,
+    ending: Annotated[
+        list[str] | None,
+        typer.Option(help="How they fail: refused, crashes, deaf or silent; repeatable, in turn."),
+    ] = None,
+    relay_group: Annotated[
+        list[str] | None, typer.Option("--relay-group", help="The relay group that they join; repeatable, in turn.")
+    ] = None,
     peers_home: Annotated[Path | None, typer.Option("--peers-home", help="Keep the peers' identities here.")] = None,
     as_json: Json = False,
 ) -> int:
-    """Simulate a fleet. Exit code 1 where nothing heartbeated; peers that the floor refused are named."""
+    """Simulate a fleet. Exit code 1 where nothing heartbeated; peers that the floor refused are named.
+
+    SIGINT and SIGTERM end it early, with its report.
+    """
     import asyncio
 
     from plimsoll.testing.pipe import PeerError
-    from plimsoll.testing.simulator import SimulationPlan, simulate
+    from plimsoll.testing.simulator import SimulationPlan
+    from plimsoll.testing.upgrading import Ending
 
     output = session(context).output
     try:
@@ -61,11 +74,15 @@ def command(
             network=network,
             prefix=prefix,
             home=peers_home,
+            release=release,
+            failing=failing,
+            endings=tuple(map(Ending, ending or ("refused", "crashes", "deaf"))),
+            relay_groups=tuple(relay_group or ()),
         )
     except ValueError as error:
         raise CommandError(str(error), Code.USAGE) from error
     try:
-        report = asyncio.run(simulate(plan, progress=_progress(output, plan))).as_json()
+        report = asyncio.run(_until_stopped(plan, _progress(output, plan))).as_json()
     except PeerError as error:
         raise CommandError(str(error), Code.UNREACHABLE) from error
     if as_json:
@@ -73,6 +90,18 @@ def command(
     else:
         _print(output, report)
     return Code.OK if report["heartbeats"] else Code.FAILED
+
+
+async def _until_stopped(plan: SimulationPlan, progress: Callable[[Progress], None]) -> Report:
+    import asyncio
+    import signal
+
+    from plimsoll.testing.simulator import simulate
+
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return await simulate(plan, progress=progress, stop=stop)
 
 
 def _progress(output: Output, plan: SimulationPlan) -> Callable[[Progress], None]:

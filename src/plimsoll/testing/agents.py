@@ -11,7 +11,7 @@ import random
 import ssl
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
@@ -26,6 +26,7 @@ from plimsoll.messages import (
     Activation,
     ActivationRequest,
     AgentEvent,
+    Assignment,
     Command,
     Heartbeat,
     HeartbeatReply,
@@ -43,6 +44,7 @@ from plimsoll.testing.home import PeerHome
 from plimsoll.testing.http import Answer, HttpPipe
 from plimsoll.testing.pipe import CERTIFICATE, REFUSED, TLS, Credentials, PeerError, TlsPipe
 from plimsoll.testing.relay import SimulatedRelay
+from plimsoll.testing.upgrading import Ending, SimulatedUpgrade
 from plimsoll.tls.versions import Version
 
 #: A peer that cannot reach its manager waits this long at first, and at most so many intervals.
@@ -52,7 +54,10 @@ _LONGEST_WAIT = 30.0
 
 @dataclass(frozen=True, slots=True)
 class PeerSpec:
-    """What is simulated. `address` is its own in 127.0.0.0/8; `interval` overrides what the manager sets."""
+    """What is simulated. `address` is its own in 127.0.0.0/8; `interval` overrides what the manager sets.
+
+    With an `ending` it obeys orders to upgrade, and they end so. `relay_group` is where its activation puts it.
+    """
 
     name: str
     version: str
@@ -65,6 +70,8 @@ class PeerSpec:
     keep_alive: bool = False
     events: bool = False
     newest: Version | None = None
+    ending: Ending | None = None
+    relay_group: str = ""
 
     @property
     def range(self) -> tuple[Version, Version]:
@@ -172,6 +179,9 @@ class SimulatedAgent:
         self.first_event = self._event_sequence = int(time.time())
         self._sequence = 0
         self._say_inventory = True
+        self._newest = spec.newest
+        self._wake = asyncio.Event()
+        self.upgrade = None if spec.ending is None else SimulatedUpgrade(self, spec.ending)
         self.next_seconds = 10.0
 
     @property
@@ -192,6 +202,8 @@ class SimulatedAgent:
             boot_id=f"boot-{self.spec.name}",
             relay_port=self.spec.relay_port if self.spec.kind is Kind.RELAY else None,
             guards=list(self.spec.guards),
+            upgradable=self.upgrade is not None,
+            kept=[] if self.upgrade is None else self.upgrade.kept,
         )
 
     async def activate(self, token: str) -> None:
@@ -202,6 +214,7 @@ class SimulatedAgent:
             csr=certificate_request(key, self.spec.name),
             inventory=self.inventory(),
             token=token,
+            assign=Assignment(relay_group=self.spec.relay_group) if self.spec.relay_group else None,
         )
         async with self._gate:
             http = await self._open(known=False)
@@ -214,6 +227,8 @@ class SimulatedAgent:
         self.home.save(activation, key_pem(key), self.spec, self._manager)
         self.policy = activation.policy
         self.log.activated = True
+        if self.upgrade is not None:
+            self.upgrade.hear(activation.software)
 
     async def heartbeat(self) -> HeartbeatReply:
         """One heartbeat: brings what is due, carries out what comes back. Raises PeerError where that fails."""
@@ -246,6 +261,8 @@ class SimulatedAgent:
                     if self.spec.kind is Kind.RELAY and self.relay is None:
                         await self._listen()
                     await self.heartbeat()
+                    if self.upgrade is not None:
+                        await self.upgrade.go_on()
                 except PeerError as error:
                     self.log.failed(error)
                     self._drop()
@@ -253,12 +270,64 @@ class SimulatedAgent:
                     wait = min(wait * 2, self.spec.interval or _LONGEST_WAIT, _LONGEST_WAIT)
                 else:
                     wait = _FIRST_WAIT
-                    await asyncio.sleep(self._pause())
+                    await self._rest(self._pause())
         finally:
             await self.close()
 
+    def wake(self) -> None:
+        """The next heartbeat goes out at once."""
+        self._wake.set()
+
+    async def _rest(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+        self._wake.clear()
+
+    def become(self, version: str, newest: Version | None = None) -> None:
+        """Another release runs from now on, with a TLS library that speaks `newest` at most; it says who it is."""
+        self._drop()
+        self._session = None
+        self.spec = replace(self.spec, version=version, newest=newest or self._newest)
+        self._say_inventory = True
+
+    def acknowledge(self, ack: Ack) -> None:
+        """It is said with the next heartbeat, and with each one after until it is stored."""
+        self._acks.append(ack)
+
+    async def greet(self, newest: Version | None = None) -> None:
+        """A handshake with the manager and nothing more. Raises PeerError where it is refused."""
+        versions = self.spec.range if newest is None else (min(self.spec.range[0], newest), newest)
+        async with self._gate:
+            http = await self._open(known=True, versions=versions)
+            await http.pipe.close()
+
+    async def ask(self, host: str, port: int, role: str) -> HttpPipe:
+        """A connection of this peer's own to a relay or manager of its installation. Raises PeerError."""
+        pipe = await TlsPipe.open(
+            host,
+            port,
+            self._contexts.of(self.spec.range, known=True),
+            credentials=self.credentials,
+            local_address=self.spec.address,
+        )
+        identity = identity_of(pipe.tls)
+        if identity is None or identity.role != role:
+            pipe.abort()
+            raise PeerError(CERTIFICATE, f"whoever answers at {host}:{port} is no {role}; nothing was taken")
+        return HttpPipe(pipe, host)
+
+    @property
+    def manager(self) -> tuple[str, int]:
+        """Host and port of its manager."""
+        return self._manager
+
     async def close(self) -> None:
         """Closes what is open, the connection to the manager and a relay's port, and stores what is not reported."""
+        if self.upgrade is not None:
+            await self.upgrade.close()
         if self.home.activated:
             self.home.save_spool(self._sequence, self._event_sequence, self._acks, self._events)
         if self._http is not None:
@@ -296,6 +365,8 @@ class SimulatedAgent:
             acks=list(self._acks),
             events=list(self._events),
             relay=self.relay.report() if self.relay is not None else None,
+            upgrade=None if self.upgrade is None else self.upgrade.report,
+            software=None if self.upgrade is None else self.upgrade.holds,
         )
 
     async def _exchange(self, body: bytes) -> Answer:
@@ -322,15 +393,15 @@ class SimulatedAgent:
         self._session = http.pipe.tls.session
         return answer
 
-    async def _open(self, *, known: bool) -> HttpPipe:
+    async def _open(self, *, known: bool, versions: tuple[Version, Version] | None = None) -> HttpPipe:
         host, port = self._manager
         pipe = await TlsPipe.open(
             host,
             port,
-            self._contexts.of(self.spec.range, known=known),
+            self._contexts.of(versions or self.spec.range, known=known),
             credentials=self.credentials if known else None,
             local_address=self.spec.address,
-            session=self._session if known else None,
+            session=self._session if known and versions is None else None,
         )
         identity = identity_of(pipe.tls)
         if known and (identity is None or identity.role != "manager"):
@@ -356,12 +427,17 @@ class SimulatedAgent:
         self.log.stored_event = max(self.log.stored_event, reply.stored_event)
         self._say_inventory = reply.send_inventory
         self.next_seconds = reply.next_seconds
+        if self.upgrade is not None:
+            self.upgrade.hear(reply.software)
+            self.upgrade.replied({command.id for command in reply.commands}, sent.upgrade)
         known = {ack.command for ack in self._acks} | {ack.command for ack in sent.acks}
         for command in reply.commands:
             if command.id not in known:
                 self._obey(command)
 
     def _obey(self, command: Command) -> None:
+        if self.upgrade is not None and self.upgrade.command == command.id:
+            return  # it is repeated until it is acknowledged
         self.log.commands += 1
         if command.kind == "apply-policy" and command.policy is not None:
             self.policy = command.policy
@@ -369,6 +445,9 @@ class SimulatedAgent:
             if self.relay is not None:
                 self.relay.apply(command.policy)
             self._acks.append(Ack(command=command.id, ok=True))
+        elif command.kind == "upgrade" and command.upgrade is not None and self.upgrade is not None:
+            self.upgrade.ordered(command.id, command.upgrade)
+            return
         else:
             self._acks.append(Ack(command=command.id, ok=False, text=f"{command.kind} is not simulated"))
         self.next_seconds = 0.1

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import random
 import tempfile
 import time
@@ -19,7 +20,8 @@ from typing import Any
 from plimsoll.messages import Kind
 from plimsoll.messages.token import ActivationToken
 from plimsoll.testing.agents import Contexts, PeerSpec, SimulatedAgent, fetch_ca, parse_manager
-from plimsoll.testing.caps import NEW_RELEASES, OLD_RELEASES
+from plimsoll.testing.caps import NEW_RELEASES, OLD_RELEASES, release
+from plimsoll.testing.upgrading import Ending
 
 #: Handshakes under way at once. More only lengthens everybody's wait on a machine of a few cores.
 _AT_ONCE = 64
@@ -31,6 +33,9 @@ class SimulationPlan:
 
     The same seed draws the same fleet. `interval` overrides the manager's heartbeat interval; without a `home` the
     peers' identities go when the simulation ends. `start_over` spreads the first contacts over that many seconds.
+
+    With a `release` all agents that are not old run that one and obey orders to upgrade; those of `failing`, drawn
+    among them, fail in the ways of `endings`, in turn. `relay_groups` are the groups that they join, in turn.
     """
 
     manager: str
@@ -49,10 +54,18 @@ class SimulationPlan:
     network: int = 1
     prefix: str = "sim"
     home: Path | None = None
+    release: str = ""
+    failing: int = 0
+    endings: tuple[Ending, ...] = (Ending.REFUSED, Ending.CRASHES, Ending.DEAF)
+    relay_groups: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.agents < 0 or self.relays < 0 or not 0 <= self.old <= self.agents:
             raise ValueError("agents and relays are numbers from 0, and no more agents can be old than there are")
+        if self.release:
+            release(self.release)
+        if self.failing and not (self.release and 0 < self.failing <= self.agents - self.old and self.endings):
+            raise ValueError("as many can fail to upgrade as there are agents of the release that they have, no more")
         parse_manager(self.manager)
         ActivationToken.parse(self.token)
 
@@ -71,7 +84,11 @@ class Progress:
 
 @dataclass(slots=True)
 class Report:
-    """What a simulation saw. `refused` names the peers that the floor refused, with their releases."""
+    """What a simulation saw. `refused` names the peers that the floor refused, with their releases.
+
+    `releases` counts who ran what at the end, `packages` how many came from where; `not_upgraded` says who was ordered
+    to upgrade and did not, and how it ended.
+    """
 
     peers: int = 0
     activated: int = 0
@@ -85,6 +102,9 @@ class Report:
     negotiated: dict[str, int] = field(default_factory=dict)
     relay_floors: dict[str, str] = field(default_factory=dict)
     latency: dict[str, float] = field(default_factory=dict)
+    releases: dict[str, int] = field(default_factory=dict)
+    packages: dict[str, int] = field(default_factory=dict)
+    not_upgraded: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
     names: list[str] = field(default_factory=list)
 
@@ -106,8 +126,9 @@ def draw(plan: SimulationPlan) -> list[PeerSpec]:
     rng = random.Random(plan.seed)
     free = addresses(plan.network)
 
-    def peer(number: int, kind: str, version: str, role: Kind = Kind.AGENT) -> PeerSpec:
+    def peer(number: int, kind: str, version: str, role: Kind = Kind.AGENT, **more: Any) -> PeerSpec:
         return PeerSpec(
+            **more,
             name=f"{plan.prefix}-{kind}{number:05d}",
             version=version,
             kind=role,
@@ -119,13 +140,31 @@ def draw(plan: SimulationPlan) -> list[PeerSpec]:
         )
 
     old = [peer(n, "old", rng.choice(OLD_RELEASES)) for n in range(plan.old)]
-    new = [peer(n, "agent", rng.choice(NEW_RELEASES)) for n in range(plan.agents - plan.old)]
+    count = plan.agents - plan.old
+    failing = dict(zip(rng.sample(range(count), plan.failing), itertools.cycle(plan.endings), strict=False))
+
+    def newer(number: int) -> PeerSpec:
+        if not plan.release:
+            return peer(number, "agent", rng.choice(NEW_RELEASES))
+        group = plan.relay_groups[number % len(plan.relay_groups)] if plan.relay_groups else ""
+        ending = failing.get(number, Ending.GOOD)
+        return peer(number, "agent", plan.release, ending=ending, relay_group=group)
+
+    new = [newer(number) for number in range(count)]
     relays = [peer(n, "relay", plan.relay_version, Kind.RELAY) for n in range(plan.relays)]
     return [*old, *new, *relays]
 
 
-async def simulate(plan: SimulationPlan, *, progress: Callable[[Progress], None] | None = None) -> Report:
-    """Runs the plan. Raises PeerError where the manager cannot be reached at all or is not the token's."""
+async def simulate(
+    plan: SimulationPlan,
+    *,
+    progress: Callable[[Progress], None] | None = None,
+    stop: asyncio.Event | None = None,
+) -> Report:
+    """Runs the plan, for its time or until `stop` is set.
+
+    Raises PeerError where the manager cannot be reached at all or is not the token's.
+    """
     host, port = parse_manager(plan.manager)
     with contextlib.ExitStack() as stack:
         if plan.home is None:
@@ -141,12 +180,15 @@ async def simulate(plan: SimulationPlan, *, progress: Callable[[Progress], None]
             for spec in draw(plan)
         ]
         started = time.monotonic()
-        await _live(plan, peers, progress)
+        await _live(plan, peers, progress, stop or asyncio.Event())
         return _report(peers, time.monotonic() - started)
 
 
 async def _live(
-    plan: SimulationPlan, peers: Sequence[SimulatedAgent], progress: Callable[[Progress], None] | None
+    plan: SimulationPlan,
+    peers: Sequence[SimulatedAgent],
+    progress: Callable[[Progress], None] | None,
+    stop: asyncio.Event,
 ) -> None:
     spread = plan.start_over if plan.start_over is not None else min(plan.seconds / 4, len(peers) / 200)
     rng = random.Random(plan.seed)
@@ -156,20 +198,20 @@ async def _live(
         await peer.run(plan.token)
 
     tasks = [asyncio.create_task(one(peer), name=peer.spec.name) for peer in peers]
+    stopped = asyncio.create_task(stop.wait(), name="stop")
     started = time.monotonic()
     try:
-        while (left := plan.seconds - (time.monotonic() - started)) > 0:
-            done, _ = await asyncio.wait(tasks, timeout=min(1.0, left), return_when=asyncio.FIRST_EXCEPTION)
+        while (left := plan.seconds - (time.monotonic() - started)) > 0 and not stop.is_set():
+            waiting = [*tasks, stopped]
+            done, _ = await asyncio.wait(waiting, timeout=min(1.0, left), return_when=asyncio.FIRST_EXCEPTION)
             for task in done:
                 task.result()  # a peer lives until it is cancelled: anything else is a fault of ours, and is shown
             if progress is not None:
                 progress(_progress(peers, time.monotonic() - started))
-            if not tasks:
-                await asyncio.sleep(left)
     finally:
-        for task in tasks:
+        for task in (*tasks, stopped):
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, stopped, return_exceptions=True)
 
 
 def _progress(peers: Sequence[SimulatedAgent], elapsed: float) -> Progress:
@@ -197,6 +239,7 @@ def _report(peers: Sequence[SimulatedAgent], seconds: float) -> Report:
         latencies += log.latencies
         if log.refused:
             report.refused[peer.spec.name] = peer.spec.version
+        _add_upgrade(report, peer)
         for reason, count in log.failures.items():
             report.failures[reason] = report.failures.get(reason, 0) + count
         if log.heartbeats and log.negotiated is not None:
@@ -206,6 +249,17 @@ def _report(peers: Sequence[SimulatedAgent], seconds: float) -> Report:
             report.relay_floors[peer.spec.name] = peer.last_relay_floor.value
     report.latency = percentiles(latencies)
     return report
+
+
+def _add_upgrade(report: Report, peer: SimulatedAgent) -> None:
+    upgrade = peer.upgrade
+    if upgrade is None:
+        return
+    report.releases[peer.spec.version] = report.releases.get(peer.spec.version, 0) + 1
+    for source in upgrade.sources:
+        report.packages[source] = report.packages.get(source, 0) + 1
+    if upgrade.history and upgrade.history[-1] != "done":
+        report.not_upgraded[peer.spec.name] = upgrade.history[-1]
 
 
 def percentiles(values: Sequence[float]) -> dict[str, float]:

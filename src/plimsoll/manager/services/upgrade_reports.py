@@ -7,22 +7,30 @@ from plimsoll.fleet.component import ComponentVersion
 from plimsoll.manager.services import events as numbers
 from plimsoll.manager.services.core import Unit
 from plimsoll.manager.services.events import NewEvent
+from plimsoll.manager.store import computers as computer_table
 from plimsoll.manager.store import upgrades as table
 from plimsoll.manager.store.computers import ComputerRecord
 from plimsoll.messages import Ack, UpgradeReport
 
 #: Reports after which a silence is the new release's doing.
-_SWITCHED = ("switching", "watching")
+_RUNS = "watching"
+_SWITCHED = ("switching", _RUNS)
 #: The code with which a host says that it tried the new release and left it.
 WENT_BACK = "switched-back"
 
 
 def take_report(unit: Unit, computer: ComputerRecord, report: UpgradeReport | None) -> None:
-    """How far it is. A report of an order that was taken back counts once it switches: it was too late to be obeyed."""
+    """How far it is. A report of an order that was taken back counts only once the new release runs.
+
+    Who says "switching" and was taken back reads so in the answer to that very heartbeat, which is made of what stands
+    in this transaction: it stops.
+    """
     if report is None:
         return
     host = table.by_command(unit.connection, report.command)
     if host is None or host.computer != computer.id or host.state in table.ENDS:
+        return
+    if report.state != _RUNS and computer_table.command(unit.connection, report.command, computer.id) is None:
         return
     state = table.SWITCHING if report.state in _SWITCHED else table.WORKING
     if state == table.WORKING and host.state not in (table.ORDERED, table.WORKING):

@@ -18,7 +18,7 @@ from plimsoll.manager.services import events as numbers
 from plimsoll.manager.services.changes import StartRequest as ChangeRequest
 from plimsoll.manager.services.upgrades import StartRequest
 from plimsoll.manager.store import upgrades as table
-from plimsoll.messages import Kind
+from plimsoll.messages import Kind, UpgradeReport
 
 
 @pytest.fixture
@@ -435,6 +435,21 @@ def test_a_pause_takes_orders_back_and_a_resume_gives_them_again(world: World) -
     world.on("c")
     world.services.upgrades.resume(ROOT, 1)
     assert world.until(lambda one: one.state == "done").text == "done: all 3 upgraded"
+
+
+def test_who_says_that_it_switches_after_its_order_was_taken_back_does_not_and_waits(world: World) -> None:
+    """The two cross on the way: the answer to that heartbeat has no order any more, so the host stops."""
+    world.join("a")
+    world.hosts["a"].script = SLOW
+    world.start(wave="100%")
+    world.run(3)
+    order = world.hosts["a"].order
+    assert world.services.upgrades.pause(ROOT, 1).text.endswith("1 orders were taken back")
+    for state, expected in (("switching", table.WAITING), ("watching", table.SWITCHING)):
+        answer = world.report("a", UpgradeReport(command=order, state=state, version="12.0.0"))
+        assert answer.entry is not None
+        assert answer.entry.commands == ()
+        assert world.states() == {"a": expected}
 
 
 def test_an_abort_ends_it_and_keeps_what_was_done(world: World) -> None:
