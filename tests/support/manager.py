@@ -35,6 +35,9 @@ class Manager:
         self.admin_password: str = answer["admin_password"]
         self.token: str = answer["activation_token"]
         self.ca = Path(answer["ca_certificate"])
+        # Tests ask again and again until something is so; those of the limit set one.
+        with self.file.open("a") as file:
+            file.write("apiRequestsPerMinute=0\napiRequestsPerMinuteAll=0\n")
         self.process: Service | None = None
         self._client: httpx.Client | None = None
 

@@ -41,6 +41,8 @@ KNOWN = (
     "softwareFolder",
     "softwareUpstream",
     "softwareUpstreamCa",
+    "apiRequestsPerMinute",
+    "apiRequestsPerMinuteAll",
 )
 
 
@@ -235,6 +237,9 @@ class Configuration:
     software_folder: str = ""
     software_upstream: str = ""
     software_upstream_ca: str = ""
+    #: API requests a minute of each user or key (the reference's default), and of all together; 0 is no limit.
+    requests_each: int = 500
+    requests_all: int = 6000
 
 
 #: Ten years: longer than any auditor asks for.
@@ -272,6 +277,8 @@ def _configuration(properties: Properties) -> Configuration:
         software_folder=_text(properties, "softwareFolder", ""),
         software_upstream=_text(properties, "softwareUpstream", ""),
         software_upstream_ca=_text(properties, "softwareUpstreamCa", ""),
+        requests_each=_requests(properties, "apiRequestsPerMinute", 500),
+        requests_all=_requests(properties, "apiRequestsPerMinuteAll", 6000),
     )
     if configuration.gui_port == configuration.heartbeat_port != 0:
         entry = found.get("heartbeatPort") or found["guiPort"]
@@ -334,6 +341,16 @@ def _days(properties: Properties, key: str, default: int) -> int:
         return default
     if not re.fullmatch("[0-9]{1,4}", entry.value) or not 1 <= int(entry.value) <= LONGEST_DAYS:
         problem = f"{key} must be a number of days from 1 to {LONGEST_DAYS}, not {entry.value!r}"
+        raise ConfigurationError(properties.path, entry.line, entry.column, problem)
+    return int(entry.value)
+
+
+def _requests(properties: Properties, key: str, default: int) -> int:
+    entry = properties.get(key)
+    if entry is None:
+        return default
+    if not re.fullmatch("[0-9]{1,9}", entry.value):
+        problem = f"{key} must be a number of requests, or 0 for no limit, not {entry.value!r}"
         raise ConfigurationError(properties.path, entry.line, entry.column, problem)
     return int(entry.value)
 

@@ -166,6 +166,16 @@ class Unavailable(ServiceError):  # noqa: N818
         self.cause = cause
 
 
+class TooMany(ServiceError):  # noqa: N818
+    """More requests in a minute than one may make. The words are those that the reference's clients know."""
+
+    status = 429
+
+    def __init__(self, retry_after: float) -> None:
+        super().__init__("Too many API requests")
+        self.retry_after = retry_after
+
+
 def require(principal: Principal, permission: Permission) -> None:
     """Raises Forbidden, naming role and permission, where the principal may not do this."""
     if not principal.may(permission):

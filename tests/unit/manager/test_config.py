@@ -37,6 +37,8 @@ def write(folder: Path, text: str | bytes) -> Path:
         ("protocols = SSLv3\n", 1, 13, "unknown TLS version 'SSLv3'"),
         ("protocols=\n", 1, 11, "names no version"),
         ("sightingsDays=0\n", 1, 15, "days from 1 to 3650"),
+        ("apiRequestsPerMinute=many\n", 1, 22, "0 for no limit"),
+        ("apiRequestsPerMinuteAll=-1\n", 1, 25, "0 for no limit"),
         ("sightingsHourlyDays=2w\n", 1, 21, "days from 1 to 3650"),
     ],
 )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
 from starlette.concurrency import run_in_threadpool
 
 from plimsoll.manager.api.backend import Backend
-from plimsoll.manager.ports import Forbidden, Principal, Unauthenticated, Via, socket_principal
+from plimsoll.manager.ports import Forbidden, Principal, TooMany, Unauthenticated, Via, socket_principal
+from plimsoll.manager.services.events import REQUESTS_LIMITED, NewEvent
 from plimsoll.net.gate import Connection
 from plimsoll.tls.ja4 import ja4
 
@@ -32,9 +34,23 @@ async def authenticate(request: Request, via: Via = "rest") -> Principal:
     if connection is None:
         return _local(request)
     principal = await run_in_threadpool(_by_secret, request, connection, via)
+    if via != "web":
+        check_rate(backend_of(request), principal)
     if connection.who != principal.who:
         connection.who = principal.who
     return principal
+
+
+def check_rate(back: Backend, principal: Principal) -> None:
+    """Counts one request of somebody who came through the gate. Raises TooMany; the first time it is an event."""
+    refused = back.limits.take(principal.who, *back.services.access.request_limits(), time.time())
+    if refused is None:
+        return
+    if refused.news:
+        whose = "all together have" if refused.node else f"{principal.name} has"
+        text = f"{whose} made too many API requests in a minute; {principal.who} from {principal.address} was refused"
+        back.services.events.record_later([NewEvent(REQUESTS_LIMITED, "warning", text, target=principal.name)])
+    raise TooMany(refused.retry_after)
 
 
 def local_principal(request: Request) -> Principal | None:

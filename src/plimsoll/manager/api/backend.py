@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from plimsoll.manager.api.feed import Feed
+from plimsoll.manager.api.limits import Limits
 from plimsoll.manager.metrics import Metrics
 from plimsoll.manager.ports import Conflict, Principal
 from plimsoll.tls.floors import Point
@@ -72,3 +73,4 @@ class Backend:
     metrics: Metrics = field(default_factory=Metrics)
     #: Downloads under way, by the address that they go to.
     downloads: Counter[str] = field(default_factory=Counter)
+    limits: Limits = field(default_factory=Limits)

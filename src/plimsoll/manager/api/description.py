@@ -49,7 +49,7 @@ _REFUSALS: Final[dict[int, tuple[str, str, str]]] = {
     408: ("TimedOut", "The body did not arrive in time", "the request's body did not arrive in 30 s; nothing was used"),
     409: ("Conflict", "It does not fit what there is", "another change is under way; nothing was started"),
     413: ("TooLarge", "The body is larger than is read", "the request's body is larger than 1048576 bytes"),
-    429: ("TooMany", "Too many requests in too short a time", "Too many API requests; come again in 12 s"),
+    429: ("TooMany", "Too many requests in too short a time", "Too many API requests"),
     503: (
         "Unavailable",
         "The store cannot take or give anything now",

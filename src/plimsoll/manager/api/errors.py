@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from plimsoll.manager.api.views import obstacles
-from plimsoll.manager.ports import Blocked, ServiceError, Unavailable
+from plimsoll.manager.ports import Blocked, ServiceError, TooMany, Unavailable
 from plimsoll.manager.services.deployable import Undeployable
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ def problem(error: ServiceError) -> JSONResponse:
         body |= {"blockers": preflight["blockers"], "affected": preflight["affected"], "preflight": preflight}
     if isinstance(error, Undeployable):
         body["obstacles"] = obstacles(error.obstacles)
-    if isinstance(error, Unavailable):
+    if isinstance(error, Unavailable | TooMany):
         headers["retry-after"] = str(max(1, round(error.retry_after)))
     return JSONResponse(body, status_code=error.status, headers=headers)
 

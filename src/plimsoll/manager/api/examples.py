@@ -264,6 +264,10 @@ EXAMPLES: Final[dict[str, Example]] = {
     "reference_search_event_based_tasks": Example(body={}),
     "reference_list_scripts": Example(),
     "reference_search_scripts": Example(body={}),
+    "reference_list_usage": Example(),
+    "reference_search_usage": Example(
+        body={"searchCriteria": [{"fieldName": "limited", "numericTest": "greater-than", "numericValue": 0}]}
+    ),
     # the manager
     "manager_list_settings": Example(),
     "manager_change_settings": Example(body={"platformSettingRetainSecurityUpdatesMax": {"value": "10"}}),

@@ -134,6 +134,12 @@ class AccessService:
         return Principal("user", user.name, Role(user.role), via, address, tls)
 
     @internal
+    def request_limits(self) -> tuple[int, int]:
+        """Requests a minute: of each user or key, and of all on this manager; 0 is no limit. As the file says now."""
+        configuration = self._core.home.config
+        return configuration.requests_each, configuration.requests_all
+
+    @internal
     def sign_out(self, session_secret: str) -> None:
         self._core.store.write(lambda c: table.end_sessions(c, secret_hash=secret.hash_secret(session_secret)))
 

@@ -1,4 +1,6 @@
-"""Resources of the reference that are only looked at here: agent versions, certificates, and what is always empty."""
+"""Resources of the reference that are only looked at here: agent versions, certificates, usage, and what is always
+empty.
+"""
 
 from __future__ import annotations
 
@@ -36,6 +38,15 @@ CERTIFICATE_FIELDS: Mapping[str, Field] = {
     "certificateDetails/subject": _STRING,
     "certificateDetails/issuer": _STRING,
     "certificateDetails/validTo": Field(Kind.DATE),
+}
+
+USAGE_FIELDS: Mapping[str, Field] = {
+    "ID": Field(Kind.ID),
+    "who": _STRING,
+    "requests": Field(Kind.NUMERIC),
+    "limited": Field(Kind.NUMERIC),
+    "first": Field(Kind.DATE),
+    "last": Field(Kind.DATE),
 }
 
 
@@ -192,3 +203,30 @@ def search_scripts(asks: Asks, body: SearchFilter | None = None) -> shapes.Scrip
     """There are none here."""
     require(asks, Permission.TASKS_READ)
     return {"scripts": []}
+
+
+def _usage(asks: Principal, back: Backend) -> list[shapes.ApiUsageMetric]:
+    require(asks, Permission.ACCESS_READ)
+    return [
+        {
+            "ID": number,
+            "who": one.who,
+            "requests": one.requests,
+            "limited": one.limited,
+            "first": int(one.first * 1000),
+            "last": int(one.last * 1000),
+        }
+        for number, one in enumerate(back.limits.usage(), 1)
+    ]
+
+
+@router.get("/apiusagemetrics")
+def list_usage(asks: Asks, back: Back) -> shapes.ApiUsageMetrics:
+    """Who asked how often since this manager's process began, and how often it was too often."""
+    return {"apiUsageMetrics": _usage(asks, back)}
+
+
+@router.post("/apiusagemetrics/search")
+def search_usage(asks: Asks, back: Back, body: SearchFilter | None = None) -> shapes.ApiUsageMetrics:
+    """Those that pass, in the order of their IDs."""
+    return {"apiUsageMetrics": page(_usage(asks, back), USAGE_FIELDS, search_of(body))}

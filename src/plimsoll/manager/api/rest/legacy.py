@@ -23,11 +23,11 @@ from starlette.responses import PlainTextResponse, Response
 
 from plimsoll import RELEASE
 from plimsoll.manager.api import markup
-from plimsoll.manager.api.auth import Back, backend_of, connection_of, local_principal
+from plimsoll.manager.api.auth import Back, backend_of, check_rate, connection_of, local_principal
 from plimsoll.manager.api.backend import Backend
 from plimsoll.manager.api.markup import Element, children, local
 from plimsoll.manager.api.rest.bodies import Number
-from plimsoll.manager.ports import BadInput, Permission, Principal, ServiceError, Unauthenticated, require
+from plimsoll.manager.ports import BadInput, Permission, Principal, ServiceError, TooMany, Unauthenticated, require
 from plimsoll.manager.services.computers import ACTIVE, ComputerView
 from plimsoll.manager.services.events import open_alerts
 from plimsoll.messages import Kind
@@ -53,6 +53,8 @@ def refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, LegacyError)
     answer = _form(request, "error", {"message": error.error.message})
     answer.status_code = error.error.status
+    if isinstance(error.error, TooMany):
+        answer.headers["retry-after"] = str(error.error.retry_after)
     return answer
 
 
@@ -69,6 +71,7 @@ async def _asks(request: Request) -> Principal:
         principal = await run_in_threadpool(
             access.authenticate_session, session, connection.address, connection.version, "rest"
         )
+        check_rate(backend_of(request), principal)
     except ServiceError as error:
         raise LegacyError(error) from None
     connection.who = principal.who

@@ -154,3 +154,18 @@ class EventBasedTasks(Shape):
 
 class Scripts(Shape):
     scripts: Annotated[list[Nothing], Field(max_length=0)]
+
+
+class ApiUsageMetric(Shape):
+    """What one user or key asked of this manager since its process began. Requests by the local socket do not count."""
+
+    ID: int
+    who: Who
+    requests: int
+    limited: Annotated[int, Field(description="how many of them were refused with 429")]
+    first: Milliseconds
+    last: Milliseconds
+
+
+class ApiUsageMetrics(Shape):
+    apiUsageMetrics: list[ApiUsageMetric]
