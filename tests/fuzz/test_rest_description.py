@@ -27,8 +27,9 @@ from tests.support.seeded import Seeded, seeded
 
 from plimsoll.manager.api.application import describing
 from plimsoll.manager.api.description import operations
+from plimsoll.manager.api.examples import EXAMPLES, Example
 
-EXAMPLES = int(os.environ.get("EX", "8"))
+TRIES = int(os.environ.get("EX", "8"))
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
@@ -49,6 +50,11 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seeded]:
 
 
 @pytest.fixture(scope="module")
+def auditor(world: Seeded) -> str:
+    return str(world.local().post("/api/apikeys", {"keyName": "looks on", "role": "auditor"})["secretKey"])
+
+
+@pytest.fixture(scope="module")
 def schema() -> Any:
     return schemathesis.openapi.from_dict(DESCRIBED)
 
@@ -63,7 +69,7 @@ def test_an_operation_answers_as_it_is_described(world: Seeded, schema: Any, nam
 
     @given(case=st.one_of(cases))
     @settings(
-        max_examples=EXAMPLES,
+        max_examples=TRIES,
         deadline=None,
         derandomize=True,
         database=None,
@@ -91,3 +97,37 @@ def _sent(client: Any, case: Any) -> httpx.Response:
         options["content"] = made["data"]
     answer: httpx.Response = client.request(made["method"], made["url"], **options)
     return answer
+
+
+#: What changes nothing but what is its own, or nothing at all, and so is anybody's who may ask.
+ANYBODYS = {"software_check", "upgrades_plan", "access_change_own_password", "proof_build"}
+OWN = {"access_change_current_key", "access_renew_current_key"}
+
+
+def _asked(name: str, world: Seeded) -> tuple[str, str, Example]:
+    method, path = next((m, p) for m, p, one in operations(DESCRIBED) if one["operationId"] == name)
+    example = EXAMPLES[name]
+    for parameter, value in {**world.known, **example.path}.items():
+        path = path.replace(f"{{{parameter}}}", value)
+    return method, path, example
+
+
+@pytest.mark.parametrize("name", [*NAMES, *ENDLESS])
+def test_nobody_asks_without_a_key(world: Seeded, name: str) -> None:
+    method, path, example = _asked(name, world)
+    for key in (None, "1:bm90IGl0", "99:bm90IGl0"):
+        answer = world.remote(key).request(method, path, json=example.body, params=dict(example.query))
+        assert answer.status_code == 401, answer.text
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in ANYBODYS | OWN])
+def test_an_auditor_reads_and_changes_nothing(world: Seeded, auditor: str, name: str) -> None:
+    method, path, example = _asked(name, world)
+    client = world.remote(auditor)
+    body = {"text": "a key"} if example.file else example.body
+    answer = client.request(method, path, json=body, params=dict(example.query))
+    if method == "GET" or path.endswith("/search"):
+        assert answer.status_code in (200, 404), answer.text
+    else:
+        assert answer.status_code == 403, answer.text
+        assert "auditor" in answer.json()["message"]

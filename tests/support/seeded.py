@@ -11,6 +11,7 @@ from pathlib import Path
 from plimsoll.manager.api.application import create_app
 from plimsoll.manager.api.backend import Backend
 from plimsoll.manager.api.serve import App
+from plimsoll.manager.ports import Permission, Principal, require
 from plimsoll.manager.services.proving import Proved
 from plimsoll.messages import Kind
 from tests.support.homes import Desk, desk
@@ -39,7 +40,7 @@ def seeded(folder: Path) -> Iterator[Seeded]:
         at.activate("relay-1.example.test", kind=Kind.RELAY, address="127.0.0.8")
         at.activate("web-1.example.test")
         at.services.proof._proving.prove = _unasked  # type: ignore[method-assign]
-        at.services.notifications.trial = lambda *_: "not sent"  # type: ignore[method-assign]
+        at.services.notifications.trial = _unsent  # type: ignore[method-assign, assignment]
         made = Seeded(at, create_app(Backend(at.services, at.home.installation)), {})
         client = made.local()
         for path, body in (
@@ -76,6 +77,11 @@ def seeded(folder: Path) -> Iterator[Seeded]:
         }
         made.known["name"] = "platformSettingHeartbeatInterval"
         yield made
+
+
+def _unsent(principal: Principal, _: int, /) -> str:
+    require(principal, Permission.NOTIFICATIONS_CHANGE)
+    return "not sent"
 
 
 def _unasked(*_: object, **__: object) -> tuple[Proved, ...]:

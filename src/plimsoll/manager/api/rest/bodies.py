@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+import re
 from typing import Annotated, Any
 
 from annotated_types import Interval
 from fastapi import Depends, Request
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from plimsoll.manager.ports import BadInput
 
@@ -36,8 +38,30 @@ ComputerRef = Annotated[
 ]
 
 
+_HALVES = re.compile("[\ud800-\udfff]")
+
+
 class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _can_be_kept(cls, data: Any) -> Any:
+        """Python reads more than JSON is: numbers without end, halves of pairs. No database takes these, nor a NUL."""
+        waiting = [data]
+        while waiting:
+            one = waiting.pop()
+            if isinstance(one, str):
+                if "\0" in one or _HALVES.search(one):
+                    raise ValueError("a character that cannot be stored")
+            elif isinstance(one, float):
+                if not math.isfinite(one):
+                    raise ValueError("a number without end")
+            elif isinstance(one, dict):
+                waiting += [*one.keys(), *one.values()]
+            elif isinstance(one, list):
+                waiting += one
+        return data
 
 
 def known_query(*names: str) -> Any:
