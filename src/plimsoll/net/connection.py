@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from plimsoll.net.contexts import NEGOTIATED
 from plimsoll.net.identity import Identity, identity_of
 from plimsoll.net.keeper import Keeper, refusal_for
-from plimsoll.net.sightings import Outcome
+from plimsoll.net.sightings import NO_SHARED_SUITE, Outcome
 from plimsoll.net.transport import TlsTransport
 from plimsoll.tls.floors import FloorSnapshot, Point
 from plimsoll.tls.hello import ClientHello
@@ -134,6 +134,14 @@ class Connection:
         """The floor that holds for this peer in that snapshot."""
         return snapshot.floor_for(self._keeper.point, self.address, self.computer, now)
 
+    def keeps(self, snapshot: FloorSnapshot, now: float) -> bool:
+        """Whether what was agreed keeps to that snapshot: the floor, and the suites at TLS 1.2."""
+        return self.version >= self.floor(snapshot, now) and self._keeps_suite(snapshot)
+
+    def _keeps_suite(self, snapshot: FloorSnapshot) -> bool:
+        """A resumed session brings its suite along, whatever the context serves by now."""
+        return self.version is not Version.TLS1_2 or snapshot.profile(self._keeper.point).allows(self.suite)
+
     # -- begun and ended by the gate
 
     def begin(self, sock: socket.socket, proxied: bool, watched: bool) -> None:
@@ -177,6 +185,9 @@ class Connection:
         now = keeper.now()
         if self.version < self.floor(keeper.board.snapshot, now):
             self._record(Outcome.REFUSED_AFTER, negotiated=self.version)
+            return None
+        if not self._keeps_suite(keeper.board.snapshot):
+            self._record(Outcome.FAILED, detail=NO_SHARED_SUITE)
             return None
         self._key = self._record(Outcome.ADMITTED, negotiated=self.version)
         try:

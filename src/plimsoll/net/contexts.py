@@ -8,25 +8,19 @@ believes that nothing newer is spoken here.
 from __future__ import annotations
 
 import ssl
+import threading
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from plimsoll.net.errors import BadIdentity
+from plimsoll.tls.cipher_profiles import DEFAULT, CipherProfile, CipherSuite
 from plimsoll.tls.versions import FLOORS, Version
 
-_STRONG = (
-    "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
-    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
-    "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:"
-    "ECDHE-ECDSA-AES256-SHA384:ECDHE-RSA-AES256-SHA384:ECDHE-ECDSA-AES128-SHA256:ECDHE-RSA-AES128-SHA256"
-)
-_EARLY = "ECDHE-ECDSA-AES256-SHA:ECDHE-RSA-AES256-SHA:ECDHE-ECDSA-AES128-SHA:ECDHE-RSA-AES128-SHA:AES256-SHA:AES128-SHA"
-
-#: OpenSSL suite strings, strongest first.
-MODERN_SUITES = _STRONG
-EARLY_SUITES = f"{_STRONG}:{_EARLY}:@SECLEVEL=0"
+#: OpenSSL suite strings, strongest first: what our clients offer, and what peers of early TLS are served.
+MODERN_SUITES = DEFAULT.openssl
+EARLY_SUITES = f"{CipherProfile.LEGACY.openssl}:@SECLEVEL=0"
 
 _TLS_VERSION = {
     Version.TLS1_0: ssl.TLSVersion.TLSv1,
@@ -72,7 +66,7 @@ def set_version_range(context: ssl.SSLContext, minimum: Version, maximum: Versio
 class ServerContexts:
     """The two contexts of one point: `modern` for every hello that offers TLS 1.2 or more, `early` for the rest.
 
-    With `client_ca` (a path) both ask for a client certificate and verify one that is given, but do not demand it:
+    A cipher profile governs the first; the second always serves the suites of `legacy`, which TLS 1.0 needs. With `client_ca` (a path) both ask for a client certificate and verify one that is given, but do not demand it:
     activation has none. One object belongs to one gate, which keeps its minimum at the lowest version admitted.
     """
 
@@ -82,6 +76,9 @@ class ServerContexts:
         self._client_ca = client_ca
         self._alpn = list(alpn or ())
         self._minimum = Version.TLS1_2
+        self._profile = DEFAULT
+        # OpenSSL frees a context's list of suites when it is set: not while another thread shakes hands in memory.
+        self._looking = threading.Lock()
         self.identities: tuple[ServerIdentity, ...] = ()
         self._key_types: list[str] = []
         self._install(identities)
@@ -101,6 +98,21 @@ class ServerContexts:
             self._minimum = minimum
             set_version_range(self.modern, max(minimum, Version.TLS1_2, key=lambda version: version.rank))
             set_version_range(self.early, minimum)
+
+    @property
+    def profile(self) -> CipherProfile:
+        """The suites that are accepted at TLS 1.2."""
+        return self._profile
+
+    def set_profile(self, profile: CipherProfile) -> None:
+        """Change the suites in place, for the next handshake; TLS 1.3's own suites stay as OpenSSL has them.
+
+        A session of before may still be resumed with a suite that is gone: whoever accepts connections checks that.
+        """
+        if profile is not self._profile:
+            with self._looking:
+                self.modern.set_ciphers(profile.openssl)
+            self._profile = profile
 
     def reload(self, identities: Sequence[ServerIdentity]) -> None:
         """Serve these identities from the next handshake on; sessions stay resumable.
@@ -130,16 +142,20 @@ class ServerContexts:
             context = self.modern if version >= Version.TLS1_2 else self.early
             # TLS 1.3 suites name no key type, so there the client's choice of identity cannot be steered.
             kinds: Sequence[str | None] = (None,) if version is Version.TLS1_3 else self._key_types
-            suites = [suite for kind in kinds if (suite := handshake_in_memory(context, version, kind)) is not None]
+            suites = [suite for kind in kinds if (suite := self._look(context, version, kind)) is not None]
             if suites:
                 served[version] = ", ".join(dict.fromkeys(suites))
         return served
+
+    def _look(self, context: ssl.SSLContext, version: Version, kind: str | None) -> str | None:
+        with self._looking:
+            return handshake_in_memory(context, version, kind)
 
     def _install(self, identities: Sequence[ServerIdentity]) -> None:
         if not identities:
             raise BadIdentity("(none)", "a listening port needs at least one certificate")
         key_types = [identity.key_type for identity in identities]
-        modern = self._context(MODERN_SUITES, identities)
+        modern = self._context(self._profile.openssl, identities)
         early = self._context(EARLY_SUITES, identities)
         set_version_range(modern, max(self._minimum, Version.TLS1_2, key=lambda version: version.rank))
         set_version_range(early, self._minimum)
@@ -218,22 +234,40 @@ def client_context(
     return context
 
 
-def pinned_client(version: Version, key_type: str | None = None) -> ssl.SSLContext:
-    """A client that speaks exactly that version, old ones too, and believes any certificate: for looking only."""
+def served_suites(identities: Sequence[ServerIdentity], profile: CipherProfile) -> tuple[CipherSuite, ...]:
+    """The profile's suites that a client of TLS 1.2 really gets with these certificates: one handshake in memory each.
+
+    A suite needs a key of its kind and an OpenSSL that has it. Raises BadIdentity.
+    """
+    contexts = ServerContexts(identities, client_ca=None)
+    contexts.set_profile(profile)
+    client = Version.TLS1_2
+    return tuple(
+        suite for suite in profile.suites if handshake_in_memory(contexts.modern, client, suites=suite.openssl)
+    )
+
+
+def pinned_client(version: Version, key_type: str | None = None, suites: str | None = None) -> ssl.SSLContext:
+    """A client that speaks exactly that version, old ones too, and believes any certificate: for looking only.
+
+    It offers the `suites` of an OpenSSL string, else all that go with the kind of key.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    suites = {"ecdsa": "aECDSA", "rsa": "aRSA"}.get(key_type or "", "ALL")
+    suites = suites or {"ecdsa": "aECDSA", "rsa": "aRSA"}.get(key_type or "", "ALL")
     context.set_ciphers(f"{suites}:!aNULL:!eNULL:@SECLEVEL=0")
     set_version_range(context, version, version)
     return context
 
 
-def handshake_in_memory(server: ssl.SSLContext, version: Version, key_type: str | None = None) -> str | None:
+def handshake_in_memory(
+    server: ssl.SSLContext, version: Version, key_type: str | None = None, suites: str | None = None
+) -> str | None:
     """The suite that a client of that version gets from the context, without a socket; None where none is agreed."""
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     try:
-        client = pinned_client(version, key_type).wrap_bio(to_client, to_server)
+        client = pinned_client(version, key_type, suites).wrap_bio(to_client, to_server)
         ends = [client, server.wrap_bio(to_server, to_client, server_side=True)]
         for _ in range(8):  # two round trips at most, and the tickets
             for end in tuple(ends):

@@ -118,7 +118,7 @@ class Keeper:
     def _published(self, snapshot: FloorSnapshot) -> None:
         self._apply(snapshot)
         now = self.now()
-        for connection in [c for c in self.connections if c.version < c.floor(snapshot, now)]:
+        for connection in [c for c in self.connections if not c.keeps(snapshot, now)]:
             self.dismiss(connection)
         for connection in self.handshakes.items():
             newest = connection.hello.newest
@@ -141,6 +141,7 @@ class Keeper:
     def _apply(self, snapshot: FloorSnapshot) -> None:
         now = self.now()
         self.contexts.set_minimum(snapshot.lowest(self.point, now))
+        self.contexts.set_profile(snapshot.profile(self.point))
         if self._rules is not None:
             self._rules.cancel()
             self._rules = None

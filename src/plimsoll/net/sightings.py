@@ -53,6 +53,8 @@ class Sighting:
     last: float
     detail: str = ""
     user_agent: str = ""
+    #: The suites in the hello, without GREASE: they are the fingerprint's middle part, said in full.
+    suites: tuple[int, ...] = ()
 
 
 _REFUSED = frozenset({Outcome.REFUSED, Outcome.REFUSED_AFTER})
@@ -196,4 +198,5 @@ def _sighting(key: Key, tally: _Tally) -> Sighting:
         last=tally.last,
         detail=detail,
         user_agent=tally.user_agent,
+        suites=() if fingerprint is None else fingerprint[1],
     )

@@ -12,6 +12,7 @@ import ipaddress
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from plimsoll.tls.cipher_profiles import DEFAULT, CipherProfile
 from plimsoll.tls.versions import Version
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -75,6 +76,7 @@ class FloorSnapshot:
 
     `known_addresses` maps an address to the computers last seen there: a computer's rule pre-admits those addresses,
     and after the handshake the certificate must match. A `shadow` floor refuses nobody: it is counted who would be.
+    `ciphers` are the cipher profiles that were set.
     """
 
     generation: int
@@ -82,6 +84,7 @@ class FloorSnapshot:
     rules: tuple[Rule, ...] = ()
     known_addresses: Mapping[str, Collection[str]] = field(default_factory=dict)
     shadow: Mapping[Point, Version] = field(default_factory=dict)
+    ciphers: Mapping[Point, CipherProfile] = field(default_factory=dict)
     #: The rules as a hello needs them: a canary may name thousands of computers, and every hello asks.
     _by_source: Mapping[Point, Mapping[_Length, Mapping[int, tuple[Rule, ...]]]] = field(
         init=False, repr=False, compare=False
@@ -106,6 +109,10 @@ class FloorSnapshot:
     def floor(self, point: Point) -> Version:
         """The point's floor for whom no rule names. A point that is missing holds TLS 1.2 (R6)."""
         return self.floors.get(point, Version.TLS1_2)
+
+    def profile(self, point: Point) -> CipherProfile:
+        """The suites that the point accepts at TLS 1.2; `intermediate` where none was set."""
+        return self.ciphers.get(point, DEFAULT)
 
     def admits_from(self, point: Point, address: str, now: float) -> Version:
         """The lowest version that a hello from this address may offer: nobody has a name yet.
