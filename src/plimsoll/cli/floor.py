@@ -35,12 +35,13 @@ def show(context: typer.Context, home: Home = None, as_json: Json = False) -> No
             _ports(floor),
             floor["floor"],
             floor["serves"],
+            floor["ciphers"],
             sources.get(floor["point"]),
             floor["policies_pending"],
         )
         for floor in data["floors"]
     ]
-    used.output.table(("POINT", "PORT", "FLOOR", "SERVES", "SET", "POLICIES PENDING"), rows)
+    used.output.table(("POINT", "PORT", "FLOOR", "SERVES", "CIPHERS", "SET", "POLICIES PENDING"), rows)
     for floor in data["floors"]:
         for other in floor["overrides"]:
             used.output.say(f"policy {other['policy']} has its own floor at {floor['point']}: {other['floor']}")

@@ -19,6 +19,7 @@ from plimsoll.cli._session import Session, group
 GROUPS = (
     "manager",
     "floor",
+    "ciphers",
     "change",
     "proof",
     "scope",

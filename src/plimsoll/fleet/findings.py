@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from plimsoll.fleet.kinds import Certainty
+from plimsoll.tls.cipher_profiles import CipherProfile
 from plimsoll.tls.floors import Point
 from plimsoll.tls.versions import Version
 
@@ -81,13 +82,13 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Preflight:
-    """The judgement of a raise (R12).
+    """The judgement of a raise, of a floor or of a cipher profile (R12).
 
     `blockers` are parts that would be cut off, `affected` third-party programs that would, `noted` are those that pass
     for a reason worth saying. `clear` counts those that pass, of the `judged`.
     """
 
-    target: Version
+    target: Version | CipherProfile
     points: tuple[Point, ...]
     blockers: tuple[Finding, ...]
     affected: tuple[Finding, ...]

@@ -83,6 +83,8 @@ class Part:
     exceptions: tuple[Rule, ...] = ()
     #: Since when it is seen offering what it offers; None where nobody asked.
     since: float | None = None
+    #: The fingerprint of that latest hello of its own.
+    ja4: str = ""
 
     @property
     def observed(self) -> Observed | None:
@@ -115,6 +117,7 @@ class Program:
     #: Since when it is seen offering that.
     since: float | None = None
     exceptions: tuple[Rule, ...] = ()
+    ja4: str = ""
 
     @property
     def who(self) -> str:

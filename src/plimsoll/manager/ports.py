@@ -86,7 +86,10 @@ Via = Literal["rest", "soap", "socket", "web", "cli", "system"]
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who asks, through which door, from where and with which TLS version. `name` is a user's or a key's name."""
+    """Who asks, through which door, from where and with which TLS. `name` is a user's or a key's name.
+
+    `suite` is OpenSSL's name of what the connection uses, where there is one.
+    """
 
     kind: PrincipalKind
     name: str
@@ -95,6 +98,7 @@ class Principal:
     address: str = ""
     tls: Version | None = None
     id: str = ""
+    suite: str = ""
 
     @property
     def who(self) -> str:

@@ -40,6 +40,12 @@ def ja4_of_key(key: FingerprintKey, transport: str = "t") -> str:
     return f"{head}_{_digest(_hex(sorted(suites)))}_{_digest(hashed)}"
 
 
+def suites_mark(fingerprint: str) -> str:
+    """The part of a fingerprint that stands for the suites offered; empty where it is no fingerprint."""
+    parts = fingerprint.split("_")
+    return parts[1] if len(parts) == 3 else ""
+
+
 def _alpn_mark(protocol: bytes) -> str:
     """First and last character of the first protocol, or of its hexadecimal form where one is not alphanumeric."""
     if not protocol:

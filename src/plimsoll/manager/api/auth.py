@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
@@ -33,7 +34,8 @@ async def authenticate(request: Request, via: Via = "rest") -> Principal:
     connection = connection_of(request)
     if connection is None:
         return _local(request)
-    principal = await run_in_threadpool(_by_secret, request, connection, via)
+    known = await run_in_threadpool(_by_secret, request, connection, via)
+    principal = replace(known, suite=connection.suite)
     if via != "web":
         check_rate(backend_of(request), principal)
     if connection.who != principal.who:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import cast
 
@@ -17,6 +17,7 @@ from plimsoll.manager.services.audit import Link as ChainLink
 from plimsoll.manager.services.audit import Verified
 from plimsoll.manager.services.certificates import CertificateView
 from plimsoll.manager.services.changes import ChangeView
+from plimsoll.manager.services.ciphers import CipherChange, CipherHistoryEntry, CipherView
 from plimsoll.manager.services.computers import ComputerView
 from plimsoll.manager.services.deployable import Obstacle
 from plimsoll.manager.services.events import EventView
@@ -29,6 +30,7 @@ from plimsoll.manager.services.roles import NUMBERS
 from plimsoll.manager.services.shadow import ShadowView, WouldBe
 from plimsoll.manager.services.sightings import PeerView, SightingView
 from plimsoll.messages import Kind
+from plimsoll.tls.cipher_profiles import CipherProfile
 from plimsoll.tls.floors import Point
 from plimsoll.tls.versions import Version
 
@@ -54,6 +56,7 @@ def floors(view: FloorsView, serves: Mapping[Point, Mapping[Version, str]]) -> t
                 "floor": point.floor.value,
                 "serves": None if served is None else [version.value for version in served],
                 "suites": None if served is None else {v.value: suites for v, suites in served.items()},
+                "ciphers": None if point.profile is None else point.profile.value,
                 "policies_pending": point.policies_pending,
                 "overrides": [{"policy": policy, "floor": floor.value} for policy, floor in point.overrides],
             }
@@ -90,6 +93,49 @@ def floor_change(change: FloorChange) -> tls.FloorChange:
         "policies_pending": change.pending_policies,
         "generation": change.generation,
         "warnings": list(change.warnings),
+    }
+
+
+def ciphers(views: Iterable[CipherView]) -> tls.Ciphers:
+    """`suites` are those that a handshake showed, `missing` those of the profile that no certificate serves here."""
+    points: list[tls.PointCiphers] = [
+        {
+            "point": view.point.value,
+            "port": view.port,
+            "profile": view.profile.value,
+            "suites": [suite.name for suite in view.served],
+            "missing": [suite.name for suite in view.missing],
+        }
+        for view in views
+    ]
+    return {
+        "points": points,
+        "profiles": {profile.value: [suite.name for suite in profile.suites] for profile in CipherProfile},
+    }
+
+
+def cipher_change(change: CipherChange) -> tls.CipherChange:
+    return {
+        "changed": [
+            {"point": one.point.value, "from": one.before.value, "to": one.after.value} for one in change.changed
+        ],
+        "preflight": None if change.preflight is None else preflight(change.preflight),
+        "generation": change.generation,
+    }
+
+
+def cipher_history(entry: CipherHistoryEntry) -> tls.CipherHistoryEntry:
+    return {
+        "time": entry.time,
+        "point": entry.point.value,
+        "from": entry.before.value,
+        "to": entry.after.value,
+        "who": entry.who,
+        "via": entry.via,
+        "address": entry.address,
+        "forced": entry.forced,
+        "reason": entry.reason,
+        "named": list(entry.named),
     }
 
 

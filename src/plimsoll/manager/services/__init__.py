@@ -13,6 +13,7 @@ from plimsoll.manager.services.api_keys import ApiKeysService
 from plimsoll.manager.services.audit import AuditService
 from plimsoll.manager.services.certificates import CertificatesService
 from plimsoll.manager.services.changes import ChangesService
+from plimsoll.manager.services.ciphers import CiphersService
 from plimsoll.manager.services.computers import ComputersService
 from plimsoll.manager.services.core import Core
 from plimsoll.manager.services.database import DatabaseService
@@ -80,6 +81,7 @@ class Services:
         self.audit = AuditService(core)
         self.proof = ProofService(core, self.proving, self.exceptions, self.changes, self.audit)
         self.certificates = CertificatesService(core)
+        self.ciphers = CiphersService(core, self.judgement.fleet, self.certificates.identities)
         self.release_keys = ReleaseKeysService(core)
         self.software = SoftwareService(core)
         self.upgrades = UpgradesService(core, self.software)

@@ -70,6 +70,7 @@ NAMES: Mapping[int, str] = {
     2015: "Scheduled Task Ran",
     2016: "Scheduled Task Failed",
     2017: "API Requests Limited",
+    2020: "Cipher Profile Changed",
     4002: "Command Session Initiated",
     4011: "Failure to Contact Manager",
     4012: "Heartbeat Failed",
@@ -127,6 +128,7 @@ UPGRADE_FAILED = 1995
 TASK_RAN = 2015
 TASK_FAILED = 2016
 REQUESTS_LIMITED = 2017
+CIPHERS_CHANGED = 2020
 
 OFFLINE = 730
 BACK_ONLINE = 731

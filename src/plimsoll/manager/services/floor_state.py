@@ -13,10 +13,12 @@ from dataclasses import dataclass, replace
 from plimsoll.manager import config
 from plimsoll.manager.services.policy_rules import BASE, DEFAULTS
 from plimsoll.manager.store import Connection, facts
+from plimsoll.manager.store import ciphers as cipher_table
 from plimsoll.manager.store import floors as table
 from plimsoll.manager.store import policies as policy_table
 from plimsoll.manager.store import rules as rule_table
 from plimsoll.manager.store import shadow as shadow_table
+from plimsoll.tls.cipher_profiles import CipherProfile
 from plimsoll.tls.floors import FloorSnapshot, Point, Rule
 from plimsoll.tls.versions import Version
 
@@ -100,6 +102,11 @@ def store(connection: Connection, before: FloorState, after: FloorState, now: fl
     return facts.counter(connection, facts.FLOOR_GENERATION)
 
 
+def profiles(connection: Connection) -> dict[Point, CipherProfile]:
+    """The cipher profiles that were set."""
+    return {Point(point): CipherProfile(name) for point, name in cipher_table.read(connection).items()}
+
+
 def snapshot(connection: Connection) -> FloorSnapshot:
     rules = tuple(
         Rule(
@@ -119,4 +126,4 @@ def snapshot(connection: Connection) -> FloorSnapshot:
             known.setdefault(address, set()).add(computer)
     shadow = {Point(point): record.floor for point, record in shadow_table.read(connection).items()}
     generation = facts.counter(connection, facts.FLOOR_GENERATION)
-    return FloorSnapshot(generation, read(connection).floors(), rules, known, shadow)
+    return FloorSnapshot(generation, read(connection).floors(), rules, known, shadow, profiles(connection))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from plimsoll.fleet.preflight import Preflight
+from plimsoll.tls.cipher_profiles import CipherProfile
 from plimsoll.tls.floors import Point
 from plimsoll.tls.versions import Version
 
@@ -14,7 +15,7 @@ class PointView:
     """One point. `overrides` are sub-policies with a relay or agent floor of their own: (policy name, floor).
 
     `ports` are those where it is enforced: the manager's own, else those of the computers that listen, the most common
-    first, or the default where none does.
+    first, or the default where none does. `profile` is the cipher profile, at the manager's own points.
     """
 
     point: Point
@@ -22,6 +23,7 @@ class PointView:
     floor: Version
     policies_pending: int = 0
     overrides: tuple[tuple[str, Version], ...] = ()
+    profile: CipherProfile | None = None
 
     @property
     def port(self) -> int:

@@ -38,6 +38,7 @@ from plimsoll.manager.store import Connection, changes, facts
 from plimsoll.manager.store import computers as computer_table
 from plimsoll.manager.store import floors as table
 from plimsoll.manager.store import policies as policy_table
+from plimsoll.tls.cipher_profiles import DEFAULT, CipherProfile
 from plimsoll.tls.floors import FloorSnapshot, Point
 from plimsoll.tls.versions import UnknownVersionError, Version
 
@@ -94,7 +95,14 @@ class FloorsService:
 
         def work(
             connection: Connection,
-        ) -> tuple[FloorState, int, PendingCount, dict[str, tuple[Version | None, ...]], dict[Point, tuple[int, ...]]]:
+        ) -> tuple[
+            FloorState,
+            int,
+            PendingCount,
+            dict[str, tuple[Version | None, ...]],
+            dict[Point, tuple[int, ...]],
+            dict[Point, CipherProfile],
+        ]:
             own = {p.name: (p.relay_floor, p.agent_floor) for p in policy_table.all_policies(connection)}
             return (
                 floor_state.read(connection),
@@ -107,9 +115,10 @@ class FloorsService:
                     Point.RELAY: computer_table.ports_in_use(connection, "relay_port", PORTS),
                     Point.AGENT: computer_table.ports_in_use(connection, "listen_port", PORTS),
                 },
+                floor_state.profiles(connection),
             )
 
-        state, generation, pending, own, ports = self._core.store.read(work)
+        state, generation, pending, own, ports, profiles = self._core.store.read(work)
         waiting = {Point.RELAY: pending.relays, Point.AGENT: pending.agents}
         places = {Point.RELAY: 0, Point.AGENT: 1}
         views = tuple(
@@ -123,6 +132,7 @@ class FloorsService:
                     for name, floors in own.items()
                     if point in places and (floor := floors[places[point]]) is not None
                 ),
+                None if point in places else profiles.get(point, DEFAULT),
             )
             for point in Point
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from plimsoll.fleet.parts import Fleet
@@ -48,13 +48,17 @@ def judge_raise(fleet: Callable[[], Fleet], target: Version, raised: Collection[
         return Judged(preflight)
     if not consent.force:
         points = ", ".join(point.value for point in preflight.points)
-        some = ", ".join(named[:_NAMED]) + (f" and {len(named) - _NAMED} more" if len(named) > _NAMED else "")
         raise Blocked(
-            f"raising {points} to {target} would cut off {some}; nothing was changed."
+            f"raising {points} to {target} would cut off {some_of(named)}; nothing was changed."
             " Upgrade them, or force it with a reason",
             preflight,
         )
     return Judged(preflight, True, named)
+
+
+def some_of(names: Sequence[str]) -> str:
+    """The first few of the names, and how many more there are."""
+    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
 
 
 def check_not_locked_out(principal: Principal, gui_before: Version, gui_after: Version) -> None:

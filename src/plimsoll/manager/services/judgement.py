@@ -52,6 +52,7 @@ _COLUMNS = (
     "policy_id",
     "state",
     "own_direction",
+    "ja4",
 )
 
 
@@ -186,6 +187,7 @@ class JudgementService:
                 platform=row[11] or None,
                 relay_group=groups.get(row[12]),
                 exceptions=excused(row[5], row[0]) if excused is not None else (),
+                ja4=row[16],
             )
             for row in computer_table.select_columns(connection, *_COLUMNS)
             if row[14] != "revoked"
@@ -395,6 +397,7 @@ def _programs(connection: Connection, now: float, excused: Excused | None) -> tu
                 api_key=key,
                 user=user,
                 exceptions=excused(row.address, None) if excused is not None else (),
+                ja4=row.ja4,
             )
         )
     return tuple(programs)

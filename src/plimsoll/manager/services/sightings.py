@@ -18,11 +18,12 @@ from plimsoll.manager.ports import BadInput, NotFound, Permission, Principal, Se
 from plimsoll.manager.services.core import Core
 from plimsoll.manager.services.floors import parse_floor
 from plimsoll.manager.services.probers import OWN_SCAN, Probers
-from plimsoll.manager.store import Connection, access, facts
+from plimsoll.manager.store import Connection, access, ciphers, facts
 from plimsoll.manager.store import computers as computer_table
 from plimsoll.manager.store import sightings as table
 from plimsoll.manager.store.sightings import PeerRecord, SightingRecord, Wanted
 from plimsoll.tls.floors import Point
+from plimsoll.tls.ja4 import suites_mark
 from plimsoll.tls.versions import Version
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ T = TypeVar("T")
 _UNSTORED = 50_000
 #: How many kinds of handshakes are kept apart; beyond that nameless new ones are counted together.
 MOST = 1_000_000
+#: How many lists of offered suites are kept: a fleet knows dozens, and a stranger can make up any number.
+MOST_OFFERS = 10_000
 #: How many sightings one transaction of the daily tidying looks at: heartbeats wait that long.
 _PIECE = 400
 _DAY = 86400.0
@@ -139,6 +142,9 @@ class SightingsService:
         self._count = count
         self._most = most
         self._unstored: list[SightingRecord] = []
+        #: Lists of suites that wait for the store, and the marks of those that it has since the last tidying.
+        self._offers: dict[str, ciphers.Offer] = {}
+        self._stored_offers: set[tuple[str, bool]] = set()
         self._probers = Probers()
         #: An upper bound of the kinds in the store, so that they are counted rarely.
         self._kinds: int | None = None
@@ -187,9 +193,12 @@ class SightingsService:
         # Those of earlier calls that the store refused come first; what is beyond the bound is lost, the newest first.
         seen = list(self._core.observed.sightings())
         batch = [*waiting, *map(self._record, seen)][:_UNSTORED]
+        self._note_offers(seen)
+        offers = list(self._offers.values())
 
         def work(connection: Connection) -> None:
             table.add(connection, batch, full=self._is_full(connection, len(batch)))
+            ciphers.add_offers(connection, offers, self._core.clock(), MOST_OFFERS)
             self._count(connection, [one for one in seen if not self._probers.ours(one)])
 
         if batch:
@@ -198,6 +207,9 @@ class SightingsService:
             except ServiceError:
                 self._unstored += batch
                 raise
+            stored = {(offer.mark, offer.named) for offer in offers}
+            self._stored_offers |= stored
+            self._offers = {mark: offer for mark, offer in self._offers.items() if (mark, offer.named) not in stored}
 
     @internal
     def tidy(self, force: bool = False) -> Tidied:
@@ -218,8 +230,24 @@ class SightingsService:
             rolled, gone = self._tidy_piece(*piece, hourly, before)
             hours, forgotten, at = hours + rolled, forgotten + gone, piece[1]
         self._core.store.write(lambda c: facts.put(c, facts.SIGHTINGS_TIDIED, str(today)))
+        self._core.store.write(lambda c: ciphers.forget_offers(c, before))
+        # Those that are seen again are noted again, and so stay.
+        self._stored_offers = set()
         self._kinds = None
         return Tidied(hours, forgotten)
+
+    def _note_offers(self, seen: Iterable[Sighting]) -> None:
+        """Once a day for each kind of client, and once more where it gets a name."""
+        if len(self._stored_offers) > 2 * MOST_OFFERS:
+            self._stored_offers = set()
+        for sighting in seen:
+            mark, named = suites_mark(sighting.ja4), bool(sighting.who)
+            known = self._offers.get(mark)
+            if not mark or not sighting.suites or (mark, named) in self._stored_offers:
+                continue
+            if (known is None and len(self._offers) < MOST_OFFERS) or (known is not None and named > known.named):
+                suites = tuple(sorted(number for number in sighting.suites if number <= 0xFFFF))
+                self._offers[mark] = ciphers.Offer(mark, suites, named)
 
     def _piece(self, after: int | None) -> tuple[int, int] | None:
         return self._core.store.read(lambda c: table.piece_after(c, after, _PIECE))

@@ -70,6 +70,38 @@ floor_history = Table(
     Column("policy", TEXT),
 )
 
+#: The cipher profiles of 4119 and 4120 that were set, and how they came to be.
+cipher_profiles = Table(
+    "cipher_profiles", metadata, Column("point", TEXT, primary_key=True), Column("profile", TEXT, nullable=False)
+)
+
+cipher_history = Table(
+    "cipher_history",
+    metadata,
+    Column("id", LONG, primary_key=True),
+    Column("time", Float, nullable=False),
+    Column("point", TEXT, nullable=False),
+    Column("before", TEXT, nullable=False),
+    Column("profile", TEXT, nullable=False),
+    Column("who", TEXT, nullable=False),
+    Column("via", TEXT, nullable=False),
+    Column("address", TEXT, nullable=False),
+    Column("forced", Boolean, nullable=False),
+    Column("reason", TEXT),
+    Column("named", JSON, nullable=False),
+)
+
+#: What a kind of client offers, by the part of its fingerprint that is about suites: few rows for a large fleet.
+offered_suites = Table(
+    "offered_suites",
+    metadata,
+    Column("mark", TEXT, primary_key=True),
+    Column("suites", JSON, nullable=False),
+    # Whether one who offers that ever had a name: strangers can make up any number.
+    Column("named", Boolean, nullable=False),
+    Column("seen", Float, nullable=False),
+)
+
 rules = Table(
     "rules",
     metadata,

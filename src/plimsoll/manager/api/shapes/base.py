@@ -16,6 +16,7 @@ from typing_extensions import TypedDict
 
 from plimsoll.messages import Direction, Kind
 from plimsoll.net.sightings import Outcome
+from plimsoll.tls.cipher_profiles import CipherProfile
 from plimsoll.tls.floors import Point
 from plimsoll.tls.versions import FLOORS, Version
 
@@ -45,6 +46,7 @@ Milliseconds = Annotated[int, Field(description="milliseconds since 1970-01-01 0
 Period = Annotated[float, Field(description="seconds")]
 
 FloorName = Annotated[str, OneOf(*(version.value for version in FLOORS))]
+ProfileName = Annotated[str, OneOf(*(profile.value for profile in CipherProfile))]
 VersionName = Annotated[str, OneOf(*(version.value for version in Version))]
 PointName = Annotated[str, OneOf(*(point.value for point in Point))]
 KindName = Annotated[str, OneOf(*(kind.value for kind in Kind))]

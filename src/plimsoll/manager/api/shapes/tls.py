@@ -15,6 +15,7 @@ from plimsoll.manager.api.shapes.base import (
     OneOf,
     OutcomeName,
     PointName,
+    ProfileName,
     Refusal,
     Seconds,
     Shape,
@@ -31,7 +32,10 @@ class Override(Shape):
 
 
 class PointFloor(Shape):
-    """A point's floor. `serves` and `suites` are what a handshake in memory showed, null for ports not ours."""
+    """A point's floor. `serves` and `suites` are what a handshake in memory showed, null for ports not ours.
+
+    `ciphers` is its cipher profile, null for those too.
+    """
 
     point: PointName
     port: int
@@ -39,6 +43,7 @@ class PointFloor(Shape):
     floor: FloorName
     serves: list[VersionName] | None
     suites: dict[str, str] | None
+    ciphers: ProfileName | None
     policies_pending: Annotated[int, Field(description="computers whose policy waits to be sent")]
     overrides: list[Override]
 
@@ -98,9 +103,12 @@ class Finding(Shape):
 
 
 class Preflight(Shape):
-    """Who would be cut off: parts of the fleet (`blockers`), programs (`affected`), and who passes, but just so."""
+    """Who would be cut off: parts of the fleet (`blockers`), programs (`affected`), and who passes, but just so.
 
-    to: FloorName
+    `to` is a floor, or a cipher profile.
+    """
+
+    to: FloorName | ProfileName
     points: list[PointName]
     clear: bool
     blockers: list[Finding]
@@ -162,6 +170,60 @@ class HistoryEntry(Shape, _Entered):
 
 class History(Shape):
     history: list[HistoryEntry]
+
+
+class PointCiphers(Shape):
+    """A port's cipher profile. `suites` are those that a handshake showed, by IANA's names, the best first.
+
+    `missing` are the profile's that no certificate of the port serves.
+    """
+
+    point: PointName
+    port: int
+    profile: ProfileName
+    suites: list[str]
+    missing: list[str]
+
+
+class Ciphers(Shape):
+    """The manager's own ports, and what each profile has at TLS 1.2."""
+
+    points: list[PointCiphers]
+    profiles: dict[str, list[str]]
+
+
+_Exchanged = TypedDict("_Exchanged", {"from": ProfileName, "to": ProfileName})
+
+
+class Exchanged(Shape, _Exchanged):
+    """A point whose cipher profile is another one now."""
+
+    point: PointName
+
+
+class CipherChange(Shape):
+    """What was changed. `preflight` is null where no profile became stricter."""
+
+    changed: list[Exchanged]
+    preflight: Preflight | None
+    generation: int
+
+
+class CipherHistoryEntry(Shape, _Exchanged):
+    """One change of one profile. `named` are those that were cut off knowingly."""
+
+    time: Seconds
+    point: PointName
+    who: Who
+    via: str
+    address: str
+    forced: bool
+    reason: str | None
+    named: list[str]
+
+
+class CipherHistory(Shape):
+    history: list[CipherHistoryEntry]
 
 
 class Deciding(Shape):

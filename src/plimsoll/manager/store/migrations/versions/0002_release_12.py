@@ -29,6 +29,7 @@ def upgrade() -> None:
     _add_changes()
     _add_software()
     _add_upgrades()
+    _add_ciphers()
 
 
 def _text(name: str, default: str | None = "") -> sa.Column[Any]:
@@ -509,3 +510,30 @@ def _add_upgrades() -> None:
     )
     op.create_index("ix_upgrade_hosts_upgrade", "upgrade_hosts", ["upgrade", "wave", "state"])
     op.create_index("ix_upgrade_hosts_command", "upgrade_hosts", ["command"])
+
+
+def _add_ciphers() -> None:
+    op.create_table(
+        "cipher_profiles",
+        sa.Column("point", TEXT, nullable=False),
+        sa.Column("profile", TEXT, nullable=False),
+        sa.PrimaryKeyConstraint("point", name="pk_cipher_profiles"),
+    )
+    op.create_table(
+        "cipher_history",
+        sa.Column("id", LONG, nullable=False),
+        sa.Column("time", sa.Float(), nullable=False),
+        *(sa.Column(name, TEXT, nullable=False) for name in ("point", "before", "profile", "who", "via", "address")),
+        sa.Column("forced", sa.Boolean(), nullable=False),
+        sa.Column("reason", TEXT),
+        sa.Column("named", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_cipher_history"),
+    )
+    op.create_table(
+        "offered_suites",
+        sa.Column("mark", TEXT, nullable=False),
+        sa.Column("suites", sa.JSON(), nullable=False),
+        sa.Column("named", sa.Boolean(), nullable=False),
+        sa.Column("seen", sa.Float(), nullable=False),
+        sa.PrimaryKeyConstraint("mark", name="pk_offered_suites"),
+    )

@@ -1,0 +1,43 @@
+"""/api/tls/ciphers: the suites that 4120 and 4119 accept at TLS 1.2, who would be cut off, and how they came to be."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from plimsoll.manager.api import views
+from plimsoll.manager.api.auth import Asks, Back
+from plimsoll.manager.api.rest.bodies import Body, known_query
+from plimsoll.manager.api.rest.tls import BLOCKED
+from plimsoll.manager.api.shapes import tls as shapes
+
+router = APIRouter(prefix="/api/tls/ciphers", tags=["tls"])
+
+
+class ProfileBody(Body):
+    profile: str
+    point: str = "all"
+    force: bool = False
+    reason: str | None = None
+
+
+@router.get("")
+def show_ciphers(asks: Asks, back: Back) -> shapes.Ciphers:
+    return views.ciphers(back.services.ciphers.show(asks))
+
+
+@router.post("", responses=BLOCKED)
+def set_profile(asks: Asks, back: Back, body: ProfileBody) -> shapes.CipherChange:
+    changed = back.services.ciphers.set(asks, body.profile, body.point, body.force, body.reason)
+    return views.cipher_change(changed)
+
+
+@router.get("/history")
+def history(asks: Asks, back: Back, limit: Annotated[int, Query(ge=1, le=5000)] = 100) -> shapes.CipherHistory:
+    return {"history": [views.cipher_history(entry) for entry in back.services.ciphers.history(asks, limit)]}
+
+
+@router.get("/preflight", dependencies=[known_query("to", "point")])
+def preflight(asks: Asks, back: Back, to: str, point: str = "all") -> shapes.Preflight:
+    return views.preflight(back.services.ciphers.preflight(asks, to, point))
