@@ -22,9 +22,9 @@ def page(content: Mapping[str, Any]) -> str:
             _head(content),
             _table(
                 "Floors",
-                ("Point", "Floor", "Since", "By", "Reason"),
+                ("Point", "Floor", "Ciphers", "Since", "By", "Reason"),
                 (
-                    (one["point"], one["floor"], _when(one["since"]), one["who"], one["reason"])
+                    (one["point"], one["floor"], one.get("ciphers"), _when(one["since"]), one["who"], one["reason"])
                     for one in content["floors"]
                 ),
             ),
@@ -70,13 +70,14 @@ def _places(title: str, places: Sequence[Mapping[str, Any]]) -> str:
     rows = []
     for one in places:
         style = _STYLES[one["verdict"]]
+        profile = f"<br><span class=soft>{escape(one['ciphers'])}</span>" if one.get("ciphers") else ""
         suites = {suite for seen in one["versions"].values() for suite in seen["suites"]}
         accepts = ", ".join(one["accepted"]) or "-"
         cells = [
             escape(one["point"]),
             escape(one["name"]),
             f"<code>{escape(one['address'] or '-')}:{one['port']}</code>",
-            escape(one["asked"]),
+            escape(one["asked"]) + profile,
             escape(accepts)
             + (f"<br><span class=soft>{len(suites)} suite{'s' if len(suites) > 1 else ''}</span>" if suites else ""),
             f'<span class="{style}">{escape(one["verdict"])}</span>',

@@ -25,6 +25,7 @@ from plimsoll.manager.ports import BadInput, Conflict, NotFound, Permission, Pri
 from plimsoll.manager.services import floor_state
 from plimsoll.manager.services.audit import AuditService
 from plimsoll.manager.services.changes import ChangesService
+from plimsoll.manager.services.ciphers import OWN
 from plimsoll.manager.services.core import Core, Unit
 from plimsoll.manager.services.exceptions import ExceptionsService, ExceptionView
 from plimsoll.manager.services.proving import Place, Proved, ProvingService, overall
@@ -39,6 +40,7 @@ from plimsoll.scan.options import FULL
 from plimsoll.scan.profiles import judge
 from plimsoll.scan.proof_page import page
 from plimsoll.scan.proofs import BUNDLE, SCHEMA, key_id, public_pem, sign
+from plimsoll.tls.cipher_profiles import DEFAULT
 from plimsoll.tls.floors import Point
 from plimsoll.tls.versions import Version
 
@@ -184,13 +186,14 @@ class ProofService:
         def work(connection: Connection) -> tuple[Any, ...]:
             return (
                 floor_state.read(connection).floors(),
+                floor_state.profiles(connection),
                 floor_table.history(connection, 1000),
                 marks := scope_table.all_marks(connection),
                 shadow_table.read(connection),
                 computer_table.find(connection, ids=[one.computer for one in marks if one.computer]),
             )
 
-        floors, history, marks, shadows, computers = self._core.store.read(work)
+        floors, profiles, history, marks, shadows, computers = self._core.store.read(work)
         excused = self._exceptions.in_force()
         verified = self._audit.walk()
         head = verified.head
@@ -214,6 +217,7 @@ class ProofService:
                 {
                     "point": point.value,
                     "floor": floors[point].value,
+                    "ciphers": profiles.get(point, DEFAULT).value if point in OWN else None,
                     "since": row.time if (row := moved.get(point.value)) else None,
                     "who": row.who if row else None,
                     "reason": row.reason if row else None,

@@ -25,6 +25,7 @@ from plimsoll.scan.judgement import Verdict
 from plimsoll.scan.options import FULL, SWEEP, Options
 from plimsoll.scan.profiles import floor_profile, judge
 from plimsoll.scan.report import EndpointReport, Outcome, State, Target
+from plimsoll.tls.cipher_profiles import DEFAULT, CipherProfile
 from plimsoll.tls.floors import Point
 from plimsoll.tls.versions import Version
 
@@ -37,7 +38,10 @@ _ANY = ("", "0.0.0.0", "::")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One port of the fleet, and the floor that it is asked to hold. `computer` is the id of whose it is."""
+    """One port of the fleet, and the floor that it is asked to hold. `computer` is the id of whose it is.
+
+    `profile` is the cipher profile that it is asked to keep to, None where a release decides that.
+    """
 
     point: Point
     name: str
@@ -46,6 +50,7 @@ class Place:
     asked: Version
     computer: str | None = None
     note: str = ""
+    profile: CipherProfile | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,7 @@ class Proved:
             "address": place.address,
             "port": place.port,
             "asked": place.asked.value,
+            "ciphers": None if place.profile is None else place.profile.value,
             "verdict": self.verdict,
             "reasons": list(self.reasons),
             "note": place.note,
@@ -118,6 +124,11 @@ class ProvingService:
             ours = [
                 Place(Point.GUI, "manager", own, config.gui_port, state.gui),
                 Place(Point.HEARTBEAT, "manager", own, config.heartbeat_port, state.heartbeat),
+            ciphers = floor_state.profiles(connection)
+            ports = {Point.GUI: config.gui_port, Point.HEARTBEAT: config.heartbeat_port}
+            found = [
+                Place(point, "manager", own, port, state.floor(point), profile=ciphers.get(point, DEFAULT))
+                for point, port in ports.items()
             ]
             found: list[Place] = []
             for one in computer_table.find(connection):
@@ -204,12 +215,27 @@ def _judge(place: Place, report: EndpointReport | None, sources: set[str], excus
             if view.point is place.point and any(_covers(view.source, source) for source in sources):
                 said = f"exception {view.id} lets our own address in below the floor, so that this proves nothing"
                 return Proved(place, NOT_PROVED, (said, *reasons), report)
+    outside = _outside(place, report)
+    if outside:
+        said = (
+            f"accepts {', '.join(outside)} at {Version.TLS1_2.label}, which the profile {place.profile} does not have"
+        )
+        return Proved(place, VIOLATED, (said, *reasons), report)
     if verdict == PROVED:
         refused = [
             version.label for version, seen in sorted(report.versions.items()) if seen.outcome is Outcome.REFUSED
         ]
         reasons = (f"accepts {', '.join(v.label for v in report.accepted)}; refuses {', '.join(refused)}",)
     return Proved(place, verdict, reasons, report)
+
+
+def _outside(place: Place, report: EndpointReport) -> list[str]:
+    """The suites that were seen accepted and are not of the place's profile. A sweep sees only the best one."""
+    seen = report.versions.get(Version.TLS1_2)
+    if place.profile is None or seen is None:
+        return []
+    allowed = {suite.number for suite in place.profile.suites}
+    return [suite.name for suite in seen.suites if suite.code not in allowed]
 
 
 def _covers(network: str | None, address: str) -> bool:
