@@ -11,8 +11,9 @@ def test_a_profile_is_replaced_and_its_history_kept(store: Store) -> None:
     first = ProfileRecord(1.0, "gui", "intermediate", "strong", "user:anna", "rest", "10.0.0.1", reason="audit")
     second = ProfileRecord(2.0, "gui", "strong", "modern", "user:anna", forced=True, reason="x", named=["web-1"])
     third = ProfileRecord(3.0, "heartbeat", "intermediate", "legacy", "socket:uid 0")
-    for entry in (first, second, third):
-        store.write(lambda c, entry=entry: ciphers.put(c, entry))
+    store.write(lambda c: ciphers.put(c, first))
+    store.write(lambda c: ciphers.put(c, second))
+    store.write(lambda c: ciphers.put(c, third))
     assert store.read(ciphers.read) == {"gui": "modern", "heartbeat": "legacy"}
     assert store.read(lambda c: ciphers.history(c, 10)) == (third, second, first)
     assert store.read(lambda c: ciphers.history(c, 1)) == (third,)

@@ -57,6 +57,7 @@ class PeerSpec:
     """What is simulated. `address` is its own in 127.0.0.0/8; `interval` overrides what the manager sets.
 
     With an `ending` it obeys orders to upgrade, and they end so. `relay_group` is where its activation puts it.
+    `suites` is OpenSSL's cipher string of what it offers up to TLS 1.2, None for what its release does.
     """
 
     name: str
@@ -72,6 +73,7 @@ class PeerSpec:
     newest: Version | None = None
     ending: Ending | None = None
     relay_group: str = ""
+    suites: str | None = None
 
     @property
     def range(self) -> tuple[Version, Version]:
@@ -105,17 +107,17 @@ class PeerLog:
 
 
 class Contexts:
-    """The client contexts of a simulated fleet: one per range of versions, shared by all who speak it."""
+    """The client contexts of a simulated fleet: one per range of versions and suites, shared by all who speak it."""
 
     def __init__(self, ca: Path) -> None:
         self._ca = ca
-        self._cache: dict[tuple[Version, Version, bool], ssl.SSLContext] = {}
+        self._cache: dict[tuple[Version, Version, str | None, bool], ssl.SSLContext] = {}
 
-    def of(self, versions: tuple[Version, Version], *, known: bool) -> ssl.SSLContext:
+    def of(self, versions: tuple[Version, Version], *, known: bool, suites: str | None = None) -> ssl.SSLContext:
         """For that range. Who is not `known` yet gets a context that no peer ever put its certificate on."""
-        key = (*versions, known)
+        key = (*versions, suites, known)
         if key not in self._cache:
-            self._cache[key] = client_context(str(self._ca), oldest=versions[0], newest=versions[1])
+            self._cache[key] = client_context(str(self._ca), oldest=versions[0], newest=versions[1], suites=suites)
         return self._cache[key]
 
 
@@ -398,7 +400,7 @@ class SimulatedAgent:
         pipe = await TlsPipe.open(
             host,
             port,
-            self._contexts.of(versions or self.spec.range, known=known),
+            self._contexts.of(versions or self.spec.range, known=known, suites=self.spec.suites),
             credentials=self.credentials if known else None,
             local_address=self.spec.address,
             session=self._session if known and versions is None else None,

@@ -49,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--token", required=True)
     parser.add_argument("--version", required=True, help="the release it plays, as 9.6 or 11.0")
     parser.add_argument("--speaks", type=Version, default=None, help="newest TLS version, if not its release's")
+    parser.add_argument("--suites", default=None, help="OpenSSL's cipher string of what it offers up to TLS 1.2")
     parser.add_argument("--name", default="")
     parser.add_argument("--kind", choices=[kind.value for kind in Kind], default=Kind.AGENT.value)
     parser.add_argument("--guards", default="", help="names of the machines that an appliance guards, with commas")
@@ -67,6 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         listen_port=given.listen_port,
         interval=given.interval,
         newest=given.speaks,
+        suites=given.suites,
     )
 
     def ready() -> None:

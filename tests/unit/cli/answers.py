@@ -60,6 +60,7 @@ FLOORS = {
             "ports": [4120],
             "floor": "TLSv1",
             "serves": ["TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"],
+            "ciphers": "intermediate",
             "policies_pending": 0,
             "overrides": [],
         },
@@ -69,6 +70,7 @@ FLOORS = {
             "ports": [4119],
             "floor": "TLSv1.2",
             "serves": ["TLSv1.2", "TLSv1.3"],
+            "ciphers": "strong",
             "policies_pending": 0,
             "overrides": [],
         },
@@ -78,10 +80,46 @@ FLOORS = {
             "ports": [4122, 4132, 4142, 4152],
             "floor": "TLSv1",
             "serves": None,
+            "ciphers": None,
             "policies_pending": 2,
             "overrides": [{"policy": "Branches", "floor": "TLSv1.2"}],
         },
     ],
+}
+CIPHERS = {
+    "points": [
+        {
+            "point": "heartbeat",
+            "port": 4120,
+            "profile": "strong",
+            "suites": ["TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384", "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384"],
+            "missing": [],
+        },
+        {
+            "point": "gui",
+            "port": 4119,
+            "profile": "strong",
+            "suites": ["TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384"],
+            "missing": ["TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384"],
+        },
+    ],
+    "profiles": {},
+}
+CIPHER_HISTORY = {
+    "history": [
+        {
+            "time": 1_763_900_000.0,
+            "point": "gui",
+            "from": "intermediate",
+            "to": "strong",
+            "who": "socket:uid 0",
+            "via": "socket",
+            "address": "",
+            "forced": True,
+            "reason": "the audit",
+            "named": ["old-1"],
+        }
+    ]
 }
 HISTORY = {
     "history": [
@@ -438,6 +476,10 @@ def start_upgrade(asked: tuple[str, str, dict[str, str], Any]) -> Any:
 def small_fleet() -> Answers:
     """Early TLS on 4120, one old agent."""
     return {
+        ("GET", "/api/tls/ciphers"): (200, CIPHERS),
+        ("GET", "/api/tls/ciphers/history"): (200, CIPHER_HISTORY),
+        ("GET", "/api/tls/ciphers/preflight"): (200, {**BLOCKED, "to": "strong"}),
+        ("POST", "/api/tls/ciphers"): (409, {**BLOCKED, "message": "strong would cut off old-1"}),
         ("GET", "/api/tls/floors"): (200, FLOORS),
         ("GET", "/api/tls/floors/history"): (200, HISTORY),
         ("GET", "/api/tls/minimum"): (200, MINIMUM),

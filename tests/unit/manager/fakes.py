@@ -47,6 +47,7 @@ class FakeConnection:
     opened: float = 1.0
     who: str | None = None
     user_agent: str = ""
+    suite: str = ""
 
     def real(self) -> Connection:
         return cast(Connection, self)

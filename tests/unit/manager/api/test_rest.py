@@ -20,6 +20,9 @@ from plimsoll.tls.versions import Version
 
 GETS = [
     "/api/tls/floors",
+    "/api/tls/ciphers",
+    "/api/tls/ciphers/history",
+    "/api/tls/ciphers/preflight?to=strong",
     "/api/tls/minimum",
     "/api/tls/floors/history",
     "/api/tls/preflight?to=TLSv1.2",
@@ -49,6 +52,7 @@ GETS = [
 ]
 POSTS = [
     ("/api/tls/floors", {"floor": "TLSv1.2"}),
+    ("/api/tls/ciphers", {"profile": "strong"}),
     ("/api/tls/minimum", {"floor": "TLSv1.2"}),
     ("/api/tls/send-policy", {"all": True}),
     ("/api/tls/probers", {"address": "127.0.0.1"}),

@@ -13,7 +13,6 @@ from tests.support.sightings import NOW, Seen, sighting
 from plimsoll.manager.ports import BadInput, Blocked, Conflict, Forbidden, Presence, Principal, Role
 from plimsoll.manager.services import Services
 from plimsoll.manager.services import events as event_numbers
-from plimsoll.manager.services import sightings as sightings_service
 from plimsoll.manager.store import ciphers as table
 from plimsoll.manager.upgrade import upgrade_home
 from plimsoll.net.sightings import Sighting
@@ -174,11 +173,11 @@ def test_no_stricter_profile_while_a_change_runs(at: Desk, monkeypatch: pytest.M
 def test_certificates_of_one_kind_serve_half_of_a_profile(at: Desk, tmp_path: Path) -> None:
     paths = TestAuthority("x").leaf("manager", "m", hosts=["localhost"], rsa_bits=2048).write(tmp_path, "rsa")
     service = at.services.ciphers
-    service._identities = lambda point: [(str(paths[0]), str(paths[1]))]  # noqa: SLF001 - what a home may have
+    service._identities = lambda point: [(str(paths[0]), str(paths[1]))]
     view = service.show(ROOT)[0]
     assert {suite.openssl.split("-")[1] for suite in view.served} == {"RSA"}
     assert len(view.missing) == 5
-    service._identities = lambda point: []  # noqa: SLF001
+    service._identities = lambda point: []
     with pytest.raises(Conflict, match="nothing was changed"):
         service.set(ROOT, "strong")
 
@@ -214,7 +213,7 @@ def test_offered_suites_are_stored_once_a_day_and_again_with_a_name(
         written.append([(one.mark, one.named) for one in found])
         store(connection, found, now, most)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(sightings_service.ciphers, "add_offers", add)
+    monkeypatch.setattr(table, "add_offers", add)
     for who in (None, None, "user:anna", None, "user:bob"):
         seen.sighted.append(hello(who, Point.GUI, CBC, GCM))
         at.services.sightings.absorb()
