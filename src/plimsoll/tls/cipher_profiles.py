@@ -45,7 +45,7 @@ _ALL: Final = (
     # modern: and ChaCha20 (RFC 7905)
     CipherSuite(0xCCA9, "ECDHE-ECDSA-CHACHA20-POLY1305"),
     CipherSuite(0xCCA8, "ECDHE-RSA-CHACHA20-POLY1305"),
-    # intermediate: and CBC with SHA-2 (RFC 5289 section 3.1), the best of stacks such as that of Windows 2012 R2
+    # intermediate: and CBC with SHA-2 (RFC 5289 section 3.1), with an RSA key the best of ECDHE that Windows 2012 R2 has
     CipherSuite(0xC024, "ECDHE-ECDSA-AES256-SHA384"),
     CipherSuite(0xC028, "ECDHE-RSA-AES256-SHA384"),
     CipherSuite(0xC023, "ECDHE-ECDSA-AES128-SHA256"),
