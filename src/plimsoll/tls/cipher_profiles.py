@@ -4,7 +4,7 @@ One list, strongest first; each profile is a beginning of it. With the server's 
 same suite under every profile that has one for it, so that no session of a peer that a profile still admits carries a
 suite that the profile lacks.
 
-Not governed: TLS 1.3, whose suites the `ssl` module of CPython before 3.15 cannot choose (all three are AEAD, RFC 8446
+Not governed: TLS 1.3, whose suites the `ssl` module of CPython 3.11 cannot choose (all three are AEAD, RFC 8446
 section 9.1), and peers that offer nothing newer than TLS 1.1: where the floor or an exception lets them in, they get
 the suites of `legacy`, since no stricter profile has one that TLS 1.1 knows.
 """
@@ -45,7 +45,7 @@ _ALL: Final = (
     # modern: and ChaCha20 (RFC 7905)
     CipherSuite(0xCCA9, "ECDHE-ECDSA-CHACHA20-POLY1305"),
     CipherSuite(0xCCA8, "ECDHE-RSA-CHACHA20-POLY1305"),
-    # intermediate: and CBC with SHA-2 (RFC 5289 section 3.1), with an RSA key the best of ECDHE that Windows 2012 R2 has
+    # intermediate: and CBC with SHA-2 (RFC 5289 section 3.1): with an RSA key all that Windows 2012 R2 has of ECDHE
     CipherSuite(0xC024, "ECDHE-ECDSA-AES256-SHA384"),
     CipherSuite(0xC028, "ECDHE-RSA-AES256-SHA384"),
     CipherSuite(0xC023, "ECDHE-ECDSA-AES128-SHA256"),

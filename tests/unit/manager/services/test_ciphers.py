@@ -117,7 +117,7 @@ def test_a_computer_that_shares_no_suite_blocks_by_name_until_it_is_forced(at: D
 
 @pytest.mark.rule("R12")
 def test_a_program_is_affected_and_does_not_block(at: Desk, seen: Seen) -> None:
-    key = at.services.access.create_api_key(ROOT, "nightly report", "auditor")
+    key = at.services.api_keys.create(ROOT, "nightly report", "auditor")
     seen.sighted.append(hello(f"apikey:{key.view.id}", Point.GUI, CBC))
     found = at.services.ciphers.preflight(ROOT, "modern", "gui")
     assert [one.who for one in found.affected] == ["nightly report"]

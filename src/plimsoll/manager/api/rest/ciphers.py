@@ -34,10 +34,10 @@ def set_profile(asks: Asks, back: Back, body: ProfileBody) -> shapes.CipherChang
 
 
 @router.get("/history")
-def history(asks: Asks, back: Back, limit: Annotated[int, Query(ge=1, le=5000)] = 100) -> shapes.CipherHistory:
+def cipher_history(asks: Asks, back: Back, limit: Annotated[int, Query(ge=1, le=5000)] = 100) -> shapes.CipherHistory:
     return {"history": [views.cipher_history(entry) for entry in back.services.ciphers.history(asks, limit)]}
 
 
 @router.get("/preflight", dependencies=[known_query("to", "point")])
-def preflight(asks: Asks, back: Back, to: str, point: str = "all") -> shapes.Preflight:
+def cipher_preflight(asks: Asks, back: Back, to: str, point: str = "all") -> shapes.Preflight:
     return views.preflight(back.services.ciphers.preflight(asks, to, point))
