@@ -65,6 +65,9 @@ EXAMPLES: Final[dict[str, Example]] = {
     "tls_show_minimum": Example(),
     "tls_history": Example(query={"limit": "10"}),
     "tls_preflight": Example(query={"to": "TLSv1.3"}),
+    "tls_show_ciphers": Example(),
+    "tls_cipher_history": Example(query={"limit": "10"}),
+    "tls_cipher_preflight": Example(query={"to": "strong", "point": "gui"}),
     "tls_advice": Example(),
     "tls_picture": Example(),
     "tls_relays": Example(),
@@ -87,6 +90,7 @@ EXAMPLES: Final[dict[str, Example]] = {
     "tls_register_prober": Example(body={"address": "192.0.2.20", "seconds": 600}),
     # floors
     "tls_set_minimum": Example(body={"floor": "TLSv1.2"}),
+    "tls_set_profile": Example(body={"profile": "strong", "point": "gui", "reason": "the audit of December"}),
     "tls_set_floor": Example(body={"floor": "TLSv1.3", "point": "agent"}),
     "tls_send_policy": Example(body={"all": True}),
     # a change

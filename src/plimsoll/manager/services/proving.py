@@ -121,12 +121,9 @@ class ProvingService:
         def work(connection: Connection) -> tuple[Place, ...]:
             state = floor_state.read(connection)
             policies = policy_rules.resolve(policy_table.all_policies(connection))
-            ours = [
-                Place(Point.GUI, "manager", own, config.gui_port, state.gui),
-                Place(Point.HEARTBEAT, "manager", own, config.heartbeat_port, state.heartbeat),
             ciphers = floor_state.profiles(connection)
             ports = {Point.GUI: config.gui_port, Point.HEARTBEAT: config.heartbeat_port}
-            found = [
+            ours = [
                 Place(point, "manager", own, port, state.floor(point), profile=ciphers.get(point, DEFAULT))
                 for point, port in ports.items()
             ]

@@ -24,20 +24,24 @@ class ProfileBody(Body):
 
 @router.get("")
 def show_ciphers(asks: Asks, back: Back) -> shapes.Ciphers:
+    """The cipher profile of the manager's own ports, the suites that a handshake showed, and what each profile has."""
     return views.ciphers(back.services.ciphers.show(asks))
 
 
 @router.post("", responses=BLOCKED)
 def set_profile(asks: Asks, back: Back, body: ProfileBody) -> shapes.CipherChange:
+    """Sets a port's profile, or that of `all`. What would cut parts off is refused, unless forced with a reason."""
     changed = back.services.ciphers.set(asks, body.profile, body.point, body.force, body.reason)
     return views.cipher_change(changed)
 
 
 @router.get("/history")
 def cipher_history(asks: Asks, back: Back, limit: Annotated[int, Query(ge=1, le=5000)] = 100) -> shapes.CipherHistory:
+    """Who set which profile when, the newest first."""
     return {"history": [views.cipher_history(entry) for entry in back.services.ciphers.history(asks, limit)]}
 
 
 @router.get("/preflight", dependencies=[known_query("to", "point")])
 def cipher_preflight(asks: Asks, back: Back, to: str, point: str = "all") -> shapes.Preflight:
+    """Who would be cut off by a cipher profile. Nothing is changed."""
     return views.preflight(back.services.ciphers.preflight(asks, to, point))
