@@ -24,7 +24,7 @@ from plimsoll.manager.api.reference import Row, Section, sections
 from plimsoll.manager.home import open_home
 from plimsoll.manager.services import Services
 from plimsoll.manager.services.computer_views import Intake
-from plimsoll.messages import Inventory, Kind
+from plimsoll.messages import Inventory, Kind, bundle
 from tests.support.homes import Desk
 from tests.support.manager import HOST, Manager
 from tests.support.releases import Publisher
@@ -63,6 +63,8 @@ def prepared(folder: Path) -> Iterator[tuple[Manager, Path]]:
     publisher.write(files, b"!<arch>\n" + bytes(1000), file="agent.deb", version=RELEASE)
     signature = (files / "agent.deb.sig").read_text()
     (files / "release-key.json").write_text(json.dumps({"text": publisher.pem, "name": "builds"}))
+    with (files / "site.bundle").open("wb") as opened:
+        bundle.write(opened, [(files / "agent.deb", signature)], publisher.key)
     (files / "signature.json").write_text(json.dumps({"signature": signature}))
     try:
         manager.start()

@@ -12,7 +12,7 @@ from plimsoll.cli import software_keys, software_root
 from plimsoll.cli._errors import Code, CommandError
 from plimsoll.cli._output import when
 from plimsoll.cli._secrets import Credential, PassphraseFile, load_key
-from plimsoll.cli._session import Home, Json, group, session
+from plimsoll.cli._session import Home, Json, Session, group, session
 
 app = group("Software packages: signed, imported, listed, handed out.")
 app.add_typer(software_keys.app, name="keys")
@@ -28,15 +28,18 @@ Architecture = Annotated[str | None, typer.Option(help="Only for this architectu
 @app.command("import")
 def import_file(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The package: deb, rpm, msi or an archive.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The package: deb, rpm, msi, an archive; or a .bundle.")],
     signature: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Its release signature; else FILE.sig beside it.")
     ] = None,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Take a package in. It needs a release signature by a trusted key, or nothing of it is kept."""
+    """Take a package in, or a bundle. It needs a release signature by a trusted key, or nothing of it is kept."""
     used = session(context)
+    if file.suffix == ".bundle":
+        _import_bundle(used, file, home, as_json)
+        return
     beside = signature or file.with_name(f"{file.name}.sig")
     text = _read(beside, f"a package comes with its release signature, {beside}; 'plimsoll software sign' makes one")
     try:
@@ -56,6 +59,20 @@ def import_file(
     if not data["new"]:
         used.output.say(f"this very package is here already, as number {data['id']}; nothing was changed")
     used.output.table(_COLUMNS, [_row(data)])
+
+
+def _import_bundle(used: Session, file: Path, home: Path | None, as_json: bool) -> None:
+    try:
+        with file.open("rb") as opened, used.client(home) as client:
+            data = client.upload("/api/software/bundles", opened, file.stat().st_size, {})
+    except OSError as error:
+        raise CommandError(f"{file}: {error.strerror}; nothing was kept", Code.USAGE) from None
+    if as_json:
+        used.output.json(data)
+        return
+    new = sum(one["new"] for one in data["software"])
+    used.output.say(f"{new} of {len(data['software'])} packages are new; the others were here already")
+    used.output.table(_COLUMNS, map(_row, data["software"]))
 
 
 @app.command("list")
@@ -166,6 +183,40 @@ def sign(
     path.write_text(text)
     used.output.line(str(path))
     used.output.say(f"{said}: signed with release key {release.public_of(private).id}")
+
+
+@app.command("bundle")
+def bundle(
+    context: typer.Context,
+    files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Packages, each with FILE.sig beside it.")],
+    key: Annotated[Path, typer.Option(metavar="FILE", help="The private release key.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The bundle; its name ends with .bundle.")],
+    passphrase_file: PassphraseFile = None,
+    credential: Credential = None,
+) -> None:
+    """One signed file with several packages, and a capability table if you like: for a site without internet."""
+    from plimsoll.messages import bundle as bundles
+    from plimsoll.messages import release
+
+    used = session(context)
+    if out.suffix != bundles.SUFFIX:
+        raise CommandError(f"{out}: a bundle's name ends with {bundles.SUFFIX}; nothing was written", Code.USAGE)
+    private = load_key(used.env, key, passphrase_file, credential)
+    hint = "'plimsoll software sign' makes one"
+    packages = [(file, _read(file.with_name(f"{file.name}.sig"), hint)) for file in files]
+    part = out.with_name(f".{out.name}.part")
+    try:
+        with part.open("wb") as opened:
+            said = bundles.write(opened, packages, private)
+        part.replace(out)
+    except OSError as error:
+        raise CommandError(f"{error.filename or out}: {error.strerror}; nothing was written", Code.USAGE) from None
+    except release.ReleaseError as error:
+        raise CommandError(f"{error}; nothing was written", Code.USAGE) from None
+    finally:
+        part.unlink(missing_ok=True)
+    used.output.line(str(out))
+    used.output.say(f"{len(said)} packages, the index signed with release key {release.public_of(private).id}")
 
 
 def _write(path: Path, found: dict[str, Any], client: Any) -> None:

@@ -1,4 +1,5 @@
-"""The capability table: what each version of each part can do (R3), read from `data/*.toml`.
+"""The capability table: what each version of each part can do (R3), read from `data/*.toml`,
+or from a newer table that was imported as signed software.
 
 A table is checked when it is loaded: unknown names, gaps between rows, overlaps and missing sources are errors that
 say which row. Capability is what the *table* says; what was seen in a handshake is `Observed`, and beats it.
@@ -133,7 +134,7 @@ class CapabilityTable:
 
 
 @cache
-def table() -> CapabilityTable:
+def shipped() -> CapabilityTable:
     """The table that ships with this release."""
     data = resources.files("plimsoll.fleet") / "data"
     return CapabilityTable.parse(
@@ -141,9 +142,24 @@ def table() -> CapabilityTable:
     )
 
 
+_imported: CapabilityTable | None = None
+
+
+def table() -> CapabilityTable:
+    """The table that counts: one that was imported, else the one that ships with this release."""
+    return _imported or shipped()
+
+
+def use(imported: CapabilityTable | None) -> None:
+    """From now on every judgement of this process goes by that table; None goes back to the shipped one."""
+    global _imported
+    _imported = imported
+    capability.cache_clear()
+
+
 @lru_cache(maxsize=4096)
 def capability(kind: str, version: ComponentVersion | str) -> Capability:
-    """What the shipped table says of that version. Raises UnknownComponentVersionError for a text that is none."""
+    """What the table says of that version. Raises UnknownComponentVersionError for a text that is none."""
     known = ComponentVersion.parse(version) if isinstance(version, str) else version
     return table().lookup(kind, known)
 

@@ -66,6 +66,7 @@ def in_process(directory: Path) -> Iterator[App]:
         services = Services(home.store, home)
         # As at any start: finishes a change that a crash interrupted, and takes an edit of the file.
         services.floors.start()
+        services.capability_table.apply()
         yield create_app(Backend(services, home.installation, local=socket_principal(os.getuid(), "cli")))
     finally:
         home.close()

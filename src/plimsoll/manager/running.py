@@ -57,6 +57,8 @@ STOP_SECONDS = 5.0
 UPGRADE_TICK = 1.0
 #: Seconds between two looks at what is due.
 TASK_TICK = 1.0
+#: Seconds between two looks whether the upstream bundle is due, after one that brought something.
+UPSTREAM_TICK = 60.0
 #: More changed computers than this are read in one go.
 READ_ONE_BY_ONE = 64
 _REFUSED = (Outcome.REFUSED, Outcome.REFUSED_AFTER)
@@ -140,6 +142,7 @@ class Running:
         self.supervisor.start("silence", self._monitor.watch_forever())
         self.supervisor.start("exceptions", self._monitor.exceptions_forever())
         self.supervisor.start("software", software.run_forever(self.services, self._hand_out_anew))
+        self.supervisor.start("upstream", steps.run_forever(services.software_upstream.tick, "upstream", UPSTREAM_TICK))
         self.supervisor.start("changes", steps.run_forever(self.services.changes.tick, "change"))
         self.supervisor.start("upgrades", steps.run_forever(self.services.upgrades.tick, "upgrade", UPGRADE_TICK))
         self.supervisor.start("tasks", steps.run_forever(services.tasks.tick, "scheduled task", TASK_TICK))
@@ -247,6 +250,7 @@ class Running:
     def _prepare_software(self) -> None:
         """Before a port opens: what a crash left is gone, and there is a root that new agents can begin with."""
         self.services.software.tidy()
+        self.services.capability_table.apply()
         self.services.software_metadata.tend()
         self._hand_out_anew()
 

@@ -147,12 +147,12 @@ def sign(release: Release, key: Ed25519PrivateKey) -> str:
         f"length: {release.length}",
         f"sha256: {release.sha256}",
     ]
-    return _signed(lines, key)
+    return signed_text(lines, key)
 
 
 def read(text: str) -> Release:
     """What a signature's text says; whether it holds is for `verify`. Raises ReleaseError."""
-    fields = _fields(text, _SIGNATURE_HEAD, "release signature")
+    fields = fields_of(text, _SIGNATURE_HEAD, "release signature")
     missing = [name for name in (*_MEANS, "product", "version", "length", "key", "signature") if name not in fields]
     if missing:
         raise ReleaseError(f"the release signature does not say {', '.join(missing)}")
@@ -165,7 +165,7 @@ def read(text: str) -> Release:
 def verify(text: str, keys: Sequence[ReleaseKey]) -> Release:
     """What the text says, where one of these keys signed it. Raises ReleaseError."""
     release = read(text)
-    _hold(text, release.key, keys, "release signature")
+    hold(text, release.key, keys, "release signature")
     return release
 
 
@@ -182,13 +182,13 @@ def next_trust(current: TrustStatement, keys: Sequence[ReleaseKey], signer: Ed25
     mine = public_of(signer)
     if not current.trusts(mine.id):
         raise ReleaseError(f"key {mine.id} is not trusted by statement {current.number}: it cannot say who follows it")
-    text = _signed([_TRUST_HEAD, f"number: {current.number + 1}", *_key_lines(keys)], signer)
+    text = signed_text([_TRUST_HEAD, f"number: {current.number + 1}", *_key_lines(keys)], signer)
     return follow(current, text)
 
 
 def read_trust(text: str) -> TrustStatement:
     """A statement's content; whether it counts is for `follow`. Raises ReleaseError."""
-    fields = _fields(text, _TRUST_HEAD, "statement of release keys", repeated=("trust",))
+    fields = fields_of(text, _TRUST_HEAD, "statement of release keys", repeated=("trust",))
     number = fields.get("number", ["0"])[0]
     if not number.isdigit() or not 0 < int(number) < 10**6:
         raise ReleaseError("the statement of release keys has no number")
@@ -208,7 +208,7 @@ def follow(current: TrustStatement, text: str) -> TrustStatement:
         raise ReleaseError(
             f"statement {following.number} of release keys does not follow statement {current.number}, which counts now"
         )
-    _hold(text, following.key, current.keys, "statement of release keys")
+    hold(text, following.key, current.keys, "statement of release keys")
     return following
 
 
@@ -280,11 +280,14 @@ def load_public(pem: bytes, name: str = "") -> ReleaseKey:
     return ReleaseKey(key.public_bytes(Encoding.Raw, PublicFormat.Raw), name)
 
 
-# -- the text
+# -- the text: also that of a bundle's index
 
 
-def _fields(text: str, head: str, what: str, repeated: Sequence[str] = ()) -> dict[str, list[str]]:
-    if len(text) > MAX_TEXT or not text.isascii() or not text.endswith("\n"):
+def fields_of(
+    text: str, head: str, what: str, repeated: Sequence[str] = (), longest: int = MAX_TEXT
+) -> dict[str, list[str]]:
+    """The values by their names, each once unless it may be `repeated`. Raises ReleaseError."""
+    if len(text) > longest or not text.isascii() or not text.endswith("\n"):
         raise ReleaseError(f"that is no {what}: expected ASCII lines that begin with {head!r}")
     first, *lines = text[:-1].split("\n")
     if first != head:
@@ -302,12 +305,13 @@ def _fields(text: str, head: str, what: str, repeated: Sequence[str] = ()) -> di
     return fields
 
 
-def _signed(lines: list[str], key: Ed25519PrivateKey) -> str:
+def signed_text(lines: list[str], key: Ed25519PrivateKey) -> str:
+    """The lines with the signer's id, and the signature below them."""
     body = "\n".join([*lines, f"key: {public_of(key).id}"]) + "\n"
     return f"{body}signature: {base64.b64encode(key.sign(body.encode())).decode()}\n"
 
 
-def _hold(text: str, signer: str, keys: Sequence[ReleaseKey], what: str) -> None:
+def hold(text: str, signer: str, keys: Sequence[ReleaseKey], what: str) -> None:
     """Raises ReleaseError unless the key that the text names is among these and signed what stands above the line."""
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey

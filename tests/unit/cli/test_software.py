@@ -149,3 +149,20 @@ def test_keys_are_rotated_at_once_where_the_root_key_is_here(at: Desk) -> None:
     assert "root 2 is in force, with new keys for targets, online" in at.run("software root rotate targets online").err
     assert "valid are targets, online" in at.run("software root rotate root", code=2).err
     assert "no root metadata" in at.run("software root import @pass", code=1).err
+
+
+def test_a_bundle_goes_to_a_site_without_internet(at: Desk) -> None:
+    at.run("software keys make --out @release.key --passphrase-file @pass")
+    at.run(f"{SIGN} --credential pass")
+    made = "software bundle @agent.deb --key @release.key --credential pass --out"
+    assert "ends with .bundle" in at.run(f"{made} @site.tar", code=2).err
+    said = at.run(f"{made} @site.bundle")
+    assert "1 packages" in said.err
+    assert "nothing was kept" in at.run("software import @site.bundle", code=2).err
+    at.run("software keys trust @release.key.pub --name builds")
+    first = json.loads(at.run("software import @site.bundle --json").out)["software"]
+    assert [(one["new"], one["length"]) for one in first] == [(True, len(CONTENT))]
+    assert "0 of 1 packages are new" in at.run("software import @site.bundle").err
+    (at.folder / "agent.deb").write_bytes(b"another")
+    assert "is not the file" in at.run(f"{made} @other.bundle", code=2).err
+    assert not (at.folder / "other.bundle").exists()

@@ -32,7 +32,7 @@ def test_a_later_release_may_say_more() -> None:
     with pytest.raises(ReleaseError, match="was changed"):
         release.verify(more, [OURS.public])
     body = more.rpartition("signature: ")[0].rpartition("key: ")[0].splitlines()
-    assert release.verify(release._signed(body, OURS.key), [OURS.public]).version == "12.1.0"
+    assert release.verify(release.signed_text(body, OURS.key), [OURS.public]).version == "12.1.0"
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,9 @@ def test_a_statement_is_followed_only_by_whom_it_names() -> None:
         release.follow(second, second.text)
     with pytest.raises(ReleaseError, match="cannot say who follows"):
         release.next_trust(third, [OURS.public], OURS.key)
-    forged = release._signed(["plimsoll release keys 1", "number: 2", *release._key_lines([THEIRS.public])], THEIRS.key)
+    forged = release.signed_text(
+        ["plimsoll release keys 1", "number: 2", *release._key_lines([THEIRS.public])], THEIRS.key
+    )
     with pytest.raises(ReleaseError, match="is not trusted here"):
         release.follow(first, forged)
     with pytest.raises(ReleaseError, match="was changed"):

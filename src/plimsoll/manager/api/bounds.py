@@ -7,6 +7,7 @@ import contextlib
 import json
 
 from plimsoll.manager.api.serve import App, Message, Receive, Scope, Send
+from plimsoll.messages.bundle import MAX_BUNDLE
 from plimsoll.messages.release import MAX_LENGTH
 
 #: The largest body that a request may bring. Certificates and lists of computers are far below.
@@ -27,7 +28,7 @@ _HEADERS = [
 BODY_SECONDS = 30.0
 
 #: Where a whole file may be posted: the bound of its body in bytes. Whoever takes it counts for itself what was signed.
-UPLOAD = {"/api/software": MAX_LENGTH}
+UPLOAD = {"/api/software": MAX_LENGTH, "/api/software/bundles": MAX_BUNDLE}
 #: Seconds that an upload may pause.
 PAUSE_SECONDS = 30.0
 

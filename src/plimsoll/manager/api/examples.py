@@ -168,6 +168,7 @@ EXAMPLES: Final[dict[str, Example]] = {
     "software_keys": Example(),
     "software_check": Example(file="signature.json"),
     "software_import_software": Example(file="agent.deb", headers=('"release-signature:$(base64 -w0 agent.deb.sig)"',)),
+    "software_import_bundle": Example(file="site.bundle"),
     "software_list_software": Example(query={"product": "agent"}),
     "software_newest": Example(query={"platform": "Debian_12", "architecture": "x86_64"}),
     "software_get_software": _one("software", "2"),

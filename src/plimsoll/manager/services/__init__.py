@@ -11,6 +11,7 @@ from plimsoll.manager.services.access import AccessService
 from plimsoll.manager.services.activation import ActivationService
 from plimsoll.manager.services.api_keys import ApiKeysService
 from plimsoll.manager.services.audit import AuditService
+from plimsoll.manager.services.capability_table import CapabilityTableService
 from plimsoll.manager.services.certificates import CertificatesService
 from plimsoll.manager.services.changes import ChangesService
 from plimsoll.manager.services.ciphers import CiphersService
@@ -34,8 +35,10 @@ from plimsoll.manager.services.settings import SettingsService
 from plimsoll.manager.services.shadow import ShadowService
 from plimsoll.manager.services.sightings import SightingsService
 from plimsoll.manager.services.software import SoftwareService
+from plimsoll.manager.services.software_bundles import SoftwareBundleService
 from plimsoll.manager.services.software_folder import SoftwareFolderService
 from plimsoll.manager.services.software_metadata import SoftwareMetadataService
+from plimsoll.manager.services.software_upstream import SoftwareUpstreamService
 from plimsoll.manager.services.system_settings import SystemSettingsService
 from plimsoll.manager.services.tasks import TasksService
 from plimsoll.manager.services.upgrades import UpgradesService
@@ -87,7 +90,10 @@ class Services:
         self.upgrades = UpgradesService(core, self.software)
         self.notifications = NotificationsService(core)
         self.metrics = MetricsService(core)
-        self.software_folder = SoftwareFolderService(core, self.software)
+        self.software_bundles = SoftwareBundleService(core, self.software)
+        self.software_folder = SoftwareFolderService(core, self.software, self.software_bundles)
+        self.software_upstream = SoftwareUpstreamService(core, self.software_bundles)
+        self.capability_table = CapabilityTableService(core, self.software)
         self.software_metadata = SoftwareMetadataService(core, self.software)
         self.tasks = TasksService(core, self.computers, self.policies, self.groups, self._look_for_software)
         self.activation = ActivationService(core, self._pins)
@@ -99,5 +105,5 @@ class Services:
     def _look_for_software(self) -> str:
         """What the loop of the repository does, now. What came of it, in words."""
         self.software_metadata.tend()
-        imported = self.software_folder.look()
+        imported = self.software_folder.look() + self.software_upstream.look()
         return f"the repository was looked at; {imported} packages were imported"

@@ -11,6 +11,7 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
+from plimsoll.fleet.capabilities import CapabilityTable, CapabilityTableError
 from plimsoll.fleet.component import ComponentVersion, UnknownComponentVersionError
 from plimsoll.manager.ports import (
     SYSTEM,
@@ -40,6 +41,9 @@ FOLDER = "software"
 GENERIC = "Linux"
 #: How much of a file is read at once, in bytes.
 PIECE = 1 << 20
+#: A package that is no program but what versions can do (R3), and the most that it may have, in bytes.
+PRODUCT_CAPABILITIES = "capabilities"
+MAX_CAPABILITIES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,6 +318,7 @@ class SoftwareService:
             before = self._core.store.read(lambda c: table.by_target(c, said.target))
             try:
                 incoming.finish()
+                self._usable(said)
             except BadInput as error:
                 self._refused(principal, made._origin, f"{said} ({said.file}): {error.message}")
                 raise
@@ -327,6 +332,21 @@ class SoftwareService:
                 raise
         self._core.tell(SoftwareChanged())
         return Imported(self._view(kept), new=before is None)
+
+    def _usable(self, said: Release) -> None:
+        """A capability table must be one. Raises BadInput, and the file is gone."""
+        if said.product != PRODUCT_CAPABILITIES:
+            return
+        path = self._depot.path(said.sha256)
+        try:
+            if said.length > MAX_CAPABILITIES:
+                raise CapabilityTableError(f"it is longer than {MAX_CAPABILITIES} bytes")
+            text = path.read_text("utf-8")
+            CapabilityTable.parse(text, text)
+        except (CapabilityTableError, UnicodeDecodeError) as error:
+            if said.sha256 not in self._core.store.read(table.digests):
+                self._depot.remove(said.sha256)
+            raise BadInput(f"that is no capability table: {error}; nothing was kept") from None
 
     def _refused(self, principal: Principal, origin: str, why: str) -> None:
         text = f"Software was refused ({origin}, by {principal.name}): {why}"

@@ -10,11 +10,13 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-from plimsoll.manager.ports import BadInput, Conflict, ServiceError, internal
+from plimsoll.manager.ports import SYSTEM, BadInput, Conflict, ServiceError, internal
 from plimsoll.manager.services import events as event_numbers
 from plimsoll.manager.services.core import Core
 from plimsoll.manager.services.events import NewEvent
 from plimsoll.manager.services.software import SoftwareService
+from plimsoll.manager.services.software_bundles import SoftwareBundleService
+from plimsoll.messages import bundle
 from plimsoll.messages.release import MAX_TEXT
 
 SUFFIX = ".sig"
@@ -32,9 +34,10 @@ class _State:
 
 
 class SoftwareFolderService:
-    def __init__(self, core: Core, software: SoftwareService) -> None:
+    def __init__(self, core: Core, software: SoftwareService, bundles: SoftwareBundleService) -> None:
         self._core = core
         self._software = software
+        self._bundles = bundles
         #: The loop looks, and so may a scheduled task.
         self._looking = threading.Lock()
         self._seen: dict[Path, _State] = {}
@@ -68,8 +71,7 @@ class SoftwareFolderService:
             if state.signature is None:
                 self._wait_for_signature(path, state)
                 continue
-            if self._import(path, folder):
-                imported += 1
+            imported += self._import(path, folder)
             self._done[path] = state
         self._seen = found
         self._done = {path: state for path, state in self._done.items() if path in found}
@@ -84,25 +86,31 @@ class SoftwareFolderService:
             about = path.stat()
             beside = _beside(path)
             signature = None
-            if beside.is_file():
+            if path.suffix == bundle.SUFFIX:
+                signature = (0, 0)  # a bundle carries its own
+            elif beside.is_file():
                 said = beside.stat()
                 signature = (said.st_size, said.st_mtime_ns)
             found[path] = _State(about.st_size, about.st_mtime_ns, signature)
         return found
 
-    def _import(self, path: Path, folder: Path) -> bool:
-        """Whether a package came in. What the service refuses it tells itself, but for a conflict or our own disk."""
+    def _import(self, path: Path, folder: Path) -> int:
+        """How many packages came in. What the service refuses it tells itself, but for a conflict or our own disk."""
+        origin = f"from the folder {folder}"
         try:
+            if path.suffix == bundle.SUFFIX:
+                with path.open("rb") as file:
+                    return sum(one.new for one in self._bundles.take_in(SYSTEM, file, origin=origin))
             with _beside(path).open("rb") as file:
                 signature = file.read(MAX_TEXT + 1).decode("ascii", "replace")
-            return self._software.take(path, signature, origin=f"from the folder {folder}").new
+            return int(self._software.take(path, signature, origin=origin).new)
         except BadInput:
-            return False
+            return 0
         except Conflict as error:
             self._refuse(f"{path}: {error.message}")
         except OSError as error:
             self._refuse(f"{path} cannot be read: {error.strerror}; nothing was kept")
-        return False
+        return 0
 
     def _wait_for_signature(self, path: Path, state: _State) -> None:
         since = self._alone.setdefault(path, self._core.clock())

@@ -399,7 +399,7 @@ def test_release_keys_of_a_manager_that_was_broken_into_are_not_believed(yard: Y
 
     theirs = Publisher(name="theirs")
     lines = ["plimsoll release keys 1", "number: 2", *release._key_lines([ReleaseKey(theirs.public.raw)])]
-    news = SoftwareNews(trust=[release._signed(lines, theirs.key)], root="{}")
+    news = SoftwareNews(trust=[release.signed_text(lines, theirs.key)], root="{}")
     shelf = Shelf(yard.home.path)
     root = shelf.root()
     following = shelf.take(news)

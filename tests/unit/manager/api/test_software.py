@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import base64
+import io
+from pathlib import Path
 
 import pytest
 from tests.support.releases import Publisher
 from tests.unit.manager.api.conftest import Made
 
 from plimsoll.manager.api import bounds
+from plimsoll.messages import bundle
 
 CONTENT = bytes(range(256)) * 20_000
 
@@ -103,3 +106,24 @@ def test_parameters_that_nobody_knows_are_refused(made: Made) -> None:
     made.local().get("/api/software", expect=400, plattform="Debian_12")
     made.local().get("/api/software", expect=400, version="newest")
     made.local().get("/api/software/newest", expect=404, platform="Plan9", architecture="x86_64")
+
+
+def test_a_bundle_is_a_body_too(made: Made, publisher: Publisher, tmp_path: Path) -> None:
+    paths = [publisher.write(tmp_path, CONTENT[:n], version=f"13.0.{n}") for n in (100, 2_000_000)]
+    out = io.BytesIO()
+    bundle.write(out, [(path, path.with_name(f"{path.name}.sig").read_text()) for path in paths], publisher.key)
+    client = made.remote(made.init.api_key)
+    answer = client.request("POST", "/api/software/bundles", content=out.getvalue())
+    assert answer.status_code == 200, answer.text
+    assert [(one["version"], one["new"]) for one in answer.json()["software"]] == [
+        ("13.0.100", True),
+        ("13.0.2000000", True),
+    ]
+    again = client.request("POST", "/api/software/bundles", content=out.getvalue())
+    assert [one["new"] for one in again.json()["software"]] == [False, False]
+    for content in (b"", b"no bundle", out.getvalue()[:5000]):
+        refused = client.request("POST", "/api/software/bundles", content=content)
+        assert refused.status_code == 400
+        assert "cut off" in refused.json()["message"] or "no bundle" in refused.json()["message"]
+    nobody = made.remote("1:x").request("POST", "/api/software/bundles", content=out.getvalue())
+    assert nobody.status_code == 401

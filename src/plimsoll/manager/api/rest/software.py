@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
+import contextlib
+import os
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Request
@@ -104,6 +107,38 @@ async def _pour(request: Request, made: Import) -> None:
             await run_in_threadpool(made.write, bytes(waiting))
             waiting.clear()
     await run_in_threadpool(made.write, bytes(waiting))
+
+
+@router.post(
+    "/bundles",
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+        }
+    },
+)
+async def import_bundle(request: Request, asks: Asks, back: Back) -> shapes.ImportedBundle:
+    """Every package of the bundle in the body that is not here yet; it carries its own signatures."""
+    reading, writing = os.pipe()
+
+    def take() -> tuple[Imported, ...]:
+        with os.fdopen(reading, "rb") as stream:
+            return back.services.software_bundles.take(asks, stream, origin="upload of a bundle")
+
+    async def pour() -> None:
+        with contextlib.suppress(BrokenPipeError), os.fdopen(writing, "wb") as out:
+            async for chunk in request.stream():
+                await run_in_threadpool(out.write, chunk)
+
+    # Not one of the threads that write: all of them could come to wait for one that reads.
+    taking = asyncio.create_task(asyncio.to_thread(take))
+    try:
+        # Its end closes the pipe: a sender who leaves is a bundle that was cut off.
+        await pour()
+    finally:
+        found = await taking
+    return {"software": [_imported(one) for one in found]}
 
 
 @router.get("/newest", dependencies=[known_query("platform", "architecture", "product", "version", "atMost")])

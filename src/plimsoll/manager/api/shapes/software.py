@@ -46,6 +46,10 @@ class Imported(Package):
     new: Annotated[bool, Field(description="false where the same package was here already")]
 
 
+class ImportedBundle(Shape):
+    software: list[Imported]
+
+
 class ReleaseKey(Shape):
     id: str
     name: str
