@@ -183,6 +183,23 @@ def test_administrators_have_ids_too(made: Made) -> None:
     client.get("/api/administrators/ida", expect=404)
 
 
+def test_an_administrator_is_made_and_comes_back_as_the_reference_has_it(made: Made) -> None:
+    client = made.local()
+    body = {"username": "olga", "password": "a long enough one", "roleID": "3", "fullName": "Olga", "active": False}
+    olga = client.post("/api/administrators", body | {"emailAddress": "o@example.test", "locale": "en-US"})
+    assert (olga["role"], olga["fullName"], olga["active"], olga["disabled"]) == ("operator", "Olga", False, True)
+    path = f"/api/administrators/{olga['ID']}"
+    back = client.post(path, olga | {"active": True, "roleID": 2, "description": "came back"})
+    assert (back["disabled"], back["role"], back["description"]) == (False, "auditor", "came back")
+    again = client.post(path, back | {"disabled": True, "role": "operator"})
+    assert (again["active"], again["roleID"]) == (False, 3)
+    assert client.post(path, again) == again
+    client.post(path, {"colour": "red"}, expect=400)
+    client.post(path, {"roleID": 9}, expect=400)
+    client.post("/api/administrators", {"username": "x", "password": "a long enough one"}, expect=400)
+    client.request("DELETE", path)
+
+
 def test_there_is_one_tenant(made: Made) -> None:
     client = made.local()
     assert [one["name"] for one in client.get("/api/tenants")["tenants"]] == ["primary"]

@@ -12,6 +12,7 @@ from tests.unit.manager.api.client import Client, GateConnection
 
 from plimsoll.manager.api.application import create_app
 from plimsoll.manager.api.backend import Backend
+from plimsoll.manager.api.rest import computer_details
 from plimsoll.manager.api.serve import App
 from plimsoll.messages import Kind
 
@@ -210,6 +211,18 @@ def test_computers_are_searched_in_every_way(fleet: Fleet) -> None:
         seen += got
         page = got[-1]
     assert seen == both
+
+
+def test_a_long_list_is_what_a_short_one_is(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    queries: list[dict[str, Any]] = [{}, {"expand": "all"}]
+    for query in queries:
+        short = client.get("/api/computers", **query)
+        with monkeypatch.context() as patch:
+            patch.setattr(computer_details, "CHECKED", 0)
+            answer = client.request("GET", "/api/computers", params=query)
+        assert answer.headers["content-type"] == "application/json"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.json() == short
 
 
 def test_a_computer_is_not_made_by_hand(client: Client) -> None:

@@ -10,23 +10,55 @@ from pydantic import Field
 from plimsoll.manager.api import views
 from plimsoll.manager.api.auth import Asks, Back
 from plimsoll.manager.api.rest.bodies import Body, Number
+from plimsoll.manager.api.rest.reference import Text, passed_over
 from plimsoll.manager.api.shapes import access as shapes
 from plimsoll.manager.api.shapes.base import Empty
+from plimsoll.manager.ports import BadInput, Permission, require
+from plimsoll.manager.services.access import UserView
+from plimsoll.manager.services.roles import role_numbered
 
 router = APIRouter(prefix="/api", tags=["access"])
 
 
-class UserBody(Body):
+class ReferenceUserBody(Body):
+    """The reference's names for the same; what of its administrators there is not here is passed over."""
+
+    _drop = passed_over(
+        shapes.User, "locale", "timeZone", "timeFormat", "emailAddress", "phoneNumber", "mobileNumber", "pagerNumber",
+        "primaryContact", "receiveNotifications", "reportPDFPasswordEnabled", "reportPDFPassword", "mfaType",
+        "passwordNeverExpires", "type", "readOnly", "external", "externalID", "directoryObjectID",
+    )  # fmt: skip
+    role: Text | None = None
+    role_id: Number | None = Field(default=None, alias="roleID")
+    full_name: Annotated[Text, Field(max_length=255)] | None = Field(default=None, alias="fullName")
+    description: Text | None = None
+    active: bool | None = None
+
+    def role_name(self) -> str | None:
+        return self.role if self.role is not None or self.role_id is None else role_numbered(self.role_id).value
+
+
+class UserBody(ReferenceUserBody):
     username: str = Field(min_length=1, max_length=255)
     password: str = Field(min_length=1, max_length=1024)
-    role: str
 
 
-class UserChangeBody(Body):
-    role: str | None = None
+class UserChangeBody(ReferenceUserBody):
+    """Of `role` and `roleID`, and of `active` and `disabled`, the one counts that says something new."""
+
     disabled: bool | None = None
     unlock: bool = False
     password: str | None = Field(default=None, min_length=1, max_length=1024)
+
+    def new_role(self, now: UserView) -> str | None:
+        if self.role is not None and self.role_id is not None and self.role == now.role.value:
+            return role_numbered(self.role_id).value
+        return self.role_name()
+
+    def new_state(self, now: UserView) -> bool | None:
+        if self.active is not None and (self.disabled is None or self.disabled == now.disabled):
+            return not self.active
+        return self.disabled
 
 
 class OwnPasswordBody(Body):
@@ -43,7 +75,19 @@ def list_users(asks: Asks, back: Back) -> shapes.Users:
 @router.post("/administrators")
 def create_user(asks: Asks, back: Back, body: UserBody) -> shapes.User:
     """A new person."""
-    return views.user(back.services.access.create_user(asks, body.username, body.password, body.role))
+    role = body.role_name()
+    if role is None:
+        raise BadInput("a user needs a role (or roleID); nobody was added")
+    made = back.services.access.create_user(asks, body.username, body.password, role)
+    if body.full_name is not None or body.description is not None or body.active is False:
+        made = back.services.access.update_user(
+            asks,
+            made.name,
+            disabled=None if body.active is None else not body.active,
+            full_name=body.full_name,
+            description=body.description,
+        )
+    return views.user(made)
 
 
 @router.post("/administrators/current/password")
@@ -57,7 +101,17 @@ def change_own_password(asks: Asks, back: Back, body: OwnPasswordBody) -> Empty:
 def change_user(asks: Asks, back: Back, username: str, body: UserChangeBody) -> shapes.User:
     """Role, password, lock."""
     access = back.services.access
-    view = access.update_user(asks, username, role=body.role, disabled=body.disabled, unlock=body.unlock)
+    require(asks, Permission.ACCESS_CHANGE)
+    now = access.user(asks, username)
+    view = access.update_user(
+        asks,
+        username,
+        role=body.new_role(now),
+        disabled=body.new_state(now),
+        unlock=body.unlock,
+        full_name=body.full_name,
+        description=body.description,
+    )
     if body.password is not None:
         access.set_password(asks, username, body.password)
     return views.user(view)

@@ -10,7 +10,7 @@ from pydantic import Field
 from plimsoll.manager.api import views
 from plimsoll.manager.api.auth import Asks, Back
 from plimsoll.manager.api.rest.bodies import Body
-from plimsoll.manager.api.rest.computer_details import shown
+from plimsoll.manager.api.rest.computer_details import page, shown
 from plimsoll.manager.api.rest.reference import (
     Expand,
     Number,
@@ -113,7 +113,7 @@ def list_computers(
 ) -> shapes.Computers:
     """Computers in the order of their hostGUIDs; `after` one and a `limit` make pages."""
     found = back.services.computers.list(asks, kind=_kind(kind), relay_group=relay_group, after=after, limit=limit)
-    return {"computers": shown(asks, back, found, expanded(expand, "none"), overrides)}
+    return page(shown(asks, back, found, expanded(expand, "none"), overrides))
 
 
 @router.post("/computers")
@@ -132,7 +132,7 @@ def search_computers(
 ) -> shapes.Computers:
     """In the order of their IDs."""
     found = back.services.computers.search(asks, search_of(body))
-    return {"computers": shown(asks, back, found, expanded(expand, "none"), overrides)}
+    return page(shown(asks, back, found, expanded(expand, "none"), overrides))
 
 
 @router.post("/computers/activate")
