@@ -76,7 +76,7 @@ fuzz: venv
 	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes --no-deps -r requirements/fuzz.txt
 	@$(BIN)/python -m tests.fuzz.explore
 
-# docs/reference, from the description of REST; a test says when it is not up to date.
+# docs/reference and plimsoll.client, from the description of REST; a test says when they are not up to date.
 reference: venv
 	$(BIN)/python -m tests.support.reference
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.support.manager import HOST
 from tests.support.reference import FOLDER, pages, prepared, run_all
 
+from plimsoll.client import Client
 from plimsoll.manager.api.application import describing
 from plimsoll.manager.api.description import operations
 from plimsoll.manager.api.examples import EXAMPLES
@@ -24,5 +26,8 @@ def test_the_pages_are_up_to_date() -> None:
 @pytest.mark.rule("R1")
 def test_every_line_is_answered_as_it_says(tmp_path: Path) -> None:
     with prepared(tmp_path) as (manager, files):
+        with Client(f"https://{HOST}:{manager.gui_port}", manager.api_key, ca=manager.ca) as client:
+            names = {one["hostName"] for one in client.computers.list_computers()["computers"]}
+        assert names == {"relay-1.example.test", "web-1.example.test"}
         wrong = [one for one in run_all(manager, files) if one.status != str(one.wanted)]
     assert wrong == []

@@ -17,6 +17,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "agent": {"tls", "fleet", "messages", "net", "scan", "relay"},
     "remedy": {"fleet", "scan"},
     "testing": {"tls", "messages", "net"},
+    "client": set(),
     "cli": {"tls", "fleet", "messages", "net", "scan", "manager", "relay", "agent", "testing"},
 }
 
@@ -33,6 +34,7 @@ MAY_USE: dict[str, set[str]] = {
     "relay": {"msgspec"},
     "agent": {"msgspec"},
     "testing": {"msgspec", "cryptography"},
+    "client": {"httpx"},
     "cli": {"typer", "click", "rich", "httpx"},
 }
 

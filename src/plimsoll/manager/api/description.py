@@ -6,6 +6,7 @@ headers that every request may carry. Refusals are declared once, and each opera
 
 from __future__ import annotations
 
+import json
 from typing import Any, Final, cast
 
 from fastapi import FastAPI
@@ -102,6 +103,7 @@ def description(app: FastAPI) -> dict[str, Any]:
         routes=app.routes,
         servers=[{"url": "/", "description": "this manager"}],
     )
+    found = _with_short_names(found)
     components = found.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
     for unused in ("HTTPValidationError", "ValidationError"):
@@ -121,6 +123,18 @@ def description(app: FastAPI) -> dict[str, Any]:
     found["tags"] = [{"name": name, "description": text} for name, text in TAGS.items() if name in used]
     found["tags"] += [{"name": name} for name in sorted(used.difference(TAGS))]
     return found
+
+
+def _with_short_names(found: dict[str, Any]) -> dict[str, Any]:
+    """Where two modules have a shape of one name, the framework writes the path to each: its end is enough."""
+    names = {name for name in found.get("components", {}).get("schemas", {}) if "__" in name}
+    text = json.dumps(found)
+    for name in names:
+        *_, module, short = name.split("__")
+        text = text.replace(f'"{name}"', f'"{module.capitalize()}{short}"')
+        text = text.replace(f'schemas/{name}"', f'schemas/{module.capitalize()}{short}"')
+    shorter: dict[str, Any] = json.loads(text)
+    return shorter
 
 
 def operations(described: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
