@@ -75,7 +75,8 @@ def test_a_small_fleet_through_a_raise(tmp_path: Path) -> None:
             report = await task
             assert report.activated == 20
             assert set(report.refused) == {f"sim-old{n:05d}" for n in range(5)}
-            assert report.failures.keys() == {"refused by floor"}
+            # A handshake that was under way at the raise ends after it, where no alert can say why.
+            assert {"refused by floor"} <= report.failures.keys() <= {"refused by floor", "tls"}
             assert report.negotiated["TLSv1"] == 5
             assert report.latency["p50"] > 0
             assert len({address for address in manager.addresses if address != "127.0.0.1"}) == 20

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -305,18 +305,23 @@ def _selected(connection: Connection, request: StartRequest) -> Sequence[Compute
     return [found[identifier] for identifier in sorted(found)]
 
 
+def fitting(packages: Iterable[SoftwareView], architecture: str) -> list[SoftwareView]:
+    """Those that an agent of that architecture can unpack and start."""
+    return [
+        one
+        for one in packages
+        if one.architecture == architecture
+        and one.file.endswith(_UNPACKED)
+        and one.platform.split("_")[0] not in _OTHERS
+    ]
+
+
 def _package(packages: Sequence[SoftwareView], computer: ComputerRecord) -> str:
     """The target of the package for a computer: for any Linux before one that was made for some distribution.
 
     Its tree brings all it needs, and its own probe says on the host whether it runs there.
     """
-    fit = [
-        one
-        for one in packages
-        if one.architecture == computer.architecture
-        and one.file.endswith(_UNPACKED)
-        and one.platform.split("_")[0] not in _OTHERS
-    ]
+    fit = fitting(packages, computer.architecture)
     fit.sort(key=lambda one: (one.platform != "Linux", one.file.endswith(".deb"), one.target))
     return fit[0].target if fit else ""
 

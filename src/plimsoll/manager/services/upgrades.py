@@ -13,9 +13,9 @@ from plimsoll.manager.ports import Conflict, Permission, Principal, internal, pe
 from plimsoll.manager.services import events as numbers
 from plimsoll.manager.services.core import Core, Unit
 from plimsoll.manager.services.events import NewEvent
-from plimsoll.manager.services.software import SoftwareService
+from plimsoll.manager.services.software import SoftwareService, SoftwareView
 from plimsoll.manager.services.stage_clock import StageClock
-from plimsoll.manager.services.upgrade_start import Starting, StartRequest
+from plimsoll.manager.services.upgrade_start import Starting, StartRequest, fitting
 from plimsoll.manager.services.upgrade_steps import Steps, held, outcome, recall
 from plimsoll.manager.services.upgrade_views import (
     HostView,
@@ -40,6 +40,7 @@ _TRIES = 20
 class UpgradesService:
     def __init__(self, core: Core, software: SoftwareService, clock: StageClock | None = None) -> None:
         self._core = core
+        self._software = software
         self._starting = Starting(core, software)
         self._steps = Steps(core, software, clock or StageClock())
 
@@ -78,6 +79,12 @@ class UpgradesService:
     def plan(self, principal: Principal, request: StartRequest) -> PlanView:
         """What `start` would do; it changes nothing. Raises as `start`."""
         return self._starting.plan(request)
+
+    @permits(Permission.SOFTWARE_READ)
+    def packages_for(self, principal: Principal, architecture: str) -> tuple[SoftwareView, ...]:
+        """The packages that an upgrade of such a computer could go to, the newest first."""
+        found = fitting((one for one in self._software.everything() if one.product == "agent"), architecture)
+        return tuple(sorted(found, key=lambda one: one.component, reverse=True))
 
     @permits(Permission.UPGRADES_CHANGE)
     def start(self, principal: Principal, request: StartRequest) -> UpgradeView:

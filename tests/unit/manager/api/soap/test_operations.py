@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,12 +10,14 @@ from typing import Any
 import pytest
 import zeep.exceptions
 from tests.support.homes import ROOT
+from tests.support.releases import Publisher
 from tests.unit.manager.api.soap.conftest import Soap
 
 from plimsoll.manager.api.soap.registry import OPERATIONS
 from plimsoll.manager.ports import Presence, Role
+from plimsoll.manager.services.computer_views import Intake
 from plimsoll.manager.services.events import NewEvent
-from plimsoll.messages import Kind
+from plimsoll.messages import Inventory, Kind
 from plimsoll.tls.versions import Version
 
 #: Operations that a test of this file has called; the last test looks that none is missing.
@@ -303,6 +306,33 @@ def test_software(soap: Soap) -> None:
     assert kind_of(fault(soap, compare, version1="new", version2="1.0")) == "ManagerValidationException"
 
 
+@pytest.mark.rule("R9")
+def test_software_is_applied_to_hosts_as_an_upgrade(soap: Soap) -> None:
+    services = soap.at.services
+    said = Inventory(
+        hostname="db-7", version="11.9.0", kind=Kind.AGENT, architecture="x86_64", platform="Debian", upgradable=True
+    )
+    one = number(soap, "db-7", "11.9.0")
+    assert soap.call("softwareRetrieveForHost", hostID=one) == []
+    (entry,) = services.computers.registry()
+    intake = Intake(computer=entry.id, time=time.time(), sequence=1, fingerprint=entry.fingerprints[0], inventory=said)
+    services.computers.take_in(intake).result()
+    publisher = Publisher().trusted_by(services)
+    for version in ("11.9.0", "12.0.0"):
+        publisher.import_into(services, b"a release", version=version, platform="Linux", file=f"agent-{version}.tar.gz")
+    assert [found.version for found in soap.call("softwareRetrieveForHost", hostID=one)] == ["12.0.0"]
+    missing = fault(soap, "softwareApplyToHosts", hostIDs=[one, 99], installerVersion="12.0.0")
+    assert "99" in missing.message
+    assert services.upgrades.list(ROOT) == ()
+    newer = fault(soap, "softwareApplyToHosts", hostIDs=[one], installerVersion="13.1")
+    assert "no agent may be newer than its manager" in newer.message
+    soap.call("softwareApplyToHosts", hostIDs=[one], installerVersion="12.0.0")
+    (under_way,) = services.upgrades.list(ROOT)
+    assert (under_way.target, under_way.state) == ("12.0.0", "running")
+    again = fault(soap, "softwareApplyToHosts", hostIDs=[one], installerVersion="12.0.0")
+    assert kind_of(again) == "ManagerIntegrityConstraintException"
+
+
 def test_an_auditor_changes_nothing(soap: Soap) -> None:
     one = number(soap, "a")
     soap.at.services.access.create_user(ROOT, "eve", "a long enough password", Role.AUDITOR.value)
@@ -311,6 +341,7 @@ def test_an_auditor_changes_nothing(soap: Soap) -> None:
         ("hostDelete", {"ids": [one]}),
         ("hostUpdateNow", {"hostIDs": [one]}),
         ("hostAgentDeactivate", {"hostIDs": [one]}),
+        ("softwareApplyToHosts", {"hostIDs": [one], "installerVersion": "12.0.0"}),
         ("securityProfileSave", {"sp": {"name": "x"}}),
         ("hostGroupCreate", {"hostGroup": {"name": "x"}}),
         ("hostSettingClear", {"hostID": one, "keys": [HEARTBEAT]}),

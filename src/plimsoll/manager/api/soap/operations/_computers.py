@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
+from plimsoll.manager.api.soap.registry import Call
 from plimsoll.manager.api.soap.shapes import (
     EnumHostLight,
     EnumHostType,
@@ -12,6 +13,7 @@ from plimsoll.manager.api.soap.shapes import (
     HostStatusTransport,
     HostTransport,
 )
+from plimsoll.manager.ports import BadInput
 from plimsoll.manager.services.computers import ACTIVE, ComputerView
 from plimsoll.messages import Kind
 
@@ -91,3 +93,15 @@ def detail(view: ComputerView, problem: str, groups: Mapping[int, str]) -> HostD
         overall_version=view.version,
         security_profile_name=view.policy,
     )
+
+
+def one(call: Call, number: int) -> ComputerView:
+    """The computer of that ID. Raises NotFound."""
+    return call.back.services.computers.get(call.asks, str(number))
+
+
+def each(call: Call, numbers: Sequence[int]) -> list[ComputerView]:
+    """All of them, or NotFound before anything is done to one."""
+    if not numbers:
+        raise BadInput("name at least one host; nothing was changed")
+    return [one(call, number) for number in dict.fromkeys(numbers)]

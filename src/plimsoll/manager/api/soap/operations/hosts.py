@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 
 from plimsoll.manager.api.soap.operations import _computers
@@ -25,26 +25,15 @@ from plimsoll.manager.services.computers import ACTIVE, ComputerChange, Computer
 _DEACTIVATED = "deactivated over SOAP"
 
 
-def _one(call: Call, number: int) -> ComputerView:
-    return call.back.services.computers.get(call.asks, str(number))
-
-
 def _all(call: Call) -> list[ComputerView]:
     """In the order of their IDs."""
     return sorted(call.back.services.computers.list(call.asks), key=lambda view: view.number)
 
 
-def _each(call: Call, numbers: Sequence[int]) -> list[ComputerView]:
-    """All of them, or NotFound before anything is done to one."""
-    if not numbers:
-        raise BadInput("name at least one host; nothing was changed")
-    return [_one(call, number) for number in dict.fromkeys(numbers)]
-
-
 @operation()
 def host_retrieve(call: Call, id: int) -> HostTransport:  # noqa: A002 - the reference's name
     """One computer by its ID."""
-    return _computers.host(_one(call, id))
+    return _computers.host(_computers.one(call, id))
 
 
 @operation()
@@ -79,14 +68,14 @@ def host_create(call: Call, host: HostTransport) -> HostTransport:
 @operation()
 def host_delete(call: Call, ids: list[int]) -> None:
     """Forgets computers; an unknown one among them is an error, and then none is."""
-    for view in _each(call, ids):
+    for view in _computers.each(call, ids):
         call.back.services.computers.delete(call.asks, view.id)
 
 
 @operation()
 def host_move_to_host_group(call: Call, host_ids: list[int], host_group_id: int | None) -> None:
     """Puts computers into a group; without one, into none."""
-    for view in _each(call, host_ids):
+    for view in _computers.each(call, host_ids):
         call.back.services.computers.update(call.asks, view.id, ComputerChange(group_id=host_group_id or 0))
 
 
@@ -106,7 +95,7 @@ def select(call: Call, chosen: HostFilterTransport) -> Iterable[ComputerView]:
     if kind in (EnumHostFilterType.ALL_HOSTS, EnumHostFilterType.MY_HOSTS):
         return _all(call)
     if kind is EnumHostFilterType.SPECIFIC_HOST:
-        return [_one(call, _needed(chosen.host_id, "hostID", kind))]
+        return [_computers.one(call, _needed(chosen.host_id, "hostID", kind))]
     if kind is EnumHostFilterType.HOSTS_USING_SECURITY_PROFILE:
         profile = _needed(chosen.security_profile_id, "securityProfileID", kind)
         return [view for view in _all(call) if view.policy_id == profile]
@@ -135,7 +124,7 @@ def _below(group: int, parents: dict[int, int | None]) -> set[int]:
 @operation()
 def host_get_status(call: Call, id: int) -> HostStatusTransport:  # noqa: A002 - the reference's name
     """How a computer is; for one that TLS keeps out, that is said."""
-    view = _one(call, id)
+    view = _computers.one(call, id)
     return _computers.status(view, call.back.live.problems().get(view.id, ""))
 
 
@@ -159,7 +148,7 @@ def summary(views: Iterable[ComputerView]) -> HostStatusSummaryTransport:
 @operation()
 def host_agent_activate(call: Call, host_ids: list[int]) -> None:
     """Lets in computers that wait for approval; active ones stay as they are. New ones need a token or a visit."""
-    for view in _each(call, host_ids):
+    for view in _computers.each(call, host_ids):
         if view.state != ACTIVE:
             call.back.services.computers.approve(call.asks, view.id)
 
@@ -167,14 +156,14 @@ def host_agent_activate(call: Call, host_ids: list[int]) -> None:
 @operation()
 def host_agent_deactivate(call: Call, host_ids: list[int]) -> None:
     """Refuses these computers' certificates from now on."""
-    for view in _each(call, host_ids):
+    for view in _computers.each(call, host_ids):
         call.back.services.computers.revoke(call.asks, view.id, _DEACTIVATED)
 
 
 @operation()
 def host_update_now(call: Call, host_ids: list[int]) -> None:
     """Send Policy (R14), floors included."""
-    views = _each(call, host_ids)
+    views = _computers.each(call, host_ids)
     call.back.services.computers.send_policy(call.asks, computers=[view.id for view in views])
 
 
@@ -186,7 +175,7 @@ def host_job_progress(
     host_ids: list[int],
 ) -> HostJobProgressTransport:
     """How far Send Policy (UPDATE) or an activation is at these computers."""
-    views = _each(call, host_ids)
+    views = _computers.each(call, host_ids)
     if type is EnumJobType.UPDATE:
         pending = [view for view in views if view.state == ACTIVE and (view.policy_pending or not view.policy_held)]
     else:
@@ -200,17 +189,17 @@ def host_job_progress(
 @operation()
 def host_clear_warnings_errors(call: Call, host_ids: list[int]) -> None:
     """Checks the computers; what is said of a computer here is what is so now, and clears itself."""
-    _each(call, host_ids)
+    _computers.each(call, host_ids)
 
 
 @operation()
 def host_get_events_now(call: Call, host_ids: list[int]) -> None:
     """Checks the computers; events come with each heartbeat."""
-    _each(call, host_ids)
+    _computers.each(call, host_ids)
 
 
 @operation()
 def host_get_events_now_sync(call: Call, host_id: int) -> None:
     """Checks the computer; events come with each heartbeat."""
-    if _one(call, host_id).state != ACTIVE:
+    if _computers.one(call, host_id).state != ACTIVE:
         raise NotFound(f"host {host_id} is not managed; nothing was asked")
