@@ -20,10 +20,12 @@ from functools import partial
 from typing import Any
 
 from plimsoll import RELEASE
+from plimsoll.agent import authorities
 from plimsoll.agent import inventory as inventories
 from plimsoll.agent.channel import OUR_CERTIFICATE_EXPIRED, REFUSED_BY_FLOOR, ChannelError, exchange
 from plimsoll.agent.control import Control, Told
 from plimsoll.agent.home import AgentState, Home, RunState, Spool
+from plimsoll.agent.identity import IdentityError
 from plimsoll.agent.launched import Launched
 from plimsoll.agent.managers import Managers
 from plimsoll.agent.ports import Ports
@@ -97,11 +99,15 @@ class Daemon:
         self._heard: UpgradeReport | None = None
         self._asked_to_beat: list[asyncio.Future[Told]] = []
         self._status = 0
+        #: The CAs that the last answer told us to trust, and why some were not taken over.
+        self._told: list[str] | None = None
+        self._untaken = ""
         self._control = Control(home, self)
         former = home.load_run_state()
         self._seen = RunState(pid=os.getpid(), started=time.time(), release=RELEASE)
         home.recover()
         self._state = home.load_state()
+        self._trusts = authorities.trusted(home)
         self._software = Software(home)
         self._managers = Managers(home, self._state)
         # A relay takes over what an earlier release held before the home says that it is ours.
@@ -202,12 +208,11 @@ class Daemon:
         """The certificate of that visit."""
         from plimsoll.agent.listener import VisitError
 
-        ca = self._home.read("ca.pem")
         try:
             state = await self._renewer.accept(activation, self._state)
         except RenewalError as error:
             raise VisitError(str(error), error.failure.reason, 400) from None
-        await self._follow(state, ca)
+        self._follow(state)
 
     async def _beat(self) -> None:
         await self._sleep(self._session.delay)
@@ -217,6 +222,7 @@ class Daemon:
             called = await self._renew() and self._calls
             if called:
                 await self._exchange()
+            await self._take_authorities()
             self._tell(asked, called=called)
             await self._software.settle(self._session)
             if await self._ports.settle(self._session.policy):
@@ -272,6 +278,7 @@ class Daemon:
         self._heard = self._upgrader.report
         beat = self._session.heartbeat(time.time(), self._inventory(), self._ports.report(), self._heard)
         beat.software = self._software.state
+        beat.trusts = self._trusts
         return beat
 
     def _inventory(self) -> Inventory:
@@ -296,6 +303,8 @@ class Daemon:
                 self._upgrader.ordered(effect.command, effect.order)
             elif effect.command not in self._orders:
                 self._orders.append(effect.command)
+        if reply.authorities is not None:
+            self._told = reply.authorities
         self._upgrader.replied({command.id for command in reply.commands}, self._heard)
         if self._upgrader.accepted():
             self._session.want_inventory()
@@ -322,10 +331,14 @@ class Daemon:
         """Renews if it is due or ordered. Returns whether a heartbeat has a chance now."""
         now = time.time() + self._session.skew
         expired = self._renewer.expired(now)
-        if not (self._orders or expired or self._renewer.due(now)) or not self._managers.known:
+        if not (self._orders or expired or self._renewer.due(now)):
             return True
         order = self._orders.pop(0) if self._orders else None
-        ca = self._home.read("ca.pem")
+        if not self._managers.known:
+            if order is not None:
+                why = "no manager's address is known here: a visit brings the new certificate"
+                self._session.finish(order, ok=False, text=why)
+            return True
         try:
             state = await self._renewer.renew(self._state, now)
         except RenewalError as error:
@@ -341,16 +354,39 @@ class Daemon:
             else:
                 _log.warning("%s; the certificate that we have is still good", error)
             return not expired
-        await self._follow(state, ca)
+        self._follow(state)
         if order is not None:
             self._session.finish(order, ok=True)
         return True
 
-    async def _follow(self, state: AgentState, old_ca: bytes | None) -> None:
+    def _follow(self, state: AgentState) -> None:
         """Shows the new identity everywhere."""
         self._state = state
+        self._trusts = authorities.trusted(self._home)
         self._managers.forget()
-        await self._ports.renewed(self._home.read("ca.pem") != old_ca, self._session.policy)
+        self._ports.renewed()
+
+    async def _take_authorities(self) -> None:
+        """Trusts the CAs that the manager named, once they are on the disk; the next heartbeat says so."""
+        told, self._told = self._told, None
+        if told is None:
+            return
+        try:
+            changed = await in_thread(authorities.adopt, self._home, told)
+        except (IdentityError, OSError) as error:
+            if str(error) != self._untaken:
+                self._untaken = str(error)
+                _log.error("%s", error)
+                with contextlib.suppress(OSError):
+                    self._session.record(authorities.NOT_TAKEN, self._untaken, time.time())
+            return
+        self._untaken = ""
+        if changed:
+            self._trusts = authorities.trusted(self._home)
+            self._managers.forget()
+            self._ports.trust()
+            _log.info("%d CAs are trusted from now on", len(self._trusts))
+        self._session.soon()
 
     def _remember(self) -> None:
         self._seen.listening = self._ports.listening

@@ -93,22 +93,28 @@ def _sign(question: Answer) -> Answer:
 
 
 def _inspect(question: Answer) -> Answer:
-    """Checks an issued certificate against our key and the CA, and tells its dates and names."""
+    """Checks an issued certificate against our key and the CAs, and tells its dates and names."""
     from cryptography import x509
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives import serialization
 
     certificate = x509.load_pem_x509_certificate(question["certificate"].encode())
+
+    def issued_by(authority: x509.Certificate) -> bool:
+        try:
+            certificate.verify_directly_issued_by(authority)
+        except (ValueError, TypeError, InvalidSignature):
+            return False
+        return True
+
     if "key" in question:
         key = serialization.load_pem_private_key(question["key"].encode(), None)
         if certificate.public_key() != key.public_key():
             raise KeysError("the certificate was issued for another key than ours")
     if "ca" in question:
-        authority = x509.load_pem_x509_certificate(question["ca"].encode())
-        try:
-            certificate.verify_directly_issued_by(authority)
-        except (ValueError, TypeError, InvalidSignature):
-            raise KeysError("the certificate was not issued by the installation's CA") from None
+        authorities = x509.load_pem_x509_certificates(question["ca"].encode())
+        if not any(map(issued_by, authorities)):
+            raise KeysError("the certificate was not issued by the installation's CA")
     return {
         "not_before": certificate.not_valid_before_utc.timestamp(),
         "not_after": certificate.not_valid_after_utc.timestamp(),

@@ -93,6 +93,10 @@ class AgentListener:
         """Serves a renewed certificate from the next handshake on."""
         self._contexts.reload([identity])
 
+    def trust(self, ca: str) -> None:
+        """Verifies peers by these CAs (a path or PEM text) from the next handshake on."""
+        self._contexts.trust(ca)
+
     def set_floor(self, floor: Version) -> None:
         """Puts another floor in force for the next hello."""
         if floor is not self.floor:

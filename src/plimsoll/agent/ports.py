@@ -121,15 +121,18 @@ class Ports:
         """What kept a relay from mirroring packages since the last call."""
         return {} if self._relay is None else self._relay.troubles()
 
-    async def renewed(self, ca_changed: bool, policy: Policy | None) -> None:
-        """Shows a renewed certificate; with another CA the ports open anew, since they verify with it."""
-        if ca_changed:
-            await self.close()
-            await self.open(policy)
-            return
+    def renewed(self) -> None:
+        """Shows a renewed certificate, and verifies peers by the CAs that came with it."""
+        self.trust()
         for door in (self._listener, self._relay):
             if door is not None:
                 door.reload(self._identity())
+
+    def trust(self) -> None:
+        """Verifies peers by the CAs that are trusted now; open connections and downloads go on."""
+        for door in (self._listener, self._relay):
+            if door is not None:
+                door.trust(str(self._home.ca))
 
     async def close(self) -> None:
         listener, relay = self._listener, self._relay

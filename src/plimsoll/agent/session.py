@@ -128,6 +128,10 @@ class Session:
         """The next heartbeat carries the inventory."""
         self._inventory_wanted = True
 
+    def soon(self) -> None:
+        """There is something new to say: the next heartbeat goes out at once, but not all of a fleet in one instant."""
+        self.delay = min(self.delay, self._rng.uniform(0.0, 0.2))
+
     def heartbeat(
         self,
         now: float,

@@ -36,6 +36,7 @@ GROUPS = (
     "audit",
     "software",
     "upgrade",
+    "ca",
     "agent",
 )
 COMMANDS = (

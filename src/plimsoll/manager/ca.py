@@ -1,4 +1,8 @@
-"""The manager as issuing authority: its own key, and certificates that say installation, role and id.
+"""An issuing authority of the manager: its own key, and certificates that say installation, role and id.
+
+Which one issues, and which are trusted beside it, is `ca_keyring`'s to say. All authorities of an installation have the
+same name, so that one may certify the key of another (`cross`, RFC 4210 section 4.4: "new with old"): such a
+certificate is self-issued, and does not count for the length of a path (RFC 5280 section 4.2.1.9).
 
 A leaf carries the URI SAN ``plimsoll://<installation>/<role>/<id>``; every side checks role and installation, not only
 the chain (design §11). Validity begins a day back, so that a host whose clock is slow is not locked out.
@@ -41,11 +45,12 @@ _AUTH = (ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH)
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """A certificate as PEM, with the hex SHA-256 of its DER and the time of its end."""
+    """A certificate as PEM, with the hex SHA-256 of its DER, the time of its end, and the authority's fingerprint."""
 
     pem: str
     fingerprint: str
     expires: float
+    authority: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +91,16 @@ class Authority:
         self._key = key
         self.certificate_pem = certificate.public_bytes(serialization.Encoding.PEM).decode()
         self.key_hash = key_hash(spki(certificate.public_key()))
+        self.fingerprint = fingerprint(certificate)
+
+    @property
+    def pair_pem(self) -> bytes:
+        """Key and certificate together: one file of both is never half of each."""
+        return key_pem(self._key) + self.certificate_pem.encode()
 
     @classmethod
-    def create(cls, directory: Path, installation: str, now: float) -> Authority:
-        """Makes a key and a self-signed certificate in the directory."""
+    def make(cls, installation: str, now: float) -> Authority:
+        """A new key with its self-signed certificate, in memory."""
         key = rsa.generate_private_key(public_exponent=65537, key_size=3072)
         name = _own_name(installation)
         identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
@@ -106,18 +117,60 @@ class Authority:
             .add_extension(identifier, critical=False)
             .sign(key, hashes.SHA256())
         )
-        directory.mkdir(mode=0o700, exist_ok=True)
-        write_atomically(directory / CA_KEY, key_pem(key), 0o600)
-        write_atomically(directory / CA_CERTIFICATE, certificate.public_bytes(serialization.Encoding.PEM), 0o644)
         return cls(installation, certificate, key)
 
     @classmethod
+    def create(cls, directory: Path, installation: str, now: float) -> Authority:
+        """The first authority of a home: key and certificate in files of their own."""
+        made = cls.make(installation, now)
+        directory.mkdir(mode=0o700, exist_ok=True)
+        write_atomically(directory / CA_KEY, key_pem(made._key), 0o600)
+        write_atomically(directory / CA_CERTIFICATE, made.certificate_pem.encode(), 0o644)
+        return made
+
+    @classmethod
     def load(cls, directory: Path, installation: str) -> Authority:
-        key = serialization.load_pem_private_key((directory / CA_KEY).read_bytes(), None)
-        certificate = x509.load_pem_x509_certificate((directory / CA_CERTIFICATE).read_bytes())
-        if not isinstance(key, rsa.RSAPrivateKey) or spki(key.public_key()) != spki(certificate.public_key()):
+        """The first authority. `CA_CERTIFICATE` may hold others that are trusted beside it."""
+        found = cls.of(installation, (directory / CA_KEY).read_bytes(), (directory / CA_CERTIFICATE).read_bytes())
+        if found is None:
             raise BadInput(f"{directory}: {CA_KEY} and {CA_CERTIFICATE} do not belong together; restore both")
-        return cls(installation, certificate, key)
+        return found
+
+    @classmethod
+    def of(cls, installation: str, key_text: bytes, certificates: bytes) -> Authority | None:
+        """The authority of a key, with that one of the certificates that belongs to it; None where none does."""
+        key = serialization.load_pem_private_key(key_text, None)
+        if not isinstance(key, rsa.RSAPrivateKey):
+            return None
+        for certificate in x509.load_pem_x509_certificates(certificates):
+            if spki(key.public_key()) == spki(certificate.public_key()):
+                return cls(installation, certificate, key)
+        return None
+
+    def cross(self, other: Authority) -> str:
+        """A certificate of ours for the other's key, PEM: who trusts us alone can follow it to what the other issued.
+
+        It lasts as long as both do.
+        """
+        mine, theirs = self.certificate, other.certificate
+        issuer = mine.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+        public = theirs.public_key()
+        assert isinstance(public, rsa.RSAPublicKey)
+        certificate = (
+            x509.CertificateBuilder()
+            .subject_name(theirs.subject)
+            .issuer_name(mine.subject)
+            .public_key(public)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(max(mine.not_valid_before_utc, theirs.not_valid_before_utc))
+            .not_valid_after(min(mine.not_valid_after_utc, theirs.not_valid_after_utc))
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(_usage(ca=True), critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(issuer), critical=False)
+            .sign(self._key, hashes.SHA256())
+        )
+        return certificate.public_bytes(serialization.Encoding.PEM).decode()
 
     def is_of(self, installation: str) -> bool:
         """Whether it was made for that installation, by its certificate's own name."""
@@ -177,9 +230,8 @@ class Authority:
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(issuer), critical=False)
             .sign(self._key, hashes.SHA256())
         )
-        return Issued(
-            certificate.public_bytes(serialization.Encoding.PEM).decode(), fingerprint(certificate), int(expires)
-        )
+        pem = certificate.public_bytes(serialization.Encoding.PEM).decode()
+        return Issued(pem, fingerprint(certificate), int(expires), self.fingerprint)
 
     def holder(self, certificate_pem: str) -> tuple[Holder, x509.Certificate]:
         """Whom a certificate names, whether or not it has expired. Raises BadInput where it is not one of ours."""
@@ -268,8 +320,9 @@ def serving_identity(directory: Path, point: str, kind: str) -> ServingIdentity:
     return ServingIdentity(directory / f"{point}-{kind}.pem", directory / f"{point}-{kind}.key")
 
 
-def ensure_serving(authority: Authority, directory: Path, names: Iterable[str], now: float) -> None:
-    """Makes or renews the manager's own leafs: where one is missing, two thirds old, or lacks a name.
+def ensure_serving(authority: Authority, chain: str, directory: Path, names: Iterable[str], now: float) -> None:
+    """Makes or renews the manager's own leafs: where one is missing, two thirds old, lacks a name, or is another
+    authority's. `chain` (PEM) is what stands behind each.
 
     The key stays, so that a crash between the two files never leaves a pair that does not fit.
     """
@@ -280,20 +333,31 @@ def ensure_serving(authority: Authority, directory: Path, names: Iterable[str], 
             files = serving_identity(directory, point, kind)
             if not files.key.exists():
                 write_atomically(files.key, key_pem(new_key(kind)), 0o600)
-            if _fresh(files, wanted, now):
+            leaf = _fresh(authority, files, wanted, now)
+            if leaf is not None:
+                text = (leaf + chain).encode()
+                if files.certificate.read_bytes() != text:
+                    write_atomically(files.certificate, text, 0o600)
                 continue
             key = serialization.load_pem_private_key(files.key.read_bytes(), None)
             assert isinstance(key, (rsa.RSAPrivateKey, ec.EllipticCurvePrivateKey))
             issued = authority.issue_manager(key, wanted, now)
             # The CA goes along: a host that activates checks its key's hash against the token's before it speaks.
-            write_atomically(files.certificate, (issued.pem + authority.certificate_pem).encode(), 0o600)
+            write_atomically(files.certificate, (issued.pem + chain).encode(), 0o600)
 
 
-def _fresh(files: ServingIdentity, wanted: set[str], now: float) -> bool:
+def _fresh(authority: Authority, files: ServingIdentity, wanted: set[str], now: float) -> str | None:
+    """The leaf that is served, PEM, where it may stay."""
     if not files.certificate.exists():
-        return False
+        return None
     certificate = x509.load_pem_x509_certificate(files.certificate.read_bytes())
+    try:
+        certificate.verify_directly_issued_by(authority.certificate)
+    except (ValueError, TypeError, InvalidSignature):
+        return None
     san = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     names = {str(name.value) for name in san if not isinstance(name, x509.UniformResourceIdentifier)}
     begin, end = certificate.not_valid_before_utc.timestamp(), certificate.not_valid_after_utc.timestamp()
-    return wanted <= names and now < begin + (end - begin) * 2 / 3
+    if not (wanted <= names and now < begin + (end - begin) * 2 / 3):
+        return None
+    return certificate.public_bytes(serialization.Encoding.PEM).decode()

@@ -14,11 +14,13 @@ from typing import Any
 from plimsoll import RELEASE
 from plimsoll.manager import config, database, secret
 from plimsoll.manager.ca import Authority, ensure_serving
+from plimsoll.manager.ca_keyring import Keyring, Standing
 from plimsoll.manager.config import Configuration
 from plimsoll.manager.database import DatabaseAddress
 from plimsoll.manager.opening import DATABASE, PASSWORD, HomeError, check_release, reach_fresh, store_of
 from plimsoll.manager.ports import BadInput, Role
 from plimsoll.manager.store import Connection, Store, access, audit, facts, floors, policies
+from plimsoll.manager.store import ca as ca_table
 from plimsoll.tls.floors import Point
 from plimsoll.tls.versions import Version
 
@@ -96,7 +98,7 @@ class Home:
         self.config = configuration
         self.store = store
         self.installation = store.read(lambda c: facts.get(c, facts.INSTALLATION)) or ""
-        self.ca = Authority.load(path / "ca", self.installation)
+        self.keys = Keyring(path / "ca", self.installation)
         self._lock = lock
 
     @property
@@ -117,7 +119,12 @@ class Home:
 
     @property
     def ca_certificate(self) -> Path:
+        """The CAs that are trusted, the issuing one first."""
         return self.path / "ca" / "ca.pem"
+
+    def ca(self, connection: Connection) -> Standing:
+        """Who issues and who is trusted, as of this transaction. Raises BadInput where a key is missing."""
+        return self.keys.standing(ca_table.newest(connection))
 
     def read_config(self) -> Configuration:
         """The file as it is now; `config` stays. Raises ConfigurationError."""
@@ -131,8 +138,13 @@ class Home:
         return _serving_names(self.config)
 
     def ensure_serving(self, now: float) -> None:
-        """Makes or renews the certificates of 4119 and 4120; at start, and daily while the manager runs."""
-        ensure_serving(self.ca, self.tls, self.serving_names(), now)
+        """Makes or renews the certificates of 4119 and 4120, and writes what is trusted, as the store says.
+
+        At start, and whenever that changed. Raises BadInput where the key of a CA is missing.
+        """
+        standing = self.store.read(self.ca)
+        self.keys.settle(standing, self.backup, now)
+        ensure_serving(standing.issuing, standing.chain, self.tls, self.serving_names(), now)
 
     def close(self) -> None:
         self.store.close()
@@ -180,7 +192,7 @@ def init_home(
         now = time.time()
         installation = uuid.uuid4().hex
         authority = Authority.create(home / "ca", installation, now)
-        ensure_serving(authority, home / "tls", _serving_names(configuration), now)
+        ensure_serving(authority, authority.certificate_pem, home / "tls", _serving_names(configuration), now)
         if address is not None and address.password is not None:
             line = address.passfile_line(address.password)
             config.write_atomically(home / PASSWORD, line.encode(), 0o600)
@@ -309,8 +321,11 @@ def open_home(directory: Path) -> Home:
         store = store_of(home, configuration)
         try:
             check_release(home, store)
-            opened = Home(home, lock, configuration, store)
-            opened.ensure_serving(time.time())
+            try:
+                opened = Home(home, lock, configuration, store)
+                opened.ensure_serving(time.time())
+            except BadInput as error:
+                raise HomeError(f"{error.message}. Nothing was changed") from None
         except BaseException:
             store.close()
             raise

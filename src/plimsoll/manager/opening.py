@@ -7,7 +7,7 @@ from pathlib import Path
 
 from plimsoll import RELEASE
 from plimsoll.manager import config, database
-from plimsoll.manager.ca import Authority
+from plimsoll.manager.ca_keyring import Keyring
 from plimsoll.manager.config import Configuration
 from plimsoll.manager.database import DatabaseAddress
 from plimsoll.manager.ports import Conflict, ServiceError, Unavailable
@@ -77,7 +77,7 @@ def _same_installation(home: Path, store: Store) -> None:
             f"{store.database.where} holds no installation; restore it from a backup, its floors cannot be guessed"
         )
     stored = store.read(lambda c: facts.get(c, facts.INSTALLATION))
-    if stored is None or not Authority.load(home / "ca", stored).is_of(stored):
+    if stored is None or not Keyring(home / "ca", stored).is_of(stored):
         raise Conflict(
             f"{store.database.where} holds the installation {stored}, whose CA is not the one in {home / 'ca'};"
             f" nothing was changed. Correct database= in {home / config.FILE_NAME}"

@@ -54,6 +54,8 @@ log = logging.getLogger(__name__)
 RELAY_SECONDS = 60.0
 #: Seconds of a certificate's 90 days that are left when a visit renews it.
 RENEW_BEFORE = 30 * 86400.0
+#: Seconds until a computer is visited again that has something new to say after this visit.
+SOON = 2.0
 _TICK = 0.25
 _WORKERS = 12
 
@@ -62,14 +64,17 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """What the manager shows when it calls: its certificate, its CA, its installation.
+    """What the manager shows when it calls: its certificate, the CAs it trusts, the certificate of the one that issues.
+
+    `wanted` is the fingerprint of the CA that all are to have a certificate of, empty where that does not matter.
 
     `address` makes ``dsm://host:port`` for agents of the host that a call came from, where no public name is set.
     """
 
     identity: Callable[[], ServerIdentity]
     ca_path: str
-    ca_pem: str
+    issuing: Callable[[], str]
+    wanted: Callable[[], str]
     installation: str
     address: Callable[[str], str]
 
@@ -146,19 +151,20 @@ class Outbound:
             raise Conflict(f"{error}{hint}. Nothing was changed unless the computer is in the list") from None
 
     def _first_visit(self, principal: Principal, address: str, port: int, code: str | None) -> str:
-        authority = ssl.PEM_cert_to_DER_cert(self._caller.ca_pem)
+        ca = self._caller.issuing()
+        authority = ssl.PEM_cert_to_DER_cert(ca)
         with self._call(address, port, roles=()) as call:
             bootstrap = call.certificate
             begin = VisitBegin(
                 capability=CAPABILITY,
                 installation=self._caller.installation,
-                ca=self._caller.ca_pem,
+                ca=ca,
                 proof=visit_proof(code, bootstrap, authority, "manager") if code else "",
             )
             offer = call.ask("POST", VISIT_BEGIN, begin, VisitOffer)
             if code and not proves_visit(offer.proof, code, bootstrap, authority, "agent"):
                 raise Forbidden(f"{address} does not know the one-time code; it was not activated")
-            activation = self._services.activation.activate_visited(principal, offer, address, port)
+            activation = self._services.activation.activate_visited(principal, offer, address, port, ca)
             # The policy may want the agent to call from now on, and it has nobody's address but what it is told here.
             managers = [self._caller.address(call.local_address)]
             call.tell("POST", VISIT_FINISH, msgspec.structs.replace(activation, managers=managers))
@@ -211,15 +217,28 @@ class Outbound:
             self._registry.visit(known, now, call.version)
             reply = await self._door.digest(known, beat, call.identity.fingerprint, now)
             await self._in_thread(call.tell, "POST", VISIT_REPLY, reply)
-            if call.certificate_expires is not None and call.certificate_expires - now < RENEW_BEFORE:
+            if reply.authorities is not None:
+                # It takes over which CAs it is to trust once it has answered, and says so when it is asked again.
+                self._due[("visit", known.id)] = self._steady() + SOON
+            # That it trusts both comes first: a rotation switches only then, or leaves it behind knowingly.
+            elif self._ages(call, now) or self._outdated(known):
                 await self._in_thread(self._renew, known, call)
+                self._due[("visit", known.id)] = self._steady() + SOON
         except (CallError, ServiceError) as error:
             log.warning("the visit to %s was not finished: %s", known.entry.display, error)
         finally:
             await self._in_thread(call.close)
 
+    def _outdated(self, known: Known) -> bool:
+        """Whether it shows a certificate of another CA than the one that all are to have one of."""
+        wanted = self._caller.wanted()
+        return bool(wanted) and known.entry.shown != wanted
+
+    def _ages(self, call: Call, now: float) -> bool:
+        return call.certificate_expires is not None and call.certificate_expires - now < RENEW_BEFORE
+
     def _renew(self, known: Known, call: Call) -> None:
-        begin = VisitBegin(capability=CAPABILITY, installation=self._caller.installation, ca=self._caller.ca_pem)
+        begin = VisitBegin(capability=CAPABILITY, installation=self._caller.installation, ca=self._caller.issuing())
         offer = call.ask("POST", VISIT_BEGIN, begin, VisitOffer)
         request = RenewalRequest(capability=CAPABILITY, csr=offer.csr)
         renewal = self._services.activation.renew(request, known.address, known.id)

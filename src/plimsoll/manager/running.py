@@ -31,6 +31,7 @@ from plimsoll.manager.services import Services
 from plimsoll.manager.services.computers import RegistryEntry
 from plimsoll.manager.services.events import NewEvent
 from plimsoll.manager.services.hub import (
+    AuthoritiesChanged,
     CertificateChanged,
     Change,
     ComputersChanged,
@@ -59,6 +60,8 @@ UPGRADE_TICK = 1.0
 TASK_TICK = 1.0
 #: Seconds between two looks whether the upstream bundle is due, after one that brought something.
 UPSTREAM_TICK = 60.0
+#: Seconds between two looks at a rotation of the CA; each asks some computers to renew.
+CA_TICK = 1.0
 #: More changed computers than this are read in one go.
 READ_ONE_BY_ONE = 64
 _REFUSED = (Outcome.REFUSED, Outcome.REFUSED_AFTER)
@@ -99,10 +102,13 @@ class Running:
             handout=self._handout,
         )
         self._monitor = Monitor(self.services, self._registry, self._sightings, clock)
+        # Of `Caller`.
+        self._issuing = self._wanted = ""
         caller = Caller(
             self._own_identity,
             str(home.ca_certificate),
-            home.ca.certificate_pem,
+            lambda: self._issuing,
+            lambda: self._wanted,
             home.installation,
             self._address_for_agents,
         )
@@ -132,6 +138,7 @@ class Running:
             Point.HEARTBEAT: self._gate(Point.HEARTBEAT, self._heartbeat_protocol, str(self.home.ca_certificate)),
             Point.GUI: self._gate(Point.GUI, self._http.protocol, None),
         }
+        await asyncio.to_thread(self._follow_authorities)
         await self._gates[Point.HEARTBEAT].start(config.listen_address, config.heartbeat_port)
         await self._gates[Point.GUI].start(config.listen_address, config.gui_port)
         await self._http.listen_unix(self.home.socket_path)
@@ -146,6 +153,7 @@ class Running:
         self.supervisor.start("changes", steps.run_forever(self.services.changes.tick, "change"))
         self.supervisor.start("upgrades", steps.run_forever(self.services.upgrades.tick, "upgrade", UPGRADE_TICK))
         self.supervisor.start("tasks", steps.run_forever(services.tasks.tick, "scheduled task", TASK_TICK))
+        self.supervisor.start("ca", steps.run_forever(self.services.ca.tick, "rotation of the CA", CA_TICK))
         self.supervisor.start("outbound", self._outbound.run_forever())
         self.supervisor.start("notifications", Forwarder(services).run_forever())
 
@@ -221,6 +229,23 @@ class Running:
             raise Conflict(f"{error}; the certificates that were served before still are") from None
         self._serves = (None, {})
 
+    def _follow_authorities(self) -> None:
+        """From a service's thread: gates, calls and heartbeats go by the CAs that are trusted now."""
+        standing = self.services.ca.standing()
+        fingerprints = standing.fingerprints
+        authorities = [one.certificate_pem for one in standing.trusted]
+
+        def follow() -> None:
+            self._issuing = standing.issuing.certificate_pem
+            # Before the first switch there are no others.
+            self._wanted = standing.issuing.fingerprint if standing.crosses else ""
+            self._door.trust(fingerprints, authorities)
+            for gate in self._gates.values():
+                gate.contexts.trust(standing.bundle)
+
+        self._thread.run(follow)
+        self.reload_certificates()
+
     # Floors
 
     def _publish(self, snapshot: FloorSnapshot) -> None:
@@ -295,6 +320,8 @@ class Running:
             self._read_anew(change.computers)
         elif isinstance(change, CertificateChanged):
             self._serves = (None, {})
+        elif isinstance(change, AuthoritiesChanged):
+            self._follow_authorities()
         elif isinstance(change, SoftwareChanged | RelayGroupsChanged):
             self._hand_out_anew()
 

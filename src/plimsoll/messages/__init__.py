@@ -6,6 +6,7 @@ a default that means "not said". Capability numbers:
 * 1 (2026-11): activation, heartbeat, renewal, Send Policy, floor report.
 * 2 (2026-11): the command ``upgrade``. Who says less is never sent one: it could not read the whole answer.
 * 3 (2026-11): where software comes from, and whose signature counts: `SoftwareState`, `SoftwareNews`.
+* 4 (2026-11): which CAs are trusted: `Heartbeat.trusts`, `HeartbeatReply.authorities`.
 
 Paths on 4120 (the manager listens): POST ACTIVATE, HEARTBEAT, RENEW, GET METADATA/<name> and TARGETS/<SHA-256>. Paths
 on 4118 (the agent listens, managers only are obeyed): POST VISIT_BEGIN and VISIT_FINISH (manager-initiated activation),
@@ -24,10 +25,13 @@ import msgspec
 from plimsoll.tls.versions import Version
 
 #: What this release understands; see the list above.
-CAPABILITY = 3
+CAPABILITY = 4
 
 #: From here on an agent understands the command ``upgrade``.
 UPGRADES_FROM = 2
+
+#: From here on an agent takes over which CAs it is to trust, and says which it does.
+AUTHORITIES_FROM = 4
 
 ACTIVATE = "/agent/v1/activate"
 HEARTBEAT = "/agent/v1/heartbeat"
@@ -226,7 +230,10 @@ class UpgradeReport(Message):
 
 
 class Heartbeat(Message):
-    """What an agent brings. `sequence` is max(last + 1, unix time), so a restored peer does not look like an attack."""
+    """What an agent brings. `sequence` is max(last + 1, unix time), so a restored peer does not look like an attack.
+
+    `trusts` are the hex SHA-256 of the CA certificates that it trusts, sorted: once they are on its disk.
+    """
 
     capability: int
     sequence: int
@@ -239,6 +246,7 @@ class Heartbeat(Message):
     relay: FloorReport | None = None
     upgrade: UpgradeReport | None = None
     software: SoftwareState | None = None
+    trusts: list[str] = []
 
 
 class Command(Message):
@@ -254,7 +262,10 @@ class Command(Message):
 
 
 class HeartbeatReply(Message):
-    """What an agent takes home. What stands in `stored_acks` and up to `stored_event` need not be sent again."""
+    """What an agent takes home. What stands in `stored_acks` and up to `stored_event` need not be sent again.
+
+    `authorities` are all CA certificates (PEM, one each) that it is to trust from now on; absent where it does.
+    """
 
     capability: int
     manager_time: float
@@ -264,6 +275,7 @@ class HeartbeatReply(Message):
     stored_event: int = 0
     send_inventory: bool = False
     software: SoftwareNews | None = None
+    authorities: list[str] | None = None
 
 
 class RenewalRequest(Message):
@@ -280,6 +292,8 @@ class RenewalRequest(Message):
 
 
 class Renewal(Message):
+    """`ca` are all CA certificates to trust, the issuer's first; behind `certificate` others to show may stand."""
+
     certificate: str
     ca: str
 

@@ -19,7 +19,7 @@ from plimsoll.net.contexts import client_context
 from plimsoll.net.download import SLOWEST, Download
 from plimsoll.net.errors import NetError
 from plimsoll.net.handshake_errors import about_certificates, alert_in
-from plimsoll.net.identity import Identity, identity_of, presented_chain, public_key_hash
+from plimsoll.net.identity import Identity, certificates_in, identity_of, presented_chain, public_key_hash
 from plimsoll.tls.alerts import Alert
 from plimsoll.tls.versions import Version
 
@@ -221,19 +221,23 @@ class Link:
         """The CA whose key has the hash: the given one, or one that the peer presents."""
         if ca is not None:
             text = ca if "-----BEGIN" in ca else Path(ca).read_text("ascii")
-            chain = [ssl.PEM_cert_to_DER_cert(text[text.index("-----BEGIN") :])]
+            chain = certificates_in(text)
         else:
             # Nothing is sent on this connection: it only shows its chain, which is verified on the next one.
             with self._dial(client_context(ca=None, minimum=self._minimum), None) as sock:
                 chain = presented_chain(sock)
-        for der in chain:
+        # The last that fits: while a CA is rotated, one with that key that another CA signed may stand before its own.
+        for der in reversed(chain):
             try:
                 if public_key_hash(der) == self._pin:
                     self.ca_pem = ssl.DER_cert_to_PEM_cert(der)
                     return self.ca_pem
             except ValueError:
                 continue
-        text = "its CA is not the one that the token names; the token was not sent. Is this the right manager?"
+        text = (
+            "its CA is not the one that the token names; the token was not sent. Is this the right manager? If its CA"
+            " was rotated since the token was made, get a new token"
+        )
         raise CertificateError(self.host, self.port, text)
 
     def _dial(self, context: ssl.SSLContext, session: ssl.SSLSession | None) -> ssl.SSLSocket:

@@ -69,12 +69,16 @@ class ServerContexts:
     A cipher profile governs the first; the second always serves the suites of `legacy`, which TLS 1.0 needs.
     With `client_ca` (a path) both ask for a client certificate and verify one that is given, but do not demand it:
     activation has none. One object belongs to one gate, which keeps its minimum at the lowest version admitted.
+    With `client_ca` (a path or PEM text) both ask for a client certificate and verify one that is given, but do not
+    demand it: activation has none. One object belongs to one gate, which keeps its minimum at the lowest version
+    admitted.
     """
 
     def __init__(
         self, identities: Sequence[ServerIdentity], *, client_ca: str | None, alpn: Sequence[str] | None = None
     ) -> None:
-        self._client_ca = client_ca
+        self._client_ca = None if client_ca is None else _read_ca(client_ca)
+        self._ca_name = _name_of(client_ca or "")
         self._alpn = list(alpn or ())
         self._minimum = Version.TLS1_2
         self._profile = DEFAULT
@@ -86,6 +90,7 @@ class ServerContexts:
 
     @property
     def client_ca(self) -> str | None:
+        """The CAs that clients' certificates are verified by, PEM."""
         return self._client_ca
 
     @property
@@ -130,6 +135,30 @@ class ServerContexts:
             _load(context, identities)
         self.identities = tuple(identities)
         self._key_types = key_types
+
+    def trust(self, client_ca: str) -> None:
+        """Verify clients by these CAs (a path or PEM text) from the next handshake on; nothing for a point without.
+
+        More of them are added in place, and sessions stay resumable. Where one goes the contexts are made anew, since
+        OpenSSL forgets none and a resumed session would skip the check. Open connections stay in both cases. Raises
+        BadIdentity, and keeps what was trusted before.
+        """
+        if self._client_ca is None:
+            return
+        text = _read_ca(client_ca)
+        before, after = _certificates_in(self._client_ca), _certificates_in(text)
+        if before == after:
+            return
+        former, self._client_ca, self._ca_name = self._client_ca, text, _name_of(client_ca)
+        try:
+            if before <= after:
+                for context in (self.modern, self.early):
+                    self._verify(context)
+            else:
+                self._install(self.identities)
+        except BadIdentity:
+            self._client_ca = former
+            raise
 
     def serves(self) -> dict[Version, str]:
         """What a handshake in memory really ended with, per version from the minimum on: the suites, by identity.
@@ -179,14 +208,36 @@ class ServerContexts:
         context.num_tickets = 1
         _load(context, identities)
         if self._client_ca is not None:
-            try:
-                context.load_verify_locations(cafile=self._client_ca)
-            except (OSError, ssl.SSLError) as error:
-                raise BadIdentity(self._client_ca, f"cannot be read as the clients' CA ({error})") from error
-            context.verify_mode = ssl.CERT_OPTIONAL
+            self._verify(context)
         if self._alpn:
             context.set_alpn_protocols(self._alpn)
         return context
+
+    def _verify(self, context: ssl.SSLContext) -> None:
+        assert self._client_ca is not None
+        try:
+            context.load_verify_locations(cadata=self._client_ca)
+        except (ValueError, ssl.SSLError) as error:
+            raise BadIdentity(self._ca_name, f"cannot be read as the clients' CA ({error})") from error
+        context.verify_mode = ssl.CERT_OPTIONAL
+
+
+def _read_ca(client_ca: str) -> str:
+    """The PEM text of a path or of itself. Raises BadIdentity."""
+    if "-----BEGIN" in client_ca:
+        return client_ca
+    try:
+        return Path(client_ca).read_text("ascii")
+    except (OSError, ValueError) as error:
+        raise BadIdentity(client_ca, f"cannot be read as the clients' CA ({error})") from error
+
+
+def _name_of(client_ca: str) -> str:
+    return "the clients' CAs" if "-----BEGIN" in client_ca else client_ca
+
+
+def _certificates_in(pem: str) -> set[str]:
+    return {"".join(part.split()) for part in pem.split("-----BEGIN CERTIFICATE-----")[1:]}
 
 
 def _load(context: ssl.SSLContext, identities: Sequence[ServerIdentity]) -> None:

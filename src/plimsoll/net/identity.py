@@ -91,6 +91,20 @@ def public_key_hash(certificate: bytes) -> str:
     return base64.urlsafe_b64encode(hashlib.sha256(public_key_info(certificate)).digest()).rstrip(b"=").decode()
 
 
+def certificates_in(pem: str) -> list[bytes]:
+    """The certificates of a PEM text as DER, in its order. Raises ValueError where one cannot be read."""
+    begin, end = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
+    parts = [part.partition(end) for part in pem.split(begin)[1:]]
+    if not all(found for _, found, _ in parts):
+        raise ValueError("a certificate in the PEM text has no end")
+    return [ssl.PEM_cert_to_DER_cert(f"{begin}{body}{end}") for body, _, _ in parts]
+
+
+def certificate_fingerprints(pem: str) -> list[str]:
+    """The hex SHA-256 of each certificate of a PEM text. Raises ValueError where one cannot be read."""
+    return [hashlib.sha256(der).hexdigest() for der in certificates_in(pem)]
+
+
 def presented_chain(connection: ssl.SSLSocket) -> list[bytes]:
     """The certificates that the peer sent, DER, its own first. They may be unverified."""
     # Public from Python 3.13 on; before, only the inner object has it, with certificates that need converting.

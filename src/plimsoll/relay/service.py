@@ -72,6 +72,10 @@ class RelayService:
         """Serves a renewed certificate from the next handshake on."""
         self._contexts.reload([identity])
 
+    def trust(self, ca: str) -> None:
+        """Verifies peers by these CAs (a path or PEM text) from the next handshake on."""
+        self._contexts.trust(ca)
+
     def apply(self) -> None:
         """Puts in force what the keeper holds: the next hello is judged by it."""
         self._board.publish(self._snapshot())

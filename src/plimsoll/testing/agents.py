@@ -20,7 +20,6 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from plimsoll.messages import (
     ACTIVATE,
-    CAPABILITY,
     HEARTBEAT,
     Ack,
     Activation,
@@ -47,6 +46,8 @@ from plimsoll.testing.relay import SimulatedRelay
 from plimsoll.testing.upgrading import Ending, SimulatedUpgrade
 from plimsoll.tls.versions import Version
 
+#: Its capability number (`messages`): it takes no CAs over, and is not upgraded.
+UNDERSTANDS = 3
 #: A peer that cannot reach its manager waits this long at first, and at most so many intervals.
 _FIRST_WAIT = 0.5
 _LONGEST_WAIT = 30.0
@@ -140,7 +141,7 @@ async def fetch_ca(host: str, port: int, token: ActivationToken, address: str | 
         chain = pipe.tls._sslobj.get_unverified_chain()  # type: ignore[attr-defined]  # see the line above
     finally:
         await pipe.close()
-    for certificate in chain or []:
+    for certificate in reversed(chain or []):
         pem: str = certificate.public_bytes()
         parsed = x509.load_pem_x509_certificate(pem.encode())
         if public_key_hash(parsed) == token.ca_hash:
@@ -212,7 +213,7 @@ class SimulatedAgent:
         """Asks for an identity and stores it as an agent's home. Raises PeerError where that fails."""
         key = new_key()
         request = ActivationRequest(
-            capability=CAPABILITY,
+            capability=UNDERSTANDS,
             csr=certificate_request(key, self.spec.name),
             inventory=self.inventory(),
             token=token,
@@ -358,7 +359,7 @@ class SimulatedAgent:
         if self.spec.events:
             self.note_event(5000, f"event {self._event_sequence + 1} of {self.spec.name}")
         return Heartbeat(
-            capability=CAPABILITY,
+            capability=UNDERSTANDS,
             sequence=self._sequence,
             time=time.time(),
             inventory=self.inventory() if self._say_inventory else None,

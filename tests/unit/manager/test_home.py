@@ -22,9 +22,9 @@ def test_init_says_what_is_shown_once(tmp_path: Path) -> None:
     assert {"admin_user", "admin_password", "api_key", "activation_token", "ca_certificate"} <= set(answer)
     opened = open_home(home)
     try:
-        assert ActivationToken.parse(made.activation_token).ca_hash == opened.ca.key_hash
+        assert ActivationToken.parse(made.activation_token).ca_hash == opened.store.read(opened.ca).issuing.key_hash
         x509.load_pem_x509_certificate(opened.ca_certificate.read_bytes())
-        assert opened.installation == opened.ca.installation
+        assert opened.installation == opened.keys.installation
     finally:
         opened.close()
 

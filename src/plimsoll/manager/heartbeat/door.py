@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -26,6 +27,7 @@ from plimsoll.manager.services.computers import Intake, IntakeResult
 from plimsoll.manager.services.events import NewEvent
 from plimsoll.messages import (
     ACTIVATE,
+    AUTHORITIES_FROM,
     CAPABILITY,
     HEARTBEAT,
     RENEW,
@@ -55,6 +57,9 @@ UNRECOGNISED = 771
 REPEAT_POLICY = 600.0
 #: Seconds between two events about the same unknown certificate.
 STRANGER_QUIET = 60.0
+#: More CAs than this nobody has to trust.
+MOST_TRUSTED = 8
+_FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 #: How many unknown certificates are remembered.
 STRANGERS = 10_000
 
@@ -105,6 +110,8 @@ class HeartbeatDoor:
         self._slow = 0
         self._executor = ThreadPoolExecutor(self._limits.slow_workers, thread_name_prefix="plimsoll-activation")
         self._strangers: dict[str, _Stranger] = {}
+        self._trusted: list[str] = []
+        self._authorities: list[str] = []
         #: Told of a computer that acknowledged something, or reports another floor.
         self.acked: Callable[[Known], None] = lambda known: None
         self._heartbeats = msgspec.json.Decoder(Heartbeat)
@@ -199,7 +206,8 @@ class HeartbeatDoor:
             or (beat.relay is not None and beat.relay != known.report)
             or (beat.upgrade is not None and beat.upgrade != known.upgrade)
             or (beat.policy_fingerprint and beat.policy_fingerprint != entry.acked_fingerprint)
-            or (len(entry.fingerprints) > 1 and fingerprint == entry.fingerprints[0])
+            or ((len(entry.fingerprints) > 1 or entry.unshown) and fingerprint == entry.fingerprints[0])
+            or (beat.capability != entry.capability or _trusts(beat) != entry.trusts)
         )
 
     async def _take_in(self, known: Known, beat: Heartbeat, fingerprint: str, now: float) -> HeartbeatReply:
@@ -215,6 +223,8 @@ class HeartbeatDoor:
             events=beat.events,
             relay=beat.relay,
             upgrade=beat.upgrade,
+            capability=beat.capability,
+            trusts=_trusts(beat),
         )
         told = known.told
         future = self._services.computers.take_in(intake)
@@ -265,7 +275,18 @@ class HeartbeatDoor:
             stored_event=stored_event,
             send_inventory=not entry.has_inventory,
             software=None if self._handout is None else self._handout.news(known, beat.software),
+            authorities=self._authorities_for(beat),
         )
+
+    def trust(self, fingerprints: Sequence[str], authorities: Sequence[str]) -> None:
+        """Which CAs agents are to trust from now on: the sorted fingerprints, and the certificates (PEM)."""
+        self._trusted, self._authorities = list(fingerprints), list(authorities)
+
+    def _authorities_for(self, beat: Heartbeat) -> list[str] | None:
+        """What a computer that trusts other CAs is to trust; None where it does, or could not read it."""
+        if beat.trusts == self._trusted or beat.capability < AUTHORITIES_FROM:
+            return None
+        return self._authorities or None
 
     def _repeat_policy(self, known: Known, beat: Heartbeat, now: float) -> Command | None:
         """The policy last given, again, where the computer holds another one and nothing is under way."""
@@ -398,6 +419,13 @@ class HeartbeatDoor:
             said["retry-after"] = str(max(1, round(retry_after)))
         body = self._encoder.encode(Problem(message=message, reason=reason, retry_after=retry_after))
         return Response(status=status, body=body, headers=said)
+
+
+def _trusts(beat: Heartbeat) -> str:
+    """What it says it trusts, as it is stored; nothing where it says more than anybody has to."""
+    if len(beat.trusts) > MOST_TRUSTED:
+        return ""
+    return ",".join(beat.trusts) if all(_FINGERPRINT.fullmatch(one) for one in beat.trusts) else ""
 
 
 def _back_online(known: Known, now: float) -> NewEvent:

@@ -12,6 +12,7 @@ from plimsoll.manager.services.activation import ActivationService
 from plimsoll.manager.services.api_keys import ApiKeysService
 from plimsoll.manager.services.audit import AuditService
 from plimsoll.manager.services.capability_table import CapabilityTableService
+from plimsoll.manager.services.ca import CaService
 from plimsoll.manager.services.certificates import CertificatesService
 from plimsoll.manager.services.changes import ChangesService
 from plimsoll.manager.services.ciphers import CiphersService
@@ -85,6 +86,7 @@ class Services:
         self.proof = ProofService(core, self.proving, self.exceptions, self.changes, self.audit)
         self.certificates = CertificatesService(core)
         self.ciphers = CiphersService(core, self.judgement.fleet, self.certificates.identities)
+        self.ca = CaService(core)
         self.release_keys = ReleaseKeysService(core)
         self.software = SoftwareService(core)
         self.upgrades = UpgradesService(core, self.software)

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from plimsoll.manager import secret
-from plimsoll.manager.ca import DAY, GRACE_DAYS, Issued, proves_key
+from plimsoll.manager.ca import DAY, GRACE_DAYS, Authority, Issued, proves_key
+from plimsoll.manager.ca_keyring import Standing
 from plimsoll.manager.ports import BadInput, Conflict, Forbidden, NotFound, Permission, Principal, internal, permits
 from plimsoll.manager.services import assignment, policy_rules, sending
 from plimsoll.manager.services.computer_views import ACTIVE, REVOKED, inventory_columns
@@ -77,9 +78,9 @@ class ActivationService:
             raise BadInput("a token is good for at least one use; none was made")
         if not 0 < expires_in <= _LONGEST:
             raise BadInput("a token lives for at most a year, and expires in the future; none was made")
-        ca_hash = self._core.home.ca.key_hash
 
         def work(unit: Unit) -> NewToken:
+            ca_hash = self._core.home.ca(unit.connection).issuing.key_hash
             made = add_token(unit.connection, ca_hash, unit.now, uses, expires_in, kind, principal.who)
             after = {"uses": uses, "expires": made.expires, "kind": kind.value if kind else None}
             unit.audit(principal, "tokens.create", made.id, None, after)
@@ -105,11 +106,20 @@ class ActivationService:
         self._core.write(work)
 
     @permits(Permission.COMPUTERS_CHANGE)
-    def activate_visited(self, principal: Principal, offer: VisitOffer, address: str, port: int) -> Activation:
-        """Manager-initiated: the door visited `address` and checked the offer's proof. It stands for a token."""
+    def activate_visited(
+        self, principal: Principal, offer: VisitOffer, address: str, port: int, begun: str = ""
+    ) -> Activation:
+        """Manager-initiated: the door visited `address` and checked the offer's proof. It stands for a token.
+
+        `begun` is the CA's certificate that the visit began with, where it has to be the same still.
+        """
 
         def work(unit: Unit) -> Activation:
-            made = self._admit(unit, offer.csr, offer.inventory, address, None, "manager-initiated")
+            standing = self._core.home.ca(unit.connection)
+            issuer = standing.issuing
+            if begun and begun != issuer.certificate_pem:
+                raise Conflict(f"another CA issues since {address} was called; nothing was activated. Visit it again")
+            made = self._admit(unit, offer.csr, offer.inventory, address, None, "manager-initiated", standing, issuer)
             if offer.inventory.listen_port is None:
                 table.change(unit.connection, made.computer, listen_port=port)
             unit.audit(principal, "computers.activate", made.computer, None, {"address": address, "port": port})
@@ -127,9 +137,10 @@ class ActivationService:
         """
 
         def work(unit: Unit) -> Activation:
-            self._use_token(unit, request)
+            standing = self._core.home.ca(unit.connection)
+            issuer = self._use_token(unit, request, standing)
             placed = assignment.columns(unit.connection, request.assign)
-            return self._admit(unit, request.csr, request.inventory, address, known_as, via, placed)
+            return self._admit(unit, request.csr, request.inventory, address, known_as, via, standing, issuer, placed)
 
         return self._pinned(self._core.write(work))
 
@@ -143,22 +154,24 @@ class ActivationService:
         """
 
         def work(unit: Unit) -> Renewal:
-            record = self._proved(unit, request) if computer is None else table.get(unit.connection, computer)
+            standing = self._core.home.ca(unit.connection)
+            record = self._proved(unit, request, standing) if computer is None else table.get(unit.connection, computer)
             if record is None:
                 raise NotFound("this computer is not known here any more; activate it again")
             if record.state == REVOKED:
                 raise Forbidden(f"the certificate of {record.display} was revoked; activate it again with a new token")
             if record.state != ACTIVE:
                 raise Forbidden(f"{record.display} waits for an administrator's approval; it keeps its certificate")
-            issued = self._issue(request.csr, Kind(record.kind), record.id, unit.now)
+            issued = _issue(standing.issuing, request.csr, Kind(record.kind), record.id, unit.now)
             # The one in use stays good until the new one is seen: the answer may be lost, more than once.
             in_use = fingerprint or record.previous_fingerprint or record.fingerprint
             columns: dict[str, Any] = {"previous_fingerprint": in_use, "fingerprint": issued.fingerprint}
-            table.change(unit.connection, record.id, certificate_expires=issued.expires, **columns)
+            columns |= {"certificate_expires": issued.expires, "ca_issuer": issued.authority}
+            table.change(unit.connection, record.id, **columns)
             text = f"{record.display} renewed its certificate from {address}"
             unit.event(NewEvent(CERTIFICATE_ACCEPTED, "info", text, computer=record.id, target=record.display))
             unit.changed(record.id)
-            return Renewal(certificate=issued.pem, ca=self._core.home.ca.certificate_pem)
+            return Renewal(certificate=standing.with_chain(issued), ca=standing.bundle)
 
         return self._core.write(work)
 
@@ -166,7 +179,8 @@ class ActivationService:
         activation.software = self._pins()
         return activation
 
-    def _use_token(self, unit: Unit, request: ActivationRequest) -> None:
+    def _use_token(self, unit: Unit, request: ActivationRequest, standing: Standing) -> Authority:
+        """The CA that the token names: its holder believes no other until it has talked to us."""
         try:
             token = ActivationToken.parse(request.token)
         except TokenError as error:
@@ -181,7 +195,14 @@ class ActivationService:
         if record.kind is not None and record.kind != request.inventory.kind.value:
             kind = request.inventory.kind.value
             raise Forbidden(f"the activation token is for the kind {record.kind}, not {kind}; nothing was activated")
+        issuer = standing.by_key_hash(token.ca_hash)
+        if issuer is None:
+            raise Forbidden(
+                "the activation token names a CA that this manager does not use any more; nothing was activated. Get a"
+                " new one"
+            )
         token_table.use_token(unit.connection, record.id)
+        return issuer
 
     def _admit(
         self,
@@ -191,6 +212,8 @@ class ActivationService:
         address: str,
         known_as: str | None,
         via: str,
+        standing: Standing,
+        issuer: Authority,
         placed: Mapping[str, Any] | None = None,
     ) -> Activation:
         placed = placed or {}
@@ -199,7 +222,7 @@ class ActivationService:
             # Its certificate counts for nothing any more, but the token does: it becomes a new computer.
             known = None
         identifier = known.id if known is not None else uuid.uuid4().hex
-        issued = self._issue(csr, inventory.kind, identifier, unit.now)
+        issued = _issue(issuer, csr, inventory.kind, identifier, unit.now)
         if known is None:
             policy = self._add(unit, identifier, inventory, issued, address, placed)
         else:
@@ -213,15 +236,12 @@ class ActivationService:
             capability=CAPABILITY,
             computer=identifier,
             installation=self._core.home.installation,
-            certificate=issued.pem,
-            ca=self._core.home.ca.certificate_pem,
+            certificate=standing.with_chain(issued),
+            # The one that it was told to believe, and no other: the rest comes with its first heartbeat.
+            ca=issuer.certificate_pem,
             policy=policy,
             manager_time=unit.now,
         )
-
-    def _issue(self, csr: str, kind: Kind, identifier: str, now: float) -> Issued:
-        role = "relay" if kind is Kind.RELAY else "agent"
-        return self._core.home.ca.issue(csr, role, identifier, now)
 
     def _add(
         self,
@@ -244,6 +264,7 @@ class ActivationService:
             "relay_group_id": group[0].id if group else None,
             "fingerprint": issued.fingerprint,
             "certificate_expires": issued.expires,
+            "ca_issuer": issued.authority,
             "activated": unit.now,
             "last_seen": unit.now,
             "boot_id": inventory.boot_id,
@@ -274,6 +295,9 @@ class ActivationService:
             "fingerprint": issued.fingerprint,
             "previous_fingerprint": None,
             "certificate_expires": issued.expires,
+            "ca_issuer": issued.authority,
+            "ca_shown": "",
+            "ca_trusts": "",
             "activated": unit.now,
             "last_seen": unit.now,
             "boot_id": inventory.boot_id,
@@ -286,9 +310,9 @@ class ActivationService:
         table.change(unit.connection, known.id, **columns)
         return policy
 
-    def _proved(self, unit: Unit, request: RenewalRequest) -> ComputerRecord | None:
+    def _proved(self, unit: Unit, request: RenewalRequest, standing: Standing) -> ComputerRecord | None:
         """The computer of an expired certificate whose key signed the request."""
-        holder, certificate = self._core.home.ca.holder(request.old_certificate)
+        holder, certificate = standing.holder(request.old_certificate)
         try:
             signature = base64.b64decode(request.proof, validate=True)
         except binascii.Error:
@@ -303,6 +327,10 @@ class ActivationService:
         if record is not None and holder.fingerprint not in (record.fingerprint, record.previous_fingerprint):
             raise Conflict(f"{record.display} has a newer certificate than this one; activate this host with a token")
         return record
+
+
+def _issue(issuer: Authority, csr: str, kind: Kind, identifier: str, now: float) -> Issued:
+    return issuer.issue(csr, "relay" if kind is Kind.RELAY else "agent", identifier, now)
 
 
 def add_token(

@@ -19,7 +19,7 @@ from plimsoll.manager.services.events import NewEvent
 from plimsoll.manager.services.floors import parse_floor, parse_points
 from plimsoll.manager.services.guard import check_not_locked_out
 from plimsoll.manager.services.judgement import JudgementService
-from plimsoll.manager.services.quiet import check_no_upgrade
+from plimsoll.manager.services.quiet import check_no_rotation, check_no_upgrade
 from plimsoll.manager.store import Connection
 from plimsoll.manager.store import changes as table
 from plimsoll.manager.store import computers as computer_table
@@ -53,6 +53,7 @@ class StartRequest:
 
 def _check_quiet(connection: Connection) -> None:
     check_no_upgrade(connection, "no change begins")
+    check_no_rotation(connection, "no change begins")
 
 
 class Starting:

@@ -116,6 +116,12 @@ class RegistryEntry:
     relay_port: int | None
     has_inventory: bool
     relay_group: int | None = None
+    capability: int = 0
+    trusts: str = ""
+    #: Whether the newest certificate was not seen in a handshake since it was issued.
+    unshown: bool = False
+    #: The CA whose certificate it last showed.
+    shown: str = ""
 
     @property
     def display(self) -> str:
@@ -140,6 +146,8 @@ class Intake:
     events: Sequence[AgentEvent] = ()
     relay: FloorReport | None = None
     upgrade: UpgradeReport | None = None
+    capability: int | None = None
+    trusts: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,6 +313,10 @@ def entry(computer: ComputerRecord, effective: Effective, commands: Iterable[Com
         relay_port=computer.relay_port,
         has_inventory=bool(computer.inventory),
         relay_group=computer.relay_group_id,
+        capability=computer.capability,
+        trusts=computer.ca_trusts,
+        unshown=computer.ca_shown != computer.ca_issuer,
+        shown=computer.ca_shown,
     )
 
 

@@ -236,7 +236,7 @@ class DeploymentService:
         elif verify is None:
             verify = "system" if any(view.own for view in self._certificates.served()) else "ca"
         if verify == "ca" and not ca:
-            ca = self._core.home.ca.certificate_pem
+            ca = self._core.store.read(self._core.home.ca).bundle
         return replace(wanted, manager=self._host(wanted.manager), verify=verify, ca=ca if verify == "ca" else "")
 
     def _own_token(self, text: str) -> str:
@@ -244,8 +244,8 @@ class DeploymentService:
             token = ActivationToken.parse(text)
         except TokenError as error:
             raise BadInput(f"{error}; no script was made") from None
-        if token.ca_hash != self._core.home.ca.key_hash:
-            raise BadInput("that token is another manager's; no script was made")
+        if self._core.store.read(self._core.home.ca).by_key_hash(token.ca_hash) is None:
+            raise BadInput("that token is another manager's, or of a CA that was retired; no script was made")
         return str(token)
 
     def _host(self, given: str) -> str:

@@ -71,12 +71,21 @@ NAMES: Mapping[int, str] = {
     2016: "Scheduled Task Failed",
     2017: "API Requests Limited",
     2020: "Cipher Profile Changed",
+    2030: "CA Rotation Started",
+    2031: "CA Rotation Switched",
+    2032: "CA Rotation Retired the Old CA",
+    2033: "CA Rotation Goes Back",
+    2034: "CA Rotation Went Back",
+    2035: "CA Rotation Waits for Computers",
+    2036: "CA Rotation Is Ready for the Next Phase",
+    2037: "CA Rotation Left Computers Behind",
     4002: "Command Session Initiated",
     4011: "Failure to Contact Manager",
     4012: "Heartbeat Failed",
     5000: "Agent Started",
     5003: "Agent Stopped",
     5004: "Clock Change",
+    5320: "CA Not Taken Over",
     5300: "Package Signature Validation Failed",
     5301: "Package Validation Failed",
     5302: "Package Signature Download Failed",
@@ -129,6 +138,14 @@ TASK_RAN = 2015
 TASK_FAILED = 2016
 REQUESTS_LIMITED = 2017
 CIPHERS_CHANGED = 2020
+CA_STARTED = 2030
+CA_SWITCHED = 2031
+CA_RETIRED = 2032
+CA_GOES_BACK = 2033
+CA_WENT_BACK = 2034
+CA_WAITS = 2035
+CA_READY = 2036
+CA_LEFT_BEHIND = 2037
 
 OFFLINE = 730
 BACK_ONLINE = 731

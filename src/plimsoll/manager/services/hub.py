@@ -40,7 +40,14 @@ class RelayGroupsChanged:
     """The tree of relay groups is another one."""
 
 
-Change = ComputersChanged | EventRecorded | CertificateChanged | SoftwareChanged | RelayGroupsChanged
+@dataclass(frozen=True, slots=True)
+class AuthoritiesChanged:
+    """Another CA issues, or others are trusted: what follows from it is on disk."""
+
+
+Change = (
+    ComputersChanged | EventRecorded | CertificateChanged | SoftwareChanged | RelayGroupsChanged | AuthoritiesChanged
+)
 
 
 class Hub:

@@ -34,6 +34,10 @@ def take_in(unit: Unit, intake: Intake) -> IntakeResult:
     columns["last_event_sequence"] = last_event
     if intake.fingerprint == computer.fingerprint and computer.previous_fingerprint is not None:
         columns["previous_fingerprint"] = None
+    if intake.fingerprint == computer.fingerprint and computer.ca_shown != computer.ca_issuer:
+        columns["ca_shown"] = computer.ca_issuer
+    if intake.capability is not None:
+        columns |= {"capability": intake.capability, "ca_trusts": intake.trusts}
     if intake.policy_fingerprint and intake.policy_fingerprint != computer.policy_acked:
         columns |= {"policy_acked": intake.policy_fingerprint, "policy_acked_at": unit.now}
     clone = _take_inventory(unit, computer, intake.inventory, columns)

@@ -17,6 +17,7 @@ from plimsoll.manager.services import floor_state
 from plimsoll.manager.services.change_views import busy as change_busy
 from plimsoll.manager.services.core import Core, Unit
 from plimsoll.manager.services.events import NewEvent
+from plimsoll.manager.services.quiet import check_no_rotation
 from plimsoll.manager.services.software import SoftwareService, SoftwareView
 from plimsoll.manager.services.upgrade_views import PlanView, WaveView, busy, note, stage_of
 from plimsoll.manager.store import Connection
@@ -276,6 +277,7 @@ def _check_quiet(connection: Connection) -> None:
     change = change_table.under_way(connection)
     if change is not None:
         raise Conflict(change_busy(change))
+    check_no_rotation(connection, "no upgrade begins")
 
 
 def _selected(connection: Connection, request: StartRequest) -> Sequence[ComputerRecord]:

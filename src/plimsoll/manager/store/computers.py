@@ -70,6 +70,10 @@ class ComputerRecord:
     relay_looked_at: float | None = None
     relay_drift: str = ""
     relay_drift_since: float | None = None
+    capability: int = 0
+    ca_trusts: str = ""
+    ca_issuer: str = ""
+    ca_shown: str = ""
     #: 0 until it is stored: `add` gives it one.
     number: int = 0
     description: str = ""

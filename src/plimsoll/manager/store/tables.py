@@ -342,6 +342,12 @@ computers = Table(
     Column("relay_looked_at", Float),
     Column("relay_drift", TEXT, nullable=False, server_default=""),
     Column("relay_drift_since", Float),
+    # What its agent understands (`messages`); the authorities that it says it trusts; the one that issued its newest
+    # certificate; and the one whose certificate it last showed in a handshake. Empty: not known.
+    Column("capability", LONG, nullable=False, server_default="0"),
+    Column("ca_trusts", TEXT, nullable=False, server_default=""),
+    Column("ca_issuer", TEXT, nullable=False, server_default=""),
+    Column("ca_shown", TEXT, nullable=False, server_default=""),
     # Who is it that was refused from there?
     Index("ix_computers_address", "address"),
     Index("ix_computers_group_id", "group_id"),

@@ -128,7 +128,7 @@ def test_weak_keys_and_broken_requests_are_not_signed(at: Desk, clock: FakeClock
     assert good.is_signature_valid
     for csr, said in ((weak, "RSA key of 1024 bits"), (odd, "secp256k1")):
         with pytest.raises(BadInput, match=said):
-            at.home.ca.issue(csr, "agent", "x", clock())
+            at.home.keys.first.issue(csr, "agent", "x", clock())
 
 
 def test_bad_token_settings(at: Desk) -> None:
@@ -211,7 +211,7 @@ def test_renewal_after_expiry_needs_the_old_key(at: Desk, clock: FakeClock) -> N
     with pytest.raises(Forbidden, match="does not prove"):
         renew(RenewalRequest(capability=1, csr="x", old_certificate=made.certificate, proof="%%"), "10.0.0.1")
     with pytest.raises(BadInput, match="not issued by this manager"):
-        renew(ask(key, at.home.ca.certificate_pem.replace("A", "B")), "10.0.0.1")
+        renew(ask(key, at.home.keys.first.certificate_pem.replace("A", "B")), "10.0.0.1")
     renewed = renew(ask(key), "10.0.0.1")
     assert (
         x509.load_pem_x509_certificate(renewed.certificate.encode()).not_valid_after_utc.timestamp()

@@ -129,7 +129,7 @@ def test_what_4119_shows_is_what_a_script_trusts(at: Desk, publisher: Publisher)
     take(at, publisher, "12.1.0", "Linux", "deb")
     script = make(at, manager="localhost")
     assert "VERIFY='ca'" in script.text
-    assert at.home.ca.certificate_pem.strip() in script.text
+    assert at.home.keys.first.certificate_pem.strip() in script.text
     assert script.notes == ()
     other = make(at, manager="elsewhere.example.com")
     assert "does not name elsewhere.example.com" in other.notes[0]

@@ -30,6 +30,7 @@ def upgrade() -> None:
     _add_software()
     _add_upgrades()
     _add_ciphers()
+    _add_ca_rotations()
 
 
 def _text(name: str, default: str | None = "") -> sa.Column[Any]:
@@ -130,6 +131,8 @@ def _computer_columns() -> list[sa.Column[Any]]:
         sa.Column("relay_looked_at", sa.Float()),
         _text("relay_drift"),
         sa.Column("relay_drift_since", sa.Float()),
+        _number("capability"),
+        *(_text(name) for name in ("ca_trusts", "ca_issuer", "ca_shown")),
         *(sa.Column(name, LONG) for name in ("own_heartbeat_seconds", "own_missed_heartbeats")),
         _text("own_direction", None),
     ]
@@ -537,3 +540,28 @@ def _add_ciphers() -> None:
         sa.Column("seen", sa.Float(), nullable=False),
         sa.PrimaryKeyConstraint("mark", name="pk_offered_suites"),
     )
+def _add_ca_rotations() -> None:
+    op.create_table(
+        "ca_rotations",
+        sa.Column("id", LONG, nullable=False),
+        sa.Column("created", sa.Float(), nullable=False),
+        *(sa.Column(name, TEXT, nullable=False) for name in ("who", "name", "via", "state")),
+        *(sa.Column(name, sa.Float(), nullable=False) for name in ("entered", "soaked")),
+        *(sa.Column(name, TEXT, nullable=False) for name in ("old", "new", "new_with_old", "old_with_new")),
+        sa.Column("switched", sa.Float()),
+        *(sa.Column(name, sa.JSON(), nullable=False) for name in ("options", "seen")),
+        sa.Column("text", TEXT, nullable=False),
+        sa.Column("ended", sa.Float()),
+        sa.Column("version", LONG, nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_ca_rotations"),
+    )
+    op.create_table(
+        "ca_rotation_log",
+        sa.Column("id", LONG, nullable=False),
+        sa.Column("rotation", LONG, nullable=False),
+        sa.Column("time", sa.Float(), nullable=False),
+        *(sa.Column(name, TEXT, nullable=False) for name in ("stage", "what", "text", "who")),
+        sa.PrimaryKeyConstraint("id", name="pk_ca_rotation_log"),
+        sa.ForeignKeyConstraint(["rotation"], ["ca_rotations.id"], name="fk_ca_rotation_log_rotation"),
+    )
+    op.create_index("ix_ca_rotation_log_rotation", "ca_rotation_log", ["rotation"])

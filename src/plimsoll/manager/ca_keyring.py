@@ -1,0 +1,178 @@
+"""Which authority of the manager issues, which are trusted beside it, and where their keys lie.
+
+The first authority of a home is ``ca/ca.key`` with its certificate in ``ca/ca.pem``; each later one is one file,
+``ca/ca-<fingerprint>.pem``, that holds key and certificate together. Files of keys never change their meaning: what
+they are used for stands in the store (`store.ca`), in one row, so that a kill leaves no half of a switch.
+``ca/ca.pem`` is derived: all certificates that are trusted now, the issuing one first. It is what is copied to those
+who call 4119.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography import x509
+
+from plimsoll.manager.ca import CA_CERTIFICATE, CA_KEY, Authority, Holder, Issued
+from plimsoll.manager.config import write_atomically
+from plimsoll.manager.ports import BadInput
+from plimsoll.manager.store import ca as table
+from plimsoll.manager.store.ca import RotationRecord
+
+#: How much of a fingerprint stands in a file's name.
+_NAME = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Who issues and who is trusted, by one row of the store.
+
+    `trusted` has the issuing one first. `chain` is what the manager shows behind its own certificates, `crosses` what
+    goes along with a certificate that an authority issued, by its fingerprint. All PEM.
+    """
+
+    issuing: Authority
+    trusted: tuple[Authority, ...]
+    chain: str
+    crosses: dict[str, str]
+
+    @property
+    def fingerprints(self) -> tuple[str, ...]:
+        """Of those that are trusted, in the order in which agents name them."""
+        return tuple(sorted(one.fingerprint for one in self.trusted))
+
+    @property
+    def bundle(self) -> str:
+        """Certificates of all that are trusted, the issuing one first."""
+        return "".join(one.certificate_pem for one in self.trusted)
+
+    def by_key_hash(self, key_hash: str) -> Authority | None:
+        """The trusted authority that an activation token names."""
+        return next((one for one in self.trusted if one.key_hash == key_hash), None)
+
+    def with_chain(self, issued: Issued) -> str:
+        """A certificate as its holder shows it: those who trust the other authority alone can follow it too."""
+        return issued.pem + self.crosses.get(issued.authority, "")
+
+    def holder(self, certificate_pem: str) -> tuple[Holder, x509.Certificate]:
+        """As `Authority.holder`, of any that is trusted."""
+        for authority in self.trusted[:-1]:
+            try:
+                return authority.holder(certificate_pem)
+            except BadInput:
+                continue
+        return self.trusted[-1].holder(certificate_pem)
+
+
+class Keyring:
+    """The keys of a home. Safe to use from several threads."""
+
+    def __init__(self, directory: Path, installation: str) -> None:
+        self._directory = directory
+        self.installation = installation
+        self._lock = threading.Lock()
+        self._known: dict[str, Authority] = {}
+        self._read()
+
+    @property
+    def first(self) -> Authority:
+        """The authority of a home whose store names none. Raises BadInput where it is not there."""
+        if (self._directory / CA_KEY).exists():
+            return Authority.load(self._directory, self.installation)
+        if len(self._known) == 1:
+            return next(iter(self._known.values()))
+        raise BadInput(f"{self._directory} does not hold the key of this installation's CA; restore it from a backup")
+
+    def is_of(self, installation: str) -> bool:
+        """Whether the keys were made for that installation, by their certificates' own name."""
+        return bool(self._known) and all(one.is_of(installation) for one in self._known.values())
+
+    def get(self, fingerprint: str) -> Authority:
+        """Raises BadInput where the home does not hold that key."""
+        with self._lock:
+            if fingerprint not in self._known:
+                self._read()
+            found = self._known.get(fingerprint)
+        if found is None:
+            raise BadInput(
+                f"the store names the CA {fingerprint[:_NAME]}, whose key is not in {self._directory}; restore that"
+                " folder from a backup of the same time"
+            )
+        return found
+
+    def make(self, now: float) -> Authority:
+        """A new authority, durable before this returns, and trusted by nobody yet."""
+        made = Authority.make(self.installation, now)
+        write_atomically(self._path(made.fingerprint), made.pair_pem, 0o600)
+        with self._lock:
+            self._known[made.fingerprint] = made
+        return made
+
+    def standing(self, record: RotationRecord | None) -> Standing:
+        """By the newest rotation, or by none. Raises BadInput where a key is missing."""
+        if record is None:
+            return _alone(self.first)
+        if record.state == table.RETIRED:
+            return _alone(self.get(record.new))
+        old = self.get(record.old)
+        if record.state == table.WITHDRAWN:
+            return _alone(old)
+        new = self.get(record.new)
+        if record.state == table.SWITCH:
+            issuing, other = new, old
+        else:
+            issuing, other = old, new
+        crosses = {} if record.switched is None else {record.new: record.new_with_old, record.old: record.old_with_new}
+        # The order counts. OpenSSL takes the first issuer that it finds here, and goes no other way after that: so the
+        # certificate by which those who trust the other one alone get on stands before the issuing one's own. Who
+        # looks for the hash in a token takes the last.
+        links = (crosses[issuing.fingerprint], other.certificate_pem) if crosses else ()
+        chain = "".join((*links, issuing.certificate_pem))
+        return Standing(issuing, (issuing, other), chain, crosses)
+
+    def settle(self, standing: Standing, backup: Path, now: float) -> None:
+        """Writes what follows from the store: ``ca.pem``; keys that count no more go to the backup folder."""
+        keep = {one.fingerprint for one in standing.trusted}
+        with self._lock:
+            for fingerprint, authority in list(self._known.items()):
+                if fingerprint not in keep:
+                    self._put_away(authority, backup, now)
+                    del self._known[fingerprint]
+        bundle = self._directory / CA_CERTIFICATE
+        if not bundle.exists() or bundle.read_bytes() != standing.bundle.encode():
+            write_atomically(bundle, standing.bundle.encode(), 0o644)
+
+    # -- files
+
+    def _read(self) -> None:
+        found: list[Authority] = []
+        if (self._directory / CA_KEY).exists():
+            found.append(Authority.load(self._directory, self.installation))
+        for path in sorted(self._directory.glob("ca-*.pem")):
+            text = path.read_bytes()
+            one = Authority.of(self.installation, text, text)
+            if one is None:
+                raise BadInput(f"{path} holds no key with its certificate; restore it from a backup")
+            found.append(one)
+        self._known = {one.fingerprint: one for one in found}
+
+    def _put_away(self, authority: Authority, backup: Path, now: float) -> None:
+        """First the copy, then the file: a kill in between leaves both, and the next start goes on."""
+        backup.mkdir(mode=0o700, exist_ok=True)
+        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
+        name = f"ca-{authority.fingerprint[:_NAME]}-{stamp}.pem"
+        write_atomically(backup / name, authority.pair_pem, 0o600)
+        self._path(authority.fingerprint).unlink(missing_ok=True)
+        first = self._directory / CA_KEY
+        if first.exists() and Authority.load(self._directory, self.installation).fingerprint == authority.fingerprint:
+            first.unlink()
+
+    def _path(self, fingerprint: str) -> Path:
+        return self._directory / f"ca-{fingerprint[:_NAME]}.pem"
+
+
+def _alone(authority: Authority) -> Standing:
+    return Standing(authority, (authority,), authority.certificate_pem, {})
