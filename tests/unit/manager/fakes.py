@@ -79,6 +79,7 @@ def entry(name: str, **changes: Any) -> RegistryEntry:
         listen_port=None,
         relay_port=None,
         has_inventory=True,
+        capability=CAPABILITY,
     )
     return replace(made, **changes)
 

@@ -367,7 +367,9 @@ class CaService:
                 for policy, effective in effective_policies(unit).items()
                 if effective.direction is Direction.MANAGER_INITIATED
             ]
-            ids = table.to_ask(unit.connection, goal.shown, unit.now - ASK_AGAIN, visited, BATCH)
+            # What was asked in an earlier phase was for another certificate.
+            since = max(record.entered, unit.now - ASK_AGAIN)
+            ids = table.to_ask(unit.connection, goal.shown, since, visited, BATCH)
             commands = []
             for computer in ids:
                 command = Command(id=uuid.uuid4().hex, kind="renew-certificate")

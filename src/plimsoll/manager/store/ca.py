@@ -123,7 +123,8 @@ def to_ask(connection: Connection, goal: str, before: float, visited: Collection
     Not those that only wait for visits, by a direction of their own or by one of the policies `visited`.
     """
     initiated = or_(
-        _c.own_direction == "manager-initiated", and_(_c.own_direction.is_(None), _c.policy_id.in_(list(visited)))
+        func.coalesce(_c.own_direction, "") == "manager-initiated",
+        and_(_c.own_direction.is_(None), _c.policy_id.in_(list(visited))),
     )
     asked = select(commands.c.computer).where(
         commands.c.kind == RENEW, or_(commands.c.done.is_(None), commands.c.created >= before)
