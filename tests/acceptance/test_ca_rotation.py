@@ -19,8 +19,11 @@ from plimsoll.net.identity import certificate_fingerprints
 pytestmark = pytest.mark.xdist_group("ca-rotation")
 
 
+NAMES = ("relay", "one", "two", "far")
+
+
 class Fleet:
-    """A manager with a relay and two agents, each a process that can be stopped and started."""
+    """A manager with a relay and three agents, one of which it visits: processes that can be stopped and started."""
 
     def __init__(self, manager: Manager, folder: Path) -> None:
         self.manager = manager
@@ -32,6 +35,12 @@ class Fleet:
         activate(manager, self.home("relay"), "--name", "relay", *relay, *self.listens())
         activate(manager, self.home("one"), "--name", "one", *self.listens())
         activate(manager, self.home("two"), "--name", "two", *self.listens())
+        # And one that the manager visits.
+        manager.post("/api/policies", {"name": "Far", "heartbeatSeconds": 1, "direction": "manager-initiated"})
+        activate(manager, self.home("far"), "--name", "far", *self.listens())
+        far = str(manager.computers()["far"]["ID"])
+        manager.post(f"/api/computers/{far}", {"policy": "Far"})
+        manager.post("/api/tls/send-policy", {"computers": [far]})
 
     def listens(self) -> list[str]:
         """Where an agent opens its 4118."""
@@ -54,6 +63,9 @@ class Fleet:
             self.stop(name)
 
     # What is seen
+
+    def status(self, name: str) -> str:
+        return (self.home(name) / "run" / "state.json").read_text()
 
     def rotation(self) -> dict[str, Any]:
         found: dict[str, Any] = self.manager.get("/api/ca")["rotation"]
@@ -100,9 +112,10 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     with manager(folder / "manager") as made:
         fleet = Fleet(made, folder)
         try:
-            fleet.start("relay", "one", "two")
-            for name in ("relay", "one", "two"):
+            fleet.start(*NAMES)
+            for name in NAMES:
                 made.computer(name)
+            eventually(lambda: "4118" in fleet.status("far"), "far waits for visits")
             yield fleet
         finally:
             fleet.close()
@@ -141,8 +154,8 @@ def test_from_the_old_ca_to_the_new_one_and_nobody_loses_contact(fleet: Fleet, t
     begun = on.cli("ca", "rotate", "--soak", "0s")
     assert begun.returncode == 0, begun.stderr
     # Announced to all who are there; the one that is down blocks the switch by its name.
-    fleet.until("announce", ready=2, offline=1)
-    assert fleet.stands() == {"relay": "ready", "one": "ready", "two": "offline"}
+    fleet.until("announce", ready=3, offline=1)
+    assert fleet.stands() == {"relay": "ready", "one": "ready", "far": "ready", "two": "offline"}
     refused = on.cli("ca", "switch")
     assert refused.returncode != 0
     assert "two" in refused.stderr
@@ -159,7 +172,7 @@ def test_from_the_old_ca_to_the_new_one_and_nobody_loses_contact(fleet: Fleet, t
 
     # It comes back, hears of it, and the rotation goes on by itself; everybody renews.
     fleet.start("two")
-    fleet.until("switch", ready=3)
+    fleet.until("switch", ready=4)
     assert issuer_of_4119(fleet, copied) == new, "a copy of the old ca.pem is good until the old CA retires"
     assert ask_relay(fleet, fleet.home("one")) == 404
     # Who slept through all of it trusts the old CA alone, and still reaches manager and relay.
@@ -168,19 +181,19 @@ def test_from_the_old_ca_to_the_new_one_and_nobody_loses_contact(fleet: Fleet, t
     activate(on, tmp_path / "late", "--name", "late", *fleet.listens(), token=old_token)
     assert on.cli("ca", "retire").returncode != 0
     with agent(tmp_path / "late"):
-        fleet.until("switch", ready=4)
+        fleet.until("switch", ready=5)
         new_token = on.new_token()
         assert new_token.split(".")[3] != old_token.split(".")[3]
         activate(on, tmp_path / "fresh", "--name", "fresh", *fleet.listens(), token=new_token)
         with agent(tmp_path / "fresh"):
-            fleet.until("switch", ready=5)
+            fleet.until("switch", ready=6)
             assert fleet.failures() == []
 
             # Retired: the old CA is gone everywhere, and what it issued is refused.
             done = on.cli("ca", "retire")
             assert done.returncode == 0, done.stderr
-            fleet.until("retired", ready=5)
-    for name in ("relay", "one", "two"):
+            fleet.until("retired", ready=6)
+    for name in NAMES:
         assert fleet.trusted(name) == [new]
     assert certificate_fingerprints(on.ca.read_text()) == [new]
     assert not (on.home / "ca" / "ca.key").exists()
@@ -205,7 +218,7 @@ def link_to(on: Manager, home: Path, ca: Path) -> Link:
     return Link(HOST, on.heartbeat_port, ca=str(ca), cert=str(home / "cert.pem"), key=str(home / "key.pem"), timeout=20)
 
 
-def test_the_way_back_and_who_is_left_behind(fleet: Fleet, tmp_path: Path) -> None:
+def test_the_way_back_also_through_a_kill(fleet: Fleet, tmp_path: Path) -> None:
     on = fleet.manager
     old = on.get("/api/ca")["authorities"][0]["fingerprint"]
     with peer(on, tmp_path / "ancient", "12.0.0"):
@@ -215,30 +228,33 @@ def test_the_way_back_and_who_is_left_behind(fleet: Fleet, tmp_path: Path) -> No
     fleet.forget_others()
 
     on.post("/api/ca/rotate", {"soak": 0})
-    fleet.until("switch", ready=3)
+    fleet.until("switch", ready=4)
     new = fleet.rotation()["new"]
     # Killed after the switch: the next start goes on from there.
     on.kill()
     on.start()
-    fleet.until("switch", ready=3)
+    fleet.until("switch", ready=4)
     assert on.cli("ca", "back").returncode == 0
-    fleet.until("withdrawn", ready=3)
+    fleet.until("withdrawn", ready=4)
     assert [one["fingerprint"] for one in on.get("/api/ca")["authorities"]] == [old]
     assert all(fleet.trusted(name) == [old] for name in fleet.running)
     assert all(one["shown"] == old for one in on.get("/api/ca/computers")["computers"])
     assert not (on.home / "ca" / f"ca-{new[:16]}.pem").exists()
     assert list((on.home / "backup").glob(f"ca-{new[:16]}-*.pem"))
 
-    # Once more, without one that stays away: it is named, revoked, and refused afterwards.
+
+@pytest.mark.deep
+def test_who_stays_away_is_named_revoked_and_refused(fleet: Fleet) -> None:
+    on = fleet.manager
     fleet.stop("two")
     fleet.offline("two")
     on.post("/api/ca/rotate", {"soak": 0})
-    fleet.until("announce", ready=2, offline=1)
+    fleet.until("announce", ready=3, offline=1)
     on.post("/api/ca/switch", {"leaveBehind": "two was scrapped"})
-    fleet.until("switch", ready=2, offline=1)
+    fleet.until("switch", ready=3, offline=1)
     assert "two" in on.post("/api/ca/retire", {}, expect=409)["message"]
     on.post("/api/ca/retire", {"leaveBehind": "two was scrapped"})
-    fleet.until("retired", ready=2)
+    fleet.until("retired", ready=3)
     assert on.computers()["two"]["state"] == "revoked"
     with pytest.raises(LinkError), link_to(on, fleet.home("two"), fleet.home("two") / "ca.pem") as link:
         link.request("GET", "/")

@@ -38,11 +38,11 @@ def adopt(home: Home, authorities: Sequence[str]) -> bool:
     bundle = "".join(f"{one.strip()}\n" for one in authorities)
     try:
         found = sorted(set(certificate_fingerprints(bundle)))
+        if not 0 < len(found) <= MOST:
+            raise IdentityError(f"{len(found)} CAs to trust are none, or too many; those before are kept")
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=bundle)
     except (ValueError, ssl.SSLError) as error:
         raise IdentityError(f"the CAs to trust cannot be read ({error}); those before are kept") from None
-    if not 0 < len(found) <= MOST:
-        raise IdentityError(f"{len(found)} CAs to trust are none, or too many; those before are kept")
     if found == trusted(home):
         return False
     try:

@@ -123,6 +123,30 @@ def test_an_older_release_never_gets_a_command_that_it_could_not_read(
     assert [one.id for one in bench.beat("a", capability=capability).commands] == given
 
 
+def test_who_trusts_other_cas_takes_home_all_of_them_until_it_says_that_it_does(bench: Bench) -> None:
+    both = ["a" * 64, "b" * 64]
+    assert bench.beat("a").authorities is None, "nobody is told before the manager knows"
+    bench.door.trust(both, ["PEM b", "PEM a"])
+    assert bench.beat("a", trusts=["a" * 64]).authorities == ["PEM b", "PEM a"]
+    assert bench.services.computers.intakes[-1].trusts == "a" * 64
+    assert bench.services.computers.intakes[-1].capability == CAPABILITY
+    assert bench.beat("a", trusts=both).authorities is None
+    assert bench.beat("a", capability=3).authorities is None, "it could not read it"
+
+
+def test_what_it_says_it_trusts_is_stored_where_it_can_be_true(bench: Bench) -> None:
+    for odd in (["A" * 64], ["a" * 63], ["x"], ["a" * 64] * 9):
+        bench.registry.apply("a", entry("a", trusts="b" * 64))
+        bench.beat("a", trusts=odd)
+        assert bench.services.computers.intakes[-1].trusts == ""
+
+
+def test_the_newest_certificate_is_noted_once_it_is_shown(bench: Bench) -> None:
+    bench.registry.apply("a", entry("a", unshown=True))
+    bench.beat("a")
+    assert len(bench.services.computers.intakes) == 1
+
+
 def test_acks_and_events_are_stored_before_the_answer(bench: Bench) -> None:
     computers = bench.services.computers
     computers.hold = True
