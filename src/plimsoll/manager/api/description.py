@@ -35,6 +35,7 @@ TAGS: Final = {
     "software": "Packages, and the keys that vouch for them.",
     "deployment": "Scripts that install agents.",
     "upgrades": "Upgrades of the fleet in waves.",
+    "ca": "The CA that issues certificates, and its rotation in phases.",
     "tasks": "What the manager does by itself at set times.",
     "notifications": "Syslog receivers and webhooks that are told of events.",
     "access": "API keys, people, roles, the tenant, the audit trail.",

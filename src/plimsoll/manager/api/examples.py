@@ -196,6 +196,13 @@ EXAMPLES: Final[dict[str, Example]] = {
         "computer", "2", status=409, why="it does not wait for approval: it was revoked"
     ),
     "computers_delete_computer": _one("computer", "2"),
+    # the CA
+    "ca_show": Example(),
+    "ca_rotate": Example(body={"soak": 3600}),
+    "ca_computers": Example(query={"limit": "100"}),
+    "ca_switch": Example(status=409, why="a computer does not trust the new CA yet"),
+    "ca_retire": Example(status=409, why="the new CA does not issue yet"),
+    "ca_go_back": Example(),
     # who is told
     "notifications_add": Example(
         body={"name": "SIEM", "kind": "syslog", "settings": {"host": "127.0.0.1", "port": 9, "transport": "udp"}},

@@ -50,22 +50,26 @@ def computers(
 
 @router.post("/rotate")
 def rotate(asks: Asks, back: Back, body: RotateBody | None = None) -> dict[str, Any]:
+    """Makes a new CA and announces it to all computers; it issues once all of them trust it."""
     wanted = body or RotateBody()
     return ca(back.services.ca.rotate(asks, RotateRequest(wanted.by_itself, wanted.soak, wanted.leave_behind)))
 
 
 @router.post("/switch")
 def switch(asks: Asks, back: Back, body: StepBody | None = None) -> dict[str, Any]:
+    """Issues from the new CA from now on; both are trusted."""
     return ca(back.services.ca.switch(asks, (body or StepBody()).leave_behind))
 
 
 @router.post("/retire")
 def retire(asks: Asks, back: Back, body: StepBody | None = None) -> dict[str, Any]:
+    """Trusts the old CA no more. There is no way back after this."""
     return ca(back.services.ca.retire(asks, (body or StepBody()).leave_behind))
 
 
 @router.post("/back")
 def go_back(asks: Asks, back: Back, body: StepBody | None = None) -> dict[str, Any]:
+    """Issues from the old CA again, and forgets the new one once every computer is back."""
     return ca(back.services.ca.back(asks, (body or StepBody()).leave_behind))
 
 
