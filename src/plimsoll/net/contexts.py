@@ -67,8 +67,6 @@ class ServerContexts:
     """The two contexts of one point: `modern` for every hello that offers TLS 1.2 or more, `early` for the rest.
 
     A cipher profile governs the first; the second always serves the suites of `legacy`, which TLS 1.0 needs.
-    With `client_ca` (a path) both ask for a client certificate and verify one that is given, but do not demand it:
-    activation has none. One object belongs to one gate, which keeps its minimum at the lowest version admitted.
     With `client_ca` (a path or PEM text) both ask for a client certificate and verify one that is given, but do not
     demand it: activation has none. One object belongs to one gate, which keeps its minimum at the lowest version
     admitted.

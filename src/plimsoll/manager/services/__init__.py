@@ -11,8 +11,8 @@ from plimsoll.manager.services.access import AccessService
 from plimsoll.manager.services.activation import ActivationService
 from plimsoll.manager.services.api_keys import ApiKeysService
 from plimsoll.manager.services.audit import AuditService
-from plimsoll.manager.services.capability_table import CapabilityTableService
 from plimsoll.manager.services.ca import CaService
+from plimsoll.manager.services.capability_table import CapabilityTableService
 from plimsoll.manager.services.certificates import CertificatesService
 from plimsoll.manager.services.changes import ChangesService
 from plimsoll.manager.services.ciphers import CiphersService

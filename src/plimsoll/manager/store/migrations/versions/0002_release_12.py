@@ -540,6 +540,8 @@ def _add_ciphers() -> None:
         sa.Column("seen", sa.Float(), nullable=False),
         sa.PrimaryKeyConstraint("mark", name="pk_offered_suites"),
     )
+
+
 def _add_ca_rotations() -> None:
     op.create_table(
         "ca_rotations",
