@@ -1065,6 +1065,39 @@ class Upgrades(Group):
         )
 
 
+class Ca(Group):
+    """The CA that issues certificates, and its rotation in phases."""
+
+    def show(self) -> dict[str, Any]:
+        """The CAs that are trusted, and the rotation under way, or the last one."""
+        return cast("dict[str, Any]", self._ask("GET", "/api/ca", {}, None, {}))
+
+    def computers(
+        self, *, state: str | None = None, after: str | None = None, limit: int | None = None
+    ) -> dict[str, Any]:
+        """How far each computer is, or those in that state; `after` an id makes pages."""
+        return cast(
+            "dict[str, Any]",
+            self._ask("GET", "/api/ca/computers", {"state": state, "after": after, "limit": limit}, None, {}),
+        )
+
+    def rotate(self, body: shapes.RotateBody | None = None) -> dict[str, Any]:
+        """Makes a new CA and announces it to all computers; it issues once all of them trust it."""
+        return cast("dict[str, Any]", self._ask("POST", "/api/ca/rotate", {}, body, {}))
+
+    def switch(self, body: shapes.StepBody | None = None) -> dict[str, Any]:
+        """Issues from the new CA from now on; both are trusted."""
+        return cast("dict[str, Any]", self._ask("POST", "/api/ca/switch", {}, body, {}))
+
+    def retire(self, body: shapes.StepBody | None = None) -> dict[str, Any]:
+        """Trusts the old CA no more. There is no way back after this."""
+        return cast("dict[str, Any]", self._ask("POST", "/api/ca/retire", {}, body, {}))
+
+    def go_back(self, body: shapes.StepBody | None = None) -> dict[str, Any]:
+        """Issues from the old CA again, and forgets the new one once every computer is back."""
+        return cast("dict[str, Any]", self._ask("POST", "/api/ca/back", {}, body, {}))
+
+
 class Notifications(Group):
     """Syslog receivers and webhooks that are told of events."""
 
@@ -1110,4 +1143,5 @@ class Operations:
         self.software = Software(ask)
         self.deployment = Deployment(ask)
         self.upgrades = Upgrades(ask)
+        self.ca = Ca(ask)
         self.notifications = Notifications(ask)

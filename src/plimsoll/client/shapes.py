@@ -1357,6 +1357,14 @@ class RootText(TypedDict):
     text: str
 
 
+class RotateBody(TypedDict):
+    """`byItself` false: the switch waits for a person. `soak` is in seconds; `leaveBehind` a reason."""
+
+    byItself: NotRequired[bool]
+    soak: NotRequired[float]
+    leaveBehind: NotRequired[str]
+
+
 class ScheduleDetails(TypedDict):
     """The part that belongs to `recurrenceType` is there, and no other."""
 
@@ -1613,6 +1621,12 @@ class Status(TypedDict):
     connections: NotRequired[dict[str, int]]
     computers: NotRequired[Counted]
     database: Database
+
+
+class StepBody(TypedDict):
+    """`leaveBehind`, a reason, goes on without those that cannot be waited for."""
+
+    leaveBehind: NotRequired[str]
 
 
 class Target(TypedDict):
