@@ -14,9 +14,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import measure, preflight, scan, search, sightings
+from bench import measure, preflight, relay, scan, search, sightings
 from bench.machine import cores
 from bench.stand import Stand, nginx_binary
+from plimsoll import RELEASE
+
+#: Where `make packages` leaves them.
+DIST = Path(__file__).parents[1] / "dist"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,18 +92,8 @@ def run(folder: Path) -> list[Row]:
         nginx = stand.nginx()
         rows = cpu_rows(measure.interleaved(stand, manager, nginx, say))
         nginx.stop()
-        say("an idle agent")
-        memory = measure.idle_memory(stand)
-        rows.append(
-            Row(
-                "idle agent, resident",
-                f"{memory:.1f} MiB",
-                "30 MB GRR, 220-280 Elastic (published)",
-                "",
-                "<= 30 MiB",
-                memory <= 30,
-            )
-        )
+        rows += idle_rows(stand)
+        rows += relay_rows(stand)
         say("floors in force")
         times, served = measure.floor_in_force(stand, manager)
         reload, restart = measure.nginx_in_force(stand)
@@ -133,6 +127,38 @@ def search_row(folder: Path) -> Row:
         "<= 300 ms",
         middle <= 0.3,
     )
+
+
+def idle_rows(stand: Stand) -> list[Row]:
+    """Memory of an idle agent, and of one out of its package where that was made."""
+    say("an idle agent")
+    agents = {"idle agent, resident": stand.agent}
+    found = sorted(DIST.glob(f"plimsoll-agent-{RELEASE}-linux-*.tar.gz"))
+    if found:
+        agents["  out of its package"] = lambda: stand.packaged_agent(found[0])
+    rows = []
+    for what, start in agents.items():
+        memory = measure.idle_memory(start())
+        peers = "30 MB GRR, 220-280 Elastic (published)"
+        rows.append(Row(what, f"{memory:.1f} MiB", peers, "", "<= 30 MiB", memory <= 30))
+    return rows
+
+
+def relay_rows(stand: Stand) -> list[Row]:
+    """What a relay's downloads cost."""
+    found = relay.measure(stand, say)
+    rows = [Row(f"downloads, {found.cipher}", "", "nginx, the same file", "", "", None)]
+    plan = [
+        (f"relay, CPU per GiB, files of {relay.LARGE >> 20} MiB", found.one, 1.1),
+        (f"  {relay.AT_ONCE} agents at once, {relay.PACKAGE >> 20} MiB each", found.many, 1.1),
+    ]
+    for what, (ours, theirs), budget in plan:
+        ratio = ours.cpu / theirs.cpu
+        here, there = f"{ours.cpu * 1e3:.0f} ms", f"{theirs.cpu * 1e3:.0f} ms nginx"
+        rows.append(Row(what, here, there, f"{ratio:.2f}x", f"<= {budget:.1f}x", ratio <= budget))
+        taken = f"{ours.wall:.2f} s", f"{theirs.wall:.2f} s nginx"
+        rows.append(Row("    until all is there", *taken, f"{ours.wall / theirs.wall:.2f}x", "", None))
+    return rows
 
 
 def preflight_row(folder: Path) -> Row:

@@ -2,7 +2,8 @@
 
 It reads one JSON task from standard input and prints one JSON result. Kinds: `full` (a handshake with a client
 certificate, one request, close), `resumed` (the same with the session of an earlier connection), `kept` (requests on
-open connections) and `refused` (the bytes of a TLS 1.0 hello until the server's end).
+open connections), `refused` (the bytes of a TLS 1.0 hello until the server's end) and `download` (whole files, by
+`at_once` clients at the same time).
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bench.machine import cores, pin
+from plimsoll.messages import FILES
 
 HOST = "127.0.0.1"
 
@@ -102,13 +105,51 @@ def refused(hello: bytes, port: int) -> None:
             raise RuntimeError(f"no alert 70 and end, but {answer!r}")
 
 
-def step_of(task: dict[str, Any]) -> tuple[Callable[[int], None], int]:
+def download(client: Client, port: int, path: str, size: int) -> list[str]:
+    """The whole file, over a connection of its own. What was negotiated."""
+    buffer = bytearray(256 * 1024)
+    with client.open(port) as sock:
+        sock.sendall(f"GET {path} HTTP/1.1\r\nHost: bench\r\n\r\n".encode())
+        head = b""
+        while (end := head.find(b"\r\n\r\n")) < 0:
+            data = sock.recv(4096)
+            if not data:
+                raise RuntimeError("the connection ended before the answer's head")
+            head += data
+        if not head.startswith(b"HTTP/1.1 200") or f"content-length: {size}" not in head[:end].decode().lower():
+            raise RuntimeError(f"the answer was {head[:200]!r}")
+        left = size - (len(head) - end - 4)
+        while left:
+            had = sock.recv_into(buffer)
+            if not had:
+                raise RuntimeError(f"the file ended with {left} bytes to go")
+            left -= had
+        cipher = sock.cipher()
+        return [sock.version() or "", cipher[0] if cipher else ""]
+
+
+def downloads(task: dict[str, Any], clients: list[Client], negotiated: set[str]) -> Callable[[int], None]:
+    def step(number: int) -> None:
+        path = f"{FILES}/{task['name']}"
+        with ThreadPoolExecutor(task["at_once"]) as pool:
+            started = [
+                pool.submit(download, clients[(number + at) % len(clients)], task["port"], path, task["size"])
+                for at in range(task["at_once"])
+            ]
+            negotiated.update(" ".join(one.result()) for one in started)
+
+    return step
+
+
+def step_of(task: dict[str, Any], negotiated: set[str]) -> tuple[Callable[[int], None], int]:
     """What to do per count, and how many of them come first, unmeasured."""
     port = task["port"]
     if task["kind"] == "refused":
         hello = old_hello()
         return lambda number: refused(hello, port), 20
     clients = [load_client(Path(peer["folder"]), task["ca"], task["path"], peer["body"]) for peer in task["clients"]]
+    if task["kind"] == "download":
+        return downloads(task, clients, negotiated), 0
     kind = {"full": full, "resumed": resumed, "kept": kept}[task["kind"]]
     # A session and a kept connection per client are made first: they are what the figure does not count.
     return lambda number: kind(clients, port, number), len(clients)
@@ -117,7 +158,8 @@ def step_of(task: dict[str, Any]) -> tuple[Callable[[int], None], int]:
 def main() -> None:
     task = json.loads(sys.stdin.readline())
     pin(os.getpid(), cores()[1])
-    step, before = step_of(task)
+    negotiated: set[str] = set()
+    step, before = step_of(task, negotiated)
     for number in range(before):
         step(number)
     sys.stdout.write("warm\n")
@@ -126,7 +168,8 @@ def main() -> None:
     start = time.perf_counter()
     for number in range(task["count"]):
         step(number)
-    sys.stdout.write(json.dumps({"seconds": time.perf_counter() - start}) + "\n")
+    said = {"seconds": time.perf_counter() - start, "negotiated": sorted(negotiated)}
+    sys.stdout.write(json.dumps(said) + "\n")
     sys.stdout.flush()
 
 

@@ -52,11 +52,12 @@ def interleaved(
     return {kind: (statistics.median(ours), statistics.median(theirs)) for kind, (ours, theirs) in found.items()}
 
 
-def idle_memory(stand: Stand) -> float:
+def idle_memory(agent: Service) -> float:
     """MiB of an agent that has nothing to do."""
-    agent = stand.agent()
     time.sleep(_IDLE)
-    return resident_mib(agent.pid)
+    found = resident_mib(agent.pid)
+    agent.stop()
+    return found
 
 
 class Watcher:

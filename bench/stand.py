@@ -6,6 +6,7 @@ Everything lives in one temporary folder and on loopback, and is gone afterwards
 from __future__ import annotations
 
 import contextlib
+import getpass
 import http.client
 import json
 import os
@@ -23,7 +24,7 @@ from typing import Any
 import msgspec
 
 from bench.machine import children, cores, pin, wait_for
-from plimsoll.messages import CAPABILITY, HEARTBEAT, Heartbeat, Policy, fingerprint
+from plimsoll.messages import CAPABILITY, FILES, HEARTBEAT, Heartbeat, Policy, fingerprint
 
 HOST = "127.0.0.1"
 PEERS = 16
@@ -133,15 +134,18 @@ class Stand:
 
     # -- the peer
 
-    def nginx(self, protocols: str = "TLSv1.2 TLSv1.3", ciphers: str = "") -> Service:
-        """nginx with the manager's certificates, a demanded client certificate, one worker and no log."""
+    def nginx(self, protocols: str = "TLSv1.2 TLSv1.3", ciphers: str = "", files: Path | None = None) -> Service:
+        """nginx with the manager's certificates, a demanded client certificate, one worker and no log.
+
+        It answers everything with 200, or hands out the folder `files` as a relay does.
+        """
         binary = nginx_binary()
         if binary is None:
             raise RuntimeError("nginx is missing; `make deps` installs it")
         (port,) = free_ports(1)
         folder = self.folder / f"nginx-{port}"
         folder.mkdir()
-        self.nginx_configuration(port, protocols, ciphers)
+        self.nginx_configuration(port, protocols, ciphers, files)
         command = [binary, "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")]
         service = self._serve(f"nginx-{port}", command, port)
         wait_for(lambda: listens(port) and bool(children(service.process.pid)), "nginx's start")
@@ -149,7 +153,7 @@ class Stand:
         pin(service.pid, cores()[0])
         return service
 
-    def nginx_configuration(self, port: int, protocols: str, ciphers: str) -> None:
+    def nginx_configuration(self, port: int, protocols: str, ciphers: str, files: Path | None = None) -> None:
         folder = self.folder / f"nginx-{port}"
         pairs = "".join(
             f"ssl_certificate {self.home}/tls/heartbeat-{kind}.pem; "
@@ -161,25 +165,54 @@ class Stand:
         )
         (folder / "nginx.conf").write_text(
             f"daemon off; worker_processes 1; pid {folder}/pid;\n"
+            # It begins as root and would then be somebody who may not read this folder.
+            f"user {getpass.getuser()};\n"
             "events { worker_connections 4096; }\n"
             f"http {{ access_log off; keepalive_requests 1000000;\n{temporary}"
             f"server {{ listen {HOST}:{port} ssl;\n{pairs}"
             f"ssl_client_certificate {self.ca}; ssl_verify_client on; ssl_verify_depth 2;\n"
-            f"ssl_protocols {protocols}; {ciphers}\nreturn 200 'ok'; }} }}\n"
+            f"ssl_protocols {protocols}; {ciphers}\n"
+            + (f"location {FILES}/ {{ alias {files}/; }} }} }}\n" if files else "return 200 'ok'; } }\n")
         )
 
     # -- an agent
 
     def agent(self) -> Service:
         """A real agent that has nothing to do."""
-        home = str(self.folder / "agent")
+        return self._agent("agent", [str(BIN / "plimsoll"), "agent"], "--listen", HOST)
+
+    def packaged_agent(self, archive: Path) -> Service:
+        """The same out of a package, with the interpreter in it, as its launcher starts it."""
+        tree = self.folder / "package"
+        tree.mkdir()
+        subprocess.run(["tar", "-xzf", archive, "-C", tree, "--strip-components=1"], check=True)
+        python = [str(tree / "bin" / "python3"), "-P", "-m"]
+        run = [*python, "plimsoll.agent", str(self.folder / "packaged")]
+        return self._agent("packaged", [*python, "plimsoll.cli.plimsoll_agent"], "--listen", HOST, run=run)
+
+    def relay(self) -> tuple[Service, Path]:
+        """A real relay, and the folder that it hands out."""
         (port,) = free_ports(1)
-        self._plimsoll(
-            "agent", "activate", "--home", home, "--manager", f"dsm://{HOST}:{self._services[0].port}",
-            "--token", str(self.said["activation_token"]), "--listen-port", str(port), "--listen", HOST,
-        )  # fmt: skip
-        service = self._serve("agent", [str(BIN / "plimsoll"), "agent", "run", "--home", home], port)
-        wait_for(lambda: b"ready" in (self.folder / "agent.out").read_bytes(), "the agent's start")
+        service = self._agent("relay", [str(BIN / "plimsoll"), "agent"], "--relay", "--relay-port", str(port))
+        service.port = port
+        pin(service.pid, cores()[0])
+        files = self.folder / "relay" / "relay" / "files"
+        files.mkdir(parents=True, exist_ok=True)
+        return service, files
+
+    def _agent(self, name: str, command: list[str], *more: str, run: list[str] | None = None) -> Service:
+        """Activated and ready. `run` starts it, where that is not the same command."""
+        home = str(self.folder / name)
+        (port,) = free_ports(1)
+        activate = [
+            *command, "activate", "--home", home, "--manager", f"dsm://{HOST}:{self._services[0].port}",
+            "--token", str(self.said["activation_token"]), "--name", name, "--listen-port", str(port), *more,
+        ]  # fmt: skip
+        done = subprocess.run(activate, capture_output=True, timeout=60)
+        if done.returncode:
+            raise RuntimeError(f"{name} was not activated: {done.stderr.decode()[-400:]}")
+        service = self._serve(name, run or [*command, "run", "--home", home], port)
+        wait_for(lambda: b"ready" in (self.folder / f"{name}.out").read_bytes(), f"the start of {name}")
         return service
 
     # -- processes

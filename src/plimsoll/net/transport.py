@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import mmap
 import socket
 import ssl
 import termios
@@ -26,7 +27,7 @@ _RECORD = 16_384
 #: How many records one connection may bring before the others get their turn.
 _READS_IN_A_ROW = 8
 #: What is given to OpenSSL in one call; longer data would keep the loop too long.
-_PIECE = 256 * 1024
+_PIECE = 512 * 1024
 _HIGH_WATER = 64 * 1024
 #: A peer that takes nothing of what waits for it for this time, in seconds, is gone or means harm.
 STALL = 60.0
@@ -263,10 +264,9 @@ class TlsTransport(asyncio.Transport):
                 return
             if sent == len(data):
                 return
-            # A buffer that the caller may change later must be kept as it is now.
-            self._put(memoryview(data if isinstance(data, bytes) else bytes(data))[sent:])
+            self._put(_kept(data)[sent:])
         else:
-            self._put(memoryview(data if isinstance(data, bytes) else bytes(data)))
+            self._put(_kept(data))
             if not self._writing and not self._flush() and self._lost:
                 return
         if self._buffer:
@@ -449,3 +449,10 @@ class TlsTransport(asyncio.Transport):
             else:
                 self._linger(raw)
         self._owner.closed()
+
+
+def _kept(data: _Bytes) -> memoryview:
+    """What has to wait: a buffer that the caller may change later is kept as it is now, a mapped file as it is."""
+    if isinstance(data, memoryview) and isinstance(data.obj, mmap.mmap) and data.readonly:
+        return data
+    return memoryview(data if isinstance(data, bytes) else bytes(data))
