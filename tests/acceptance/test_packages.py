@@ -208,7 +208,7 @@ def test_a_manager_package_is_installed_manages_and_goes(tmp_path: Path) -> None
         with service(root.command("plimsoll", "manager", "run")):
             assert root.run("/opt/dsm/dsm_c", *show).stdout == "TLSv1.2\n"
             assert s_client_early(gui).refused_by_version
-            assert "host" in root.run("plimsoll", "computers", "list").stdout
+            assert "LAST SEEN" in root.run("plimsoll", "computers", "list").stdout
         owners = {path.stat().st_uid for path in (root.path / "opt/plimsoll").rglob("*")}
         assert owners == {int(root.run("id", "-u", "plimsoll").stdout)}
         root.run("dpkg", "-r", "plimsoll-manager")

@@ -1,6 +1,7 @@
 """The child that downloads and verifies: ``python -m plimsoll.agent.software.child``.
 
-It reads one `Question` on standard input and writes lines of `Answer` on standard output. It ends with its parent.
+It reads one `Question`, a line, on standard input and writes lines of `Answer` on standard output. Its parent keeps
+that input open, and the child ends with it.
 
 Rules of this file: a source is believed nothing that was not signed; what it gives is bounded before it is read; what
 was refused leaves nothing behind that a later step could take for good; then the next source is asked.
@@ -8,10 +9,10 @@ was refused leaves nothing behind that a later step could take for good; then th
 
 from __future__ import annotations
 
-import ctypes
+import os
 import random
-import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -44,7 +45,6 @@ from plimsoll.net.client import Link, LinkError
 
 #: Metadata that is longer than this is not read, in bytes.
 MAX_METADATA = 8 << 20
-_PR_SET_PDEATHSIG = 1
 
 
 class Turned(Exception):  # noqa: N818 - names a condition
@@ -283,15 +283,21 @@ def _say(answer: Answer) -> None:
         raise SystemExit(1) from None  # nobody listens any more
 
 
+def _end_with_parent() -> None:
+    """Also where that was killed: nobody would take the answer. What is half written is gone on with next time."""
+    while os.read(0, 1024):
+        pass
+    os._exit(1)
+
+
 def main() -> int:
     """The child's entry point."""
-    # It ends with its parent, also where that was killed: nobody would take the answer.
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     try:
-        question = msgspec.json.decode(sys.stdin.buffer.read(), type=Question)
+        question = msgspec.json.decode(sys.stdin.buffer.readline(), type=Question)
     except msgspec.MsgspecError:
         sys.stderr.write("the download helper cannot read its question\n")
         return 1
+    threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
     home = Home(question.home)
     try:
         if question.wish is not None:

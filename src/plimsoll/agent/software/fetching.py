@@ -133,8 +133,9 @@ def _ask(question: Question, progress: Progress | None, child: Sequence[str]) ->
         assert running.stderr is not None
         try:
             with contextlib.suppress(BrokenPipeError):
-                running.stdin.write(msgspec.json.encode(question))
-                running.stdin.close()
+                # It stays open for as long as we want the answer: the child ends with it.
+                running.stdin.write(msgspec.json.encode(question) + b"\n")
+                running.stdin.flush()
             for line in running.stdout:
                 answer = msgspec.json.decode(line, type=Answer)
                 if answer.failure is not None:

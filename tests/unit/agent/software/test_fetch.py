@@ -84,8 +84,8 @@ def test_a_child_that_is_killed_in_mid_download_installs_nothing_and_the_next_go
         command = [sys.executable, "-m", "plimsoll.agent.software.child"]
         running = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
         assert running.stdin is not None
-        running.stdin.write(msgspec.json.encode(Question(home=str(yard.home.path), wish=wish(yard))))
-        running.stdin.close()
+        running.stdin.write(msgspec.json.encode(Question(home=str(yard.home.path), wish=wish(yard))) + b"\n")
+        running.stdin.flush()
         assert half.wait(30)
         part = yard.shelf.incoming / yard.package.sha256
         for _ in range(200):
@@ -94,6 +94,7 @@ def test_a_child_that_is_killed_in_mid_download_installs_nothing_and_the_next_go
             time.sleep(0.05)
         running.kill()
         assert running.wait(20) == -signal.SIGKILL
+        running.stdin.close()
         go_on.set()
         assert yard.installed == []
         have = part.stat().st_size
