@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from packages import elf
 from tests.support.manager import Manager
 from tests.support.packaged import package, running_agent
 from tests.support.process import eventually, free_ports
@@ -240,6 +241,13 @@ def test_every_module_in_a_tree_can_be_loaded_and_nothing_of_the_host_is(kind: s
     loaded = set(done.stdout.split())
     assert ("manager" in loaded) == (kind == "manager")
     assert {"agent", "relay", "net", "tls"} <= loaded
+
+
+@pytest.mark.parametrize("kind", ["agent", "manager"])
+def test_nothing_in_a_tree_needs_a_newer_glibc_than_2_28(kind: str, tmp_path: Path) -> None:
+    files = elf.elf_files(_unpacked(kind, tmp_path))
+    assert len(files) > 3
+    assert {str(found.path): found.glibc for path in files if (found := elf.needs(path)).glibc > (2, 28)} == {}
 
 
 def _unpacked(kind: str, place: Path) -> Path:
