@@ -63,6 +63,7 @@ def program(manager: Manager) -> Program:
     return Program(manager, made["secretKey"])
 
 
+@pytest.mark.rule("R1")
 def test_it_pages_through_the_computers(program: Program) -> None:
     names, last = [], 0
     while True:

@@ -29,14 +29,16 @@ def connection_of(request: Request) -> Connection | None:
     return cast("Connection | None", request.scope.get("state", {}).get("connection"))
 
 
-async def authenticate(request: Request, via: Via = "rest") -> Principal:
-    """Raises Unauthenticated. Tells the gate whose connection it is, so that sightings carry the name."""
+async def authenticate(request: Request, via: Via = "rest", *, counted: bool = True) -> Principal:
+    """Raises Unauthenticated, and TooMany where the request is to be counted. Tells the gate whose connection it is, so
+    that sightings carry the name.
+    """
     connection = connection_of(request)
     if connection is None:
         return _local(request)
     known = await run_in_threadpool(_by_secret, request, connection, via)
     principal = replace(known, suite=connection.suite)
-    if via != "web":
+    if counted and via != "web":
         check_rate(backend_of(request), principal)
     if connection.who != principal.who:
         connection.who = principal.who

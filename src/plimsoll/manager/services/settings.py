@@ -22,6 +22,8 @@ from plimsoll.messages import Direction, Kind
 POLICY = "policy"
 COMPUTER = "computer"
 
+#: Of more computers than that, all that is kept is read: a database takes only so many numbers in one question.
+MANY = 1000
 #: More than that are no settings of one thing.
 MOST_KEPT = 1000
 
@@ -59,7 +61,10 @@ class SettingsService:
     ) -> dict[int, dict[str, str]]:
         """The same by the number of each computer."""
         numbers = [view.number for view in views]
-        kept = self._core.store.read(lambda c: table.of(c, COMPUTER, numbers))
+        if len(numbers) > MANY:
+            kept = self._core.store.read(lambda c: table.everything(c, COMPUTER))
+        else:
+            kept = self._core.store.read(lambda c: table.of(c, COMPUTER, numbers))
         if own:
             return {view.number: _mapped(view.own) | kept.get(view.number, {}) for view in views}
         above = self.of_policies(principal, self._policies.list(principal))

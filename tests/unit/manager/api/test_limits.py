@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import httpx
 import pytest
+from starlette.requests import Request
 from tests.support.homes import ROOT, Desk, desk
 from tests.unit.manager.api.client import Client, GateConnection
 
 from plimsoll.manager.api.application import create_app
 from plimsoll.manager.api.backend import Backend
 from plimsoll.manager.api.limits import Limits
+from plimsoll.manager.api.rest.events import _still_allowed
 from plimsoll.manager.api.serve import App
 
 
@@ -110,6 +113,23 @@ def test_the_local_socket_is_never_limited(small: Small) -> None:
     assert [(one["who"], one["requests"], one["limited"]) for one in metrics] == [("apikey:2", 1, 0)]
     found = local.post("/api/apiusagemetrics/search", {"searchCriteria": {"fieldName": "limited", "numericValue": 0}})
     assert len(found["apiUsageMetrics"]) == 1
+
+
+def test_a_stream_goes_on_when_its_key_asks_too_often(small: Small) -> None:
+    key = small.key("streams")
+    asking = small.client(key)
+    assert [ask(asking).status_code for _ in range(4)] == [200, 200, 200, 429]
+    inner = small.app._app  # type: ignore[attr-defined]  # the framework's own, behind the bounds
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "headers": [(b"api-secret-key", key.encode())],
+        "app": inner,
+        "state": {"connection": GateConnection()},
+    }
+    assert asyncio.run(_still_allowed(Request(scope)))
+    small.at.services.api_keys.delete(ROOT, 2)
+    assert not asyncio.run(_still_allowed(Request(scope)))
 
 
 def test_a_wrong_key_uses_up_nobody_s_requests(small: Small) -> None:

@@ -14,6 +14,7 @@ from plimsoll.manager.api.application import create_app
 from plimsoll.manager.api.backend import Backend
 from plimsoll.manager.api.rest import computer_details
 from plimsoll.manager.api.serve import App
+from plimsoll.manager.services import settings
 from plimsoll.messages import Kind
 
 INTERVAL = "platformSettingHeartbeatInterval"
@@ -56,12 +57,12 @@ def delete(client: Client, path: str, expect: int = 200) -> Any:
 
 def test_a_policy_has_settings_in_the_reference_s_words(client: Client) -> None:
     policy = client.post("/api/policies", {"name": "words", "policySettings": {INTERVAL: {"value": "1 Hour"}}})
-    settings = policy["policySettings"]
-    assert settings[INTERVAL] == {"value": "60 Minutes"}
-    assert settings[MISSED] == {"value": "2"}
-    assert settings[DIRECTION] == {"value": "Agent/Appliance Initiated"}
-    assert settings[RELAY] == {"value": "false"}
-    assert settings[SHIFT] == {"value": "Unlimited"}
+    said = policy["policySettings"]
+    assert said[INTERVAL] == {"value": "60 Minutes"}
+    assert said[MISSED] == {"value": "2"}
+    assert said[DIRECTION] == {"value": "Agent/Appliance Initiated"}
+    assert said[RELAY] == {"value": "false"}
+    assert said[SHIFT] == {"value": "Unlimited"}
     assert (policy["parentID"], policy["autoRequiresUpdate"], policy["heartbeatSeconds"]) == (1, "on", 3600)
     own = client.get(f"/api/policies/{policy['ID']}", overrides="True")["policySettings"]
     assert own == {INTERVAL: {"value": "60 Minutes"}}
@@ -223,6 +224,15 @@ def test_a_long_list_is_what_a_short_one_is(client: Client, monkeypatch: pytest.
         assert answer.headers["content-type"] == "application/json"
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert answer.json() == short
+
+
+def test_settings_of_very_many_are_read_at_once(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = fleet.client
+    client.post(f"/api/computers/{fleet.web}/settings/{KEPT}", {"value": "77"})
+    few = client.get("/api/computers", expand="computerSettings")
+    monkeypatch.setattr(settings, "MANY", 0)
+    assert client.get("/api/computers", expand="computerSettings") == few
+    assert few["computers"][0]["computerSettings"][KEPT] == {"value": "77"}
 
 
 def test_a_computer_is_not_made_by_hand(client: Client) -> None:

@@ -125,7 +125,7 @@ async def _stream(request: Request, asks: Principal, back: Backend, last: int) -
 async def _still_allowed(request: Request) -> bool:
     """A key that was deleted, or a session that ended, ends its streams too."""
     try:
-        await authenticate(request)
+        await authenticate(request, counted=False)
     except ServiceError:
         return False
     return True
