@@ -7,6 +7,7 @@ change nothing. What a name means stands in `setting_values`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from plimsoll.manager.ports import BadInput, Conflict, Permission, Principal, permits
@@ -16,7 +17,9 @@ from plimsoll.manager.services.core import Core, Unit
 from plimsoll.manager.services.policies import PoliciesService, PolicyView
 from plimsoll.manager.services.policy_rules import DEFAULTS, PolicyValues
 from plimsoll.manager.services.setting_values import RELAY_STATE, SETTINGS, SHOWN, may_be_kept, no_setting, unset
+from plimsoll.manager.store import Connection
 from plimsoll.manager.store import kept_settings as table
+from plimsoll.manager.store import policies as policy_table
 from plimsoll.messages import Direction, Kind
 
 POLICY = "policy"
@@ -39,21 +42,10 @@ class SettingsService:
         self, principal: Principal, views: Sequence[PolicyView], own: bool = False
     ) -> dict[int, dict[str, str]]:
         """What holds for each, inherited values included; with `own` only what is its own."""
-        kept = self._core.store.read(lambda c: table.everything(c, POLICY))
-        # Whoever shows one policy alone still inherits from the others.
-        everyone = {view.id: view for view in self._policies.list(principal)}
-        found: dict[int, dict[str, str]] = {}
-        for view in views:
-            if own:
-                found[view.id] = _mapped(view.own) | kept.get(view.id, {})
-            else:
-                found[view.id] = (
-                    {name: unset(name) for name in SHOWN}
-                    | _inherited(view.id, everyone, kept)
-                    | _mapped(view.effective)
-                    | {RELAY_STATE: "false"}
-                )
-        return found
+        above = self._core.store.read(_Kept.read)
+        if own:
+            return {view.id: _mapped(view.own) | above.kept.get(view.id, {}) for view in views}
+        return {view.id: above.inherited(view.id) | _mapped(view.effective) | {RELAY_STATE: "false"} for view in views}
 
     @permits(Permission.COMPUTERS_READ)
     def of_computers(
@@ -61,15 +53,19 @@ class SettingsService:
     ) -> dict[int, dict[str, str]]:
         """The same by the number of each computer."""
         numbers = [view.number for view in views]
-        if len(numbers) > MANY:
-            kept = self._core.store.read(lambda c: table.everything(c, COMPUTER))
-        else:
-            kept = self._core.store.read(lambda c: table.of(c, COMPUTER, numbers))
+
+        def work(connection: Connection) -> tuple[_Kept, dict[int, dict[str, str]]]:
+            many = len(numbers) > MANY
+            kept = table.everything(connection, COMPUTER) if many else table.of(connection, COMPUTER, numbers)
+            return _Kept.read(connection), kept
+
+        above, kept = self._core.store.read(work)
         if own:
             return {view.number: _mapped(view.own) | kept.get(view.number, {}) for view in views}
-        above = self.of_policies(principal, self._policies.list(principal))
+        # Many computers have few policies.
+        inherited = {policy: above.inherited(policy) for policy in {view.policy_id for view in views}}
         return {
-            view.number: above[view.policy_id]
+            view.number: inherited[view.policy_id]
             | kept.get(view.number, {})
             | _mapped(view.values)
             | {RELAY_STATE: relay_state(view)}
@@ -170,18 +166,29 @@ def relay_state(view: ComputerView) -> str:
     return "true" if view.kind is Kind.RELAY else "false"
 
 
-def _inherited(
-    policy: int, everyone: Mapping[int, PolicyView], kept: Mapping[int, Mapping[str, str]]
-) -> dict[str, str]:
-    found: dict[str, str] = {}
-    at: int | None = policy
-    # As long as there are policies: a circle would have been refused.
-    for _ in everyone:
-        if at is None:
-            break
-        found = {**kept.get(at, {}), **found}
-        at = everyone[at].parent_id
-    return found
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What is kept of each policy, and from which it inherits."""
+
+    kept: Mapping[int, dict[str, str]]
+    parents: Mapping[int, int | None]
+
+    @classmethod
+    def read(cls, connection: Connection) -> _Kept:
+        parents = {record.id: record.parent_id for record in policy_table.all_policies(connection)}
+        return cls(table.everything(connection, POLICY), parents)
+
+    def inherited(self, policy: int) -> dict[str, str]:
+        """With what nobody need set. A policy that is gone by now has nothing."""
+        found: dict[str, str] = {}
+        at: int | None = policy
+        # As long as there are policies: a circle would have been refused.
+        for _ in self.parents:
+            if at is None:
+                break
+            found = {**self.kept.get(at, {}), **found}
+            at = self.parents.get(at)
+        return {name: unset(name) for name in SHOWN} | found
 
 
 def read_settings(given: Mapping[str, str], relay_state: str) -> tuple[PolicyValues, dict[str, str]]:
