@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 import time
 from collections.abc import Callable
@@ -73,7 +72,7 @@ def _send(stand: Stand, server: Service, load: dict[str, Any]) -> tuple[float, f
         said = go(process)
         wall = time.perf_counter() - began
         used = cpu_seconds(server.pid) - before
-    return used * GIB / (load["size"] * load["count"] * load["at_once"]), wall, json.dumps(said["negotiated"])
+    return used * GIB / (load["size"] * load["count"] * load["at_once"]), wall, ", ".join(said["negotiated"])
 
 
 def _median(results: list[tuple[float, float]]) -> Sent:
