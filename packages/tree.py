@@ -108,7 +108,9 @@ def _base(recipe: Recipe, interpreter: Interpreter) -> Path:
                 _standard_library(recipe, interpreter, fresh / "lib")
                 site = fresh / "lib" / "site"
                 wheels.unpack(carried, site)
-                if not recipe.whole:
+                if recipe.whole:
+                    _trim_for_manager(site)
+                else:
                     _trim_for_agent(site)
                 _compile(interpreter, site, "site", optimize=0, keep=recipe.whole)
                 _share(interpreter, carried, fresh / "share")
@@ -142,6 +144,15 @@ def _standard_library(recipe: Recipe, interpreter: Interpreter, into: Path) -> N
             entry.external_attr = 0o644 << 16
             archive.writestr(entry, path.read_bytes())
     shutil.rmtree(work)
+
+
+def _trim_for_manager(site: Path) -> None:
+    """`psycopg` brings a compiled libpq, and needs `ctypes`, which is left out, only to look for one of the host."""
+    path = site / "psycopg" / "pq" / "misc.py"
+    text, asks = path.read_text(), "import ctypes.util\n"
+    if text.count(asks) != 1:
+        raise PackagesError(f"{path.name} of psycopg is not what it was: does it still ask for ctypes?")
+    path.write_text(text.replace(asks, ""))
 
 
 def _trim_for_agent(site: Path) -> None:
