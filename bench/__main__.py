@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support import postgres
+
 from bench import measure, preflight, relay, scan, search, sightings
 from bench.machine import cores
 from bench.stand import Stand, nginx_binary
@@ -112,15 +114,18 @@ def run(folder: Path) -> list[Row]:
     say("a preflight over a large fleet")
     rows.append(preflight_row(folder / "large"))
     say("a search over a large fleet")
-    rows.append(search_row(folder / "searched"))
+    rows.append(search_row(folder / "searched", "SQLite"))
+    with postgres.server() as server:
+        address = server.url(postgres.new_database(server))
+        rows.append(search_row(folder / "searched-there", "PostgreSQL", address))
     return rows
 
 
-def search_row(folder: Path) -> Row:
-    """A page of computers by REST, in process: the store is a file."""
-    middle, worst, found = search.measure(folder)
+def search_row(folder: Path, where: str, address: str | None = None) -> Row:
+    """A page of computers by REST, in process."""
+    middle, worst, found = search.measure(folder, address=address)
     return Row(
-        f"a page of {search.PAGE:,} of {found:,} computers by REST",
+        f"a page of {search.PAGE:,} of {found:,} computers by REST, {where}",
         f"{middle * 1e3:.0f} ms, worst {worst * 1e3:.0f}",
         "",
         "",

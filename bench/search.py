@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import statistics
 import time
 from pathlib import Path
@@ -14,6 +15,7 @@ from sqlalchemy import insert
 from bench.preflight import rows
 from plimsoll.manager.api.application import create_app
 from plimsoll.manager.api.backend import Backend
+from plimsoll.manager.app import settle
 from plimsoll.manager.database import EMBEDDED
 from plimsoll.manager.home import init_home, open_home
 from plimsoll.manager.ports import socket_principal
@@ -36,9 +38,11 @@ def measure(folder: Path, count: int = COMPUTERS, address: str | None = None) ->
         services.floors.start()
         home.store.write(lambda connection: connection.execute(insert(computers), list(rows(count))))
         app = create_app(Backend(services, home.installation, local=socket_principal(0)))
+        settle()  # as a manager does when it has started
         times, found = asyncio.run(_pages(app))
         return statistics.median(times), max(times), found
     finally:
+        gc.unfreeze()
         home.close()
 
 

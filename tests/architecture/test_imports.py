@@ -18,7 +18,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "remedy": {"fleet", "scan"},
     "testing": {"tls", "messages", "net"},
     "client": set(),
-    "cli": {"tls", "fleet", "messages", "net", "scan", "manager", "relay", "agent", "testing"},
+    "cli": {"tls", "fleet", "messages", "net", "scan", "manager", "relay", "agent", "testing", "client"},
 }
 
 WEB_FRAMEWORK = {"fastapi", "starlette", "uvicorn", "httptools", "pydantic", "jinja2", "multipart"}

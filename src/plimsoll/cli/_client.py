@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
 import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 import httpx
 
 from plimsoll.cli._errors import BlockedError, Code, CommandError
+
+if TYPE_CHECKING:
+    from plimsoll.client.operations import Operations
 
 DEFAULT_HOME = Path("/opt/plimsoll")
 TIMEOUT = httpx.Timeout(60.0, connect=10.0)
@@ -78,6 +82,19 @@ class Client:
 
     def delete(self, path: str) -> Any:
         return self._ask("DELETE", path)
+
+    @functools.cached_property
+    def typed(self) -> Operations:
+        """The same with a method an operation, and the types of its answers: what `plimsoll.client` is made of."""
+        from plimsoll.client.operations import Operations
+
+        return Operations(self._operation)
+
+    def _operation(
+        self, method: str, path: str, params: Mapping[str, object], body: object, headers: Mapping[str, str]
+    ) -> Any:
+        sent = {} if body is None else {"json": body}
+        return self._ask(method, path, params=_present(params), headers=dict(headers), **sent)
 
     def lines(self, path: str, **query: object) -> Iterator[str]:
         """The lines of an answer that does not end by itself."""

@@ -23,7 +23,7 @@ def create(
     """Make a key; it is shown once."""
     used = session(context)
     with used.client(home) as client:
-        data = client.post("/api/apikeys", {"name": name, "role": role})
+        data = client.typed.access.create_key({"keyName": name, "role": role})
     if as_json:
         used.output.json(data)
     else:
@@ -35,7 +35,7 @@ def list_keys(context: typer.Context, home: Home = None, as_json: Json = False) 
     """Every key, without its secret."""
     used = session(context)
     with used.client(home) as client:
-        data = client.get("/api/apikeys")
+        data = client.typed.access.list_keys()
     if as_json:
         used.output.json(data)
         return
