@@ -1068,34 +1068,34 @@ class Upgrades(Group):
 class Ca(Group):
     """The CA that issues certificates, and its rotation in phases."""
 
-    def show(self) -> dict[str, Any]:
+    def show(self) -> shapes.Ca:
         """The CAs that are trusted, and the rotation under way, or the last one."""
-        return cast("dict[str, Any]", self._ask("GET", "/api/ca", {}, None, {}))
+        return cast("shapes.Ca", self._ask("GET", "/api/ca", {}, None, {}))
 
     def computers(
         self, *, state: str | None = None, after: str | None = None, limit: int | None = None
-    ) -> dict[str, Any]:
+    ) -> shapes.Members:
         """How far each computer is, or those in that state; `after` an id makes pages."""
         return cast(
-            "dict[str, Any]",
+            "shapes.Members",
             self._ask("GET", "/api/ca/computers", {"state": state, "after": after, "limit": limit}, None, {}),
         )
 
-    def rotate(self, body: shapes.RotateBody | None = None) -> dict[str, Any]:
+    def rotate(self, body: shapes.RotateBody | None = None) -> shapes.Ca:
         """Makes a new CA and announces it to all computers; it issues once all of them trust it."""
-        return cast("dict[str, Any]", self._ask("POST", "/api/ca/rotate", {}, body, {}))
+        return cast("shapes.Ca", self._ask("POST", "/api/ca/rotate", {}, body, {}))
 
-    def switch(self, body: shapes.StepBody | None = None) -> dict[str, Any]:
+    def switch(self, body: shapes.StepBody | None = None) -> shapes.Ca:
         """Issues from the new CA from now on; both are trusted."""
-        return cast("dict[str, Any]", self._ask("POST", "/api/ca/switch", {}, body, {}))
+        return cast("shapes.Ca", self._ask("POST", "/api/ca/switch", {}, body, {}))
 
-    def retire(self, body: shapes.StepBody | None = None) -> dict[str, Any]:
+    def retire(self, body: shapes.StepBody | None = None) -> shapes.Ca:
         """Trusts the old CA no more. There is no way back after this."""
-        return cast("dict[str, Any]", self._ask("POST", "/api/ca/retire", {}, body, {}))
+        return cast("shapes.Ca", self._ask("POST", "/api/ca/retire", {}, body, {}))
 
-    def go_back(self, body: shapes.StepBody | None = None) -> dict[str, Any]:
+    def go_back(self, body: shapes.StepBody | None = None) -> shapes.Ca:
         """Issues from the old CA again, and forgets the new one once every computer is back."""
-        return cast("dict[str, Any]", self._ask("POST", "/api/ca/back", {}, body, {}))
+        return cast("shapes.Ca", self._ask("POST", "/api/ca/back", {}, body, {}))
 
 
 class Notifications(Group):

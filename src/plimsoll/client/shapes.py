@@ -122,6 +122,19 @@ class AuditEntry(TypedDict):
     after: Any
 
 
+class Authority(TypedDict):
+    """One CA that is trusted. `keyHash` is what activation tokens carry, `issues` whether it signs new
+    certificates.
+    """
+
+    fingerprint: str
+    keyHash: str
+    notBefore: float
+    notAfter: float
+    issues: bool
+    certificate: str
+
+
 class AvailableVersion(TypedDict):
     version: str
     isLatest: bool
@@ -135,6 +148,11 @@ class Blocked(TypedDict):
     blockers: list[Finding]
     affected: list[Finding]
     preflight: Preflight
+
+
+class Ca(TypedDict):
+    authorities: list[Authority]
+    rotation: Rotation | None
 
 
 class Certificate(TypedDict):
@@ -799,6 +817,25 @@ class Mark(TypedDict):
     created: float
 
 
+class Member(TypedDict):
+    """How far a computer is. `trusts` are the CAs that it says it trusts, `shown` whose certificate it last
+    showed.
+    """
+
+    computer: str
+    name: str
+    kind: Literal["agent", "relay", "appliance"]
+    state: Literal["ready", "told", "too old", "offline"]
+    online: bool
+    lastSeen: float | None
+    trusts: list[str]
+    shown: str
+
+
+class Members(TypedDict):
+    computers: list[Member]
+
+
 class Metadata(TypedDict):
     """The signed metadata (TUF). `problem` says why it could not be signed last time."""
 
@@ -1363,6 +1400,30 @@ class RotateBody(TypedDict):
     byItself: NotRequired[bool]
     soak: NotRequired[float]
     leaveBehind: NotRequired[str]
+
+
+class Rotation(TypedDict):
+    """A rotation as it stands. `computers` counts them by how far they are; `behind` are those that are waited
+    for.
+    """
+
+    id: int
+    created: float
+    who: str
+    state: Literal["announce", "switch", "back", "retired", "withdrawn"]
+    entered: float
+    soaked: float
+    soak: float
+    byItself: bool
+    old: str
+    new: str
+    text: str
+    computers: dict[str, int]
+    behind: list[Member]
+    oldTokens: int
+    reasons: dict[str, str]
+    ended: float | None
+    log: list[Logged]
 
 
 class ScheduleDetails(TypedDict):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 from pydantic import Field
 
 from plimsoll.manager.api.auth import Asks, Back
 from plimsoll.manager.api.rest.bodies import Body
+from plimsoll.manager.api.shapes import ca as shapes
 from plimsoll.manager.services.ca import SOAK, RotateRequest
 from plimsoll.manager.services.ca_views import CaView, MemberView, RotationView
 
@@ -30,7 +31,7 @@ class StepBody(Body):
 
 
 @router.get("")
-def show(asks: Asks, back: Back) -> dict[str, Any]:
+def show(asks: Asks, back: Back) -> shapes.Ca:
     """The CAs that are trusted, and the rotation under way, or the last one."""
     return ca(back.services.ca.show(asks))
 
@@ -42,33 +43,33 @@ def computers(
     state: str | None = None,
     after: str | None = None,
     limit: Annotated[int, Query(ge=1, le=5000)] = 1000,
-) -> dict[str, Any]:
+) -> shapes.Members:
     """How far each computer is, or those in that state; `after` an id makes pages."""
     found = back.services.ca.computers(asks, stand=state, after=after, limit=limit)
     return {"computers": [member(one) for one in found]}
 
 
 @router.post("/rotate")
-def rotate(asks: Asks, back: Back, body: RotateBody | None = None) -> dict[str, Any]:
+def rotate(asks: Asks, back: Back, body: RotateBody | None = None) -> shapes.Ca:
     """Makes a new CA and announces it to all computers; it issues once all of them trust it."""
     wanted = body or RotateBody()
     return ca(back.services.ca.rotate(asks, RotateRequest(wanted.by_itself, wanted.soak, wanted.leave_behind)))
 
 
 @router.post("/switch")
-def switch(asks: Asks, back: Back, body: StepBody | None = None) -> dict[str, Any]:
+def switch(asks: Asks, back: Back, body: StepBody | None = None) -> shapes.Ca:
     """Issues from the new CA from now on; both are trusted."""
     return ca(back.services.ca.switch(asks, (body or StepBody()).leave_behind))
 
 
 @router.post("/retire")
-def retire(asks: Asks, back: Back, body: StepBody | None = None) -> dict[str, Any]:
+def retire(asks: Asks, back: Back, body: StepBody | None = None) -> shapes.Ca:
     """Trusts the old CA no more. There is no way back after this."""
     return ca(back.services.ca.retire(asks, (body or StepBody()).leave_behind))
 
 
 @router.post("/back")
-def go_back(asks: Asks, back: Back, body: StepBody | None = None) -> dict[str, Any]:
+def go_back(asks: Asks, back: Back, body: StepBody | None = None) -> shapes.Ca:
     """Issues from the old CA again, and forgets the new one once every computer is back."""
     return ca(back.services.ca.back(asks, (body or StepBody()).leave_behind))
 
@@ -76,7 +77,7 @@ def go_back(asks: Asks, back: Back, body: StepBody | None = None) -> dict[str, A
 # -- shapes
 
 
-def ca(one: CaView) -> dict[str, Any]:
+def ca(one: CaView) -> shapes.Ca:
     return {
         "authorities": [
             {
@@ -93,7 +94,7 @@ def ca(one: CaView) -> dict[str, Any]:
     }
 
 
-def rotation(one: RotationView) -> dict[str, Any]:
+def rotation(one: RotationView) -> shapes.Rotation:
     return {
         "id": one.id,
         "created": one.created,
@@ -118,7 +119,7 @@ def rotation(one: RotationView) -> dict[str, Any]:
     }
 
 
-def member(one: MemberView) -> dict[str, Any]:
+def member(one: MemberView) -> shapes.Member:
     return {
         "computer": one.computer,
         "name": one.name,
