@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import pytest
 from tests.support import trees
 from tests.support.launched_hosts import LaunchedHost, launched_host
 from tests.support.manager import PLIMSOLL, Manager, manager
+from tests.support.packaged import PackagedHost, package, packaged_host
 from tests.support.process import eventually, free_ports, parse_json
 from tests.support.releases import Publisher
 from tests.support.tools import s_client_early
@@ -69,7 +70,7 @@ def simulated(
     )  # fmt: skip
     command: list[str | Path] = [PLIMSOLL, "simulate", "--manager", plan.manager, "--token", plan.token, "--json"]
     command += ["--agents", str(agents), "--release", OLD, "--failing", str(failing), "--interval", str(interval)]
-    command += ["--seconds", "3600", "--start-over", str(agents / 20), "--network", str(network)]
+    command += ["--seconds", "3600", "--start-over", str(max(2, agents / 5 - 8)), "--network", str(network)]
     for ending in endings:
         command += ["--ending", ending.value]
     for group in plan.relay_groups:
@@ -85,17 +86,15 @@ def simulated(
         process.communicate()
 
 
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Manager]:
+@contextlib.contextmanager
+def ready_manager(folder: Path, content: bytes, interval: int) -> Iterator[Manager]:
     """A manager that trusts a publisher and has a package of the new release. Its relays have groups of their own."""
-    with manager(tmp_path_factory.mktemp("manager") / "home") as made:
+    with manager(folder / "home") as made:
         # Who is late on a busy machine is not offline for it.
-        made.quick_policy(1, missedHeartbeats=20)
-        folder = tmp_path_factory.mktemp("builds")
+        made.quick_policy(interval, missedHeartbeats=20)
         publisher = Publisher()
         (folder / "release.pub").write_text(publisher.pem)
         assert made.cli("software", "keys", "trust", folder / "release.pub").returncode == 0
-        content = trees.package(folder / "made", NEW).read_bytes()
         path = publisher.write(
             folder, content, version=NEW, platform="Linux", file=f"plimsoll-agent-{NEW}-linux-x86_64.tar.gz"
         )
@@ -106,15 +105,23 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Manager]:
         yield made
 
 
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Manager]:
+    folder = tmp_path_factory.mktemp("manager")
+    with ready_manager(folder, trees.package(folder / "made", NEW).read_bytes(), interval=1) as made:
+        yield made
+
+
 @dataclass
 class Fleet:
     """Two relays, one below the other, and hosts. On `unlucky` the new release cannot run."""
 
     manager: Manager
-    relays: dict[str, LaunchedHost]
-    hosts: dict[str, LaunchedHost]
+    relays: Mapping[str, LaunchedHost | PackagedHost]
+    hosts: Mapping[str, LaunchedHost | PackagedHost]
     relay_ports: tuple[int, int]
     simulated: Simulated
+    patience: float = 120.0
 
     @property
     def everybody(self) -> set[str]:
@@ -169,7 +176,7 @@ def status(on: Manager, upgrade: int) -> dict[str, Any]:
     return found
 
 
-def settled(on: Manager, upgrade: int) -> dict[str, Any]:
+def settled(on: Manager, upgrade: int, patience: float = 120.0) -> dict[str, Any]:
     """The upgrade once it halts or ends. Fails with what it waited for."""
     last: dict[str, Any] = {}
 
@@ -178,11 +185,26 @@ def settled(on: Manager, upgrade: int) -> dict[str, Any]:
         return last["state"] != "running"
 
     try:
-        eventually(over, "it halts or ends", 120, 0.5)
+        eventually(over, "it halts or ends", patience, 0.5)
     except AssertionError:
         open_ones = [one for one in on.get(f"/api/upgrades/{upgrade}/computers")["computers"] if one["state"] != "done"]
         raise AssertionError(f"{last['text']}; {last['figures']}; {open_ones}") from None
     return last
+
+
+def to_its_end(fleet: Fleet, upgrade: int) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Somebody resumes where it halts. Each halt, and the end."""
+    halts: list[dict[str, Any]] = []
+    while True:
+        now = settled(fleet.manager, upgrade, fleet.patience)
+        if now["state"] == "done":
+            return halts, now
+        assert now["state"] == "halted", now
+        named = {one["name"] for one in now["failing"]}
+        assert named and named <= fleet.failing, now
+        assert any(name in now["text"] for name in named), now["text"]
+        halts.append(now)
+        assert fleet.manager.cli("upgrade", "resume", str(upgrade)).returncode == 0
 
 
 @pytest.mark.rule("R9")
@@ -205,17 +227,7 @@ def test_a_fleet_goes_through_two_relays_halts_by_name_and_who_failed_is_back(fl
     upgrade = started["id"]
     assert [one["size"] for one in started["waves"]] == [1, 1, 11, 32]
 
-    halts: list[dict[str, Any]] = []
-    while True:
-        now = settled(on, upgrade)
-        if now["state"] == "done":
-            break
-        assert now["state"] == "halted", now
-        named = {one["name"] for one in now["failing"]}
-        assert named and named <= fleet.failing, now
-        assert any(name in now["text"] for name in named), now["text"]
-        halts.append(now)
-        assert on.cli("upgrade", "resume", str(upgrade)).returncode == 0
+    halts, now = to_its_end(fleet, upgrade)
     assert halts, "it never halted"
 
     # Who failed is named with the reason, runs the old release and heartbeats; everybody else has the new one.
@@ -266,8 +278,45 @@ def _check_packages(fleet: Fleet) -> None:
     report = fleet.simulated.report()
     failing = fleet.simulated.failing
     assert set(report["packages"]) == {f"127.0.0.1:{port}" for port in fleet.relay_ports}
-    assert sum(report["packages"].values()) >= 40
+    assert sum(report["packages"].values()) >= fleet.simulated.plan.agents
     assert set(report["not_upgraded"]) == set(failing)
-    assert report["releases"] == {NEW: 40 - len(failing), OLD: len(failing)}
+    assert report["releases"] == {NEW: fleet.simulated.plan.agents - len(failing), OLD: len(failing)}
     for host in fleet.relays.values():
         assert list((host.home / "relay" / "software" / "packages").iterdir())
+
+
+@pytest.mark.deep
+@pytest.mark.timeout(3600)
+@pytest.mark.rule("R9")
+def test_five_hundred_simulated_and_three_packaged_agents(tmp_path: Path) -> None:
+    """Real packages in roots of their own. One of them cannot take a release; a twentieth of the others fail."""
+    old, archive = package("agent", "deb", OLD), package("agent", "archive").read_bytes()
+    ports = free_ports(2)
+    (tmp_path / "manager").mkdir()
+    with ready_manager(tmp_path / "manager", archive, interval=10) as on, contextlib.ExitStack() as stack:
+        found = {}
+        for name in ("relay-top", "relay-branch", GUARD, HOST, UNLUCKY):
+            found[name] = stack.enter_context(packaged_host(tmp_path / name, name, old))
+        for name, port in zip(("relay-top", "relay-branch"), ports, strict=True):
+            found[name].start(on, "--relay", "--relay-port", str(port))
+        found[GUARD].start(on, "--appliance", "--guards", "machine-1")
+        for name in (HOST, UNLUCKY):
+            found[name].start(on)
+        found[UNLUCKY].take_no_release()
+        for name in ("relay-branch", HOST, UNLUCKY):
+            on.post(f"/api/computers/{on.computer(name)['ID']}", {"relayGroup": BRANCH})
+        endings = (Ending.REFUSED, Ending.CRASHES, Ending.DEAF, Ending.SILENT)
+        many = stack.enter_context(simulated(on, 500, 25, endings, interval=10.0, network=80))
+        relays = {name: found.pop(name) for name in ("relay-top", "relay-branch")}
+        fleet = Fleet(on, relays, found, (ports[0], ports[1]), many, patience=1500.0)
+        eventually(lambda: fleet.there(fleet.everybody, OLD), "everybody heartbeats", 300, 2)
+        command = ["upgrade", "start", "--to", NEW, "--wave", "10%,100%", "--soak", "10s", "--window", "60s", "--json"]
+        upgrade = parse_json(on.cli(*command))["id"]
+        halts, now = to_its_end(fleet, upgrade)
+        assert halts
+        assert {one["name"] for one in now["failing"]} == fleet.failing
+        eventually(lambda: fleet.there(fleet.failing, OLD), "who failed is back and heartbeats", 600, 2)
+        eventually(lambda: fleet.there(fleet.everybody - fleet.failing, NEW), "all others have it", 300, 2)
+        for name, host in {**fleet.relays, **fleet.hosts}.items():
+            assert host.current == (OLD if name == UNLUCKY else NEW), name
+        _check_packages(fleet)
