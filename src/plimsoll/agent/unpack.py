@@ -15,7 +15,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from plimsoll.agent.files import sync_folder
 
@@ -68,7 +68,9 @@ def unpack(package: Path, folder: Path) -> None:
         with package.open("rb") as stream, tarfile.open(fileobj=_archive(stream), mode="r:*") as archive:
             members = _bounded(archive, package.name)
             root = _root([member.name for member in members])
-            archive.extractall(folder, members=_below(members, root), filter="data")
+            # Packages carry a Python that is older than tarfile's own filters: ours hold by themselves.
+            more: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+            archive.extractall(folder, members=_sound(_below(members, root)), **more)
         _sync(folder)
     except OSError as error:
         shutil.rmtree(folder, ignore_errors=True)
@@ -124,6 +126,28 @@ def _below(members: list[tarfile.TarInfo], root: PurePosixPath) -> Iterator[tarf
                 member.linkname = str(PurePosixPath(member.linkname).relative_to(root))
             member.name = str(path.relative_to(root))
             yield member
+
+
+def _sound(members: Iterator[tarfile.TarInfo]) -> Iterator[tarfile.TarInfo]:
+    """Files, folders and links that stay below the folder, ours, without rights that no release needs.
+
+    Raises ValueError where one is anything else.
+    """
+    links: set[PurePosixPath] = set()
+    for member in members:
+        path = PurePosixPath(member.name)
+        if path.is_absolute() or ".." in path.parts or links & set(path.parents):
+            raise ValueError(f"{member.name} leads out of the folder or through a link")
+        if not (member.isreg() or member.isdir() or member.issym() or member.islnk()):
+            raise ValueError(f"{member.name} is neither file, folder nor link")
+        if member.issym() or member.islnk():
+            beside = str(path.parent) if member.issym() else ""
+            if os.path.normpath(os.path.join(beside, member.linkname)).startswith(("/", "..")):  # noqa: PTH118
+                raise ValueError(f"{member.name} is a link that leads out of the folder")
+            links.add(path)
+        member.mode = 0o755 if member.isdir() else (member.mode & 0o755) | 0o600
+        member.uid, member.gid, member.uname, member.gname = os.geteuid(), os.getegid(), "", ""
+        yield member
 
 
 def _sync(folder: Path) -> None:

@@ -95,6 +95,10 @@ BAD: dict[str, tuple[Callable[[Path], Path], str]] = {
         lambda at: archive(at, file("r/bin/python3"), other("r/x", tarfile.LNKTYPE, "etc/passwd")),
         "no package of ours",
     ),
+    "goes through a link": (
+        lambda at: archive(at, file("r/bin/python3"), other("r/a", tarfile.SYMTYPE, "bin"), file("r/a/out", b"!")),
+        "no package of ours",
+    ),
     "a device": (
         lambda at: archive(at, file("r/bin/python3"), other("r/null", tarfile.CHRTYPE)),
         "no package of ours",
@@ -129,8 +133,14 @@ def _bomb(path: Path, size: int) -> Path:
     return _write(path, gzip.compress(member.tobuf() + bytes(1 << 20)))
 
 
+@pytest.mark.parametrize("filters", [True, False])
 @pytest.mark.parametrize("name", BAD)
-def test_a_package_that_is_none_leaves_nothing(tmp_path: Path, name: str) -> None:
+def test_a_package_that_is_none_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, filters: bool
+) -> None:
+    """Also under a Python whose tarfile has no filters, as packages carry it."""
+    if not filters:
+        monkeypatch.delattr(tarfile, "data_filter")
     make, why = BAD[name]
     inside = tmp_path / "a" / "b"
     inside.mkdir(parents=True)
@@ -142,7 +152,8 @@ def test_a_package_that_is_none_leaves_nothing(tmp_path: Path, name: str) -> Non
     assert not (tmp_path / "a" / "out").exists()
 
 
-def test_the_mode_bits_that_give_rights_are_not_taken_over(tmp_path: Path) -> None:
+def test_the_mode_bits_that_give_rights_are_not_taken_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(tarfile, "data_filter")
     package = archive(tmp_path / "p", file("r/bin/python3", mode=0o6777))
     unpack.unpack(package, tmp_path / "tree")
     assert (tmp_path / "tree/bin/python3").stat().st_mode & 0o7022 == 0
