@@ -6,10 +6,6 @@ import shutil
 import sys
 from pathlib import Path
 
-import pytest
-
-pytest.importorskip("elftools", reason="`make packages` brings it")
-
 from packages.elf import elf_files, foreign, needs, too_new
 
 
