@@ -10,10 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from plimsoll.manager.ports import BadInput, Conflict, Permission, Principal, permits
+from plimsoll.manager.ports import BadInput, Permission, Principal, permits
 from plimsoll.manager.services import policy_rules
 from plimsoll.manager.services.computers import ComputerChange, ComputersService, ComputerView
-from plimsoll.manager.services.core import Core, Unit
+from plimsoll.manager.services.core import Core
+from plimsoll.manager.services.keeping import Place, drop, keep
 from plimsoll.manager.services.policies import PoliciesService, PolicyView
 from plimsoll.manager.services.policy_rules import DEFAULTS, PolicyValues
 from plimsoll.manager.services.setting_values import RELAY_STATE, SETTINGS, SHOWN, may_be_kept, no_setting, unset
@@ -27,8 +28,6 @@ COMPUTER = "computer"
 
 #: Of more computers than that, all that is kept is read: a database takes only so many numbers in one question.
 MANY = 1000
-#: More than that are no settings of one thing.
-MOST_KEPT = 1000
 
 
 class SettingsService:
@@ -82,7 +81,7 @@ class SettingsService:
             now = self.of_policies(principal, [view])[policy]
             given = {name: value for name, value in given.items() if now.get(name, unset(name)) != value}
         values, kept = read_settings(given, "false")
-        self._keep(principal, POLICY, policy, view.name, kept)
+        keep(self._core, principal, Place(POLICY, policy, view.name), kept)
         return self._policies.update(principal, policy, values) if values != PolicyValues() else view
 
     @permits(Permission.POLICIES_CHANGE)
@@ -91,7 +90,8 @@ class SettingsService:
         view = self._policies.get(principal, policy)
         setting = SETTINGS.get(name)
         if setting is None:
-            self._drop(principal, POLICY, policy, view.name, name)
+            check_name(name)
+            drop(self._core, principal, Place(POLICY, policy, view.name), name)
             return view
         if view.parent_id is not None:
             return self._policies.update(principal, policy, PolicyValues(), inherit=(setting.field,))
@@ -109,7 +109,7 @@ class SettingsService:
             now = self.of_computers(principal, [view])[view.number]
             given = {name: value for name, value in given.items() if now.get(name, unset(name)) != value}
         values, kept = read_settings(given, relay_state(view))
-        self._keep(principal, COMPUTER, view.number, view.id, kept)
+        keep(self._core, principal, Place(COMPUTER, view.number, view.id), kept)
         if values == PolicyValues():
             return view
         return self._computers.update(principal, computer, ComputerChange(own=values))
@@ -121,34 +121,9 @@ class SettingsService:
         setting = SETTINGS.get(name)
         if setting is not None:
             return self._computers.update(principal, computer, ComputerChange(inherit=(setting.field,)))
-        self._drop(principal, COMPUTER, view.number, view.id, name)
-        return view
-
-    def _keep(self, principal: Principal, scope: str, owner: int, target: str, given: Mapping[str, str]) -> None:
-        def work(unit: Unit) -> None:
-            before = table.of(unit.connection, scope, [owner]).get(owner, {})
-            moved = {name: value for name, value in given.items() if before.get(name) != value}
-            if len(before.keys() | moved.keys()) > MOST_KEPT:
-                raise Conflict(f"more than {MOST_KEPT} settings are not kept for one {scope}; nothing was changed")
-            for name, value in moved.items():
-                table.put(unit.connection, scope, owner, name, value)
-            if moved:
-                earlier = {name: before.get(name) for name in moved}
-                unit.audit(principal, "settings.keep", f"{scope} {target}", earlier, moved)
-
-        if given:
-            self._core.write(work)
-
-    def _drop(self, principal: Principal, scope: str, owner: int, target: str, name: str) -> None:
         check_name(name)
-
-        def work(unit: Unit) -> None:
-            before = table.of(unit.connection, scope, [owner]).get(owner, {})
-            if name in before:
-                table.drop(unit.connection, scope, owner, name)
-                unit.audit(principal, "settings.drop", f"{scope} {target}", {name: before[name]})
-
-        self._core.write(work)
+        drop(self._core, principal, Place(COMPUTER, view.number, view.id), name)
+        return view
 
 
 def check_name(name: str) -> None:

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from plimsoll.manager.config import Configuration
-from plimsoll.manager.ports import BadInput, Conflict, Permission, Principal, permits
+from plimsoll.manager.ports import BadInput, Permission, Principal, permits
 from plimsoll.manager.services.access import SESSION_SECONDS
-from plimsoll.manager.services.core import Core, Unit
+from plimsoll.manager.services.core import Core
+from plimsoll.manager.services.keeping import OF_THE_SYSTEM, SYSTEM, drop, keep
 from plimsoll.manager.services.setting_values import SYSTEM_SHOWN, may_be_kept, no_setting, spoken, unset
-from plimsoll.manager.services.settings import MOST_KEPT
 from plimsoll.manager.store import kept_settings as table
-
-SYSTEM = "system"
 
 _BY_FILE = "configuration.properties says it"
 _ALWAYS = "it is always so here"
@@ -66,32 +64,13 @@ class SystemSettingsService:
                 self._check(name)
                 kept[name] = value
 
-        def work(unit: Unit) -> None:
-            before = table.of(unit.connection, SYSTEM, [0]).get(0, {})
-            moved = {name: value for name, value in kept.items() if before.get(name, unset(name)) != value}
-            if len(before.keys() | moved.keys()) > MOST_KEPT:
-                raise Conflict(f"more than {MOST_KEPT} settings are not kept; nothing was changed")
-            for name, value in moved.items():
-                table.put(unit.connection, SYSTEM, 0, name, value)
-            if moved:
-                earlier = {name: before.get(name) for name in moved}
-                unit.audit(principal, "settings.keep", SYSTEM, earlier, moved)
-
-        if kept:
-            self._core.write(work)
+        keep(self._core, principal, OF_THE_SYSTEM, kept, unset)
 
     @permits(Permission.MANAGER_CHANGE)
     def reset(self, principal: Principal, name: str) -> None:
         if name not in self._facts():
             self._check(name)
-
-        def work(unit: Unit) -> None:
-            before = table.of(unit.connection, SYSTEM, [0]).get(0, {})
-            if name in before:
-                table.drop(unit.connection, SYSTEM, 0, name)
-                unit.audit(principal, "settings.drop", SYSTEM, {name: before[name]})
-
-        self._core.write(work)
+        drop(self._core, principal, OF_THE_SYSTEM, name)
 
     def _check(self, name: str) -> None:
         if not may_be_kept(name):
