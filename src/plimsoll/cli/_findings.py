@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from plimsoll.cli._errors import BlockedError, Code
 from plimsoll.cli._output import Output, when
+from plimsoll.cli._session import Session
 
 Finding = Mapping[str, Any]
 
@@ -84,6 +86,41 @@ def warn_affected(output: Output, preflight: Mapping[str, Any] | None) -> None:
             output.say(what)
             for finding in findings:
                 _detail(output, finding)
+
+
+def move(
+    used: Session,
+    home: Path | None,
+    path: str,
+    body: Mapping[str, object],
+    as_json: bool,
+    *,
+    again: str,
+    more: Callable[[Output, dict[str, Any]], None] | None = None,
+) -> int:
+    """Asks for another floor or profile and shows what moved, and `more` of the answer; the exit code.
+
+    One that would cut parts off is refused with their names, and `again` (``to raise anyway``) leads the way to force.
+    """
+    try:
+        with used.client(home) as client:
+            data: dict[str, Any] = client.post(path, body)
+    except BlockedError as error:
+        if as_json:
+            used.output.json(error.details)
+        refusal(used.output, error, f'nothing was changed; {again}: --force --reason "…"')
+        return error.code
+    warn_affected(used.output, data.get("preflight"))
+    if as_json:
+        used.output.json(data)
+    else:
+        for change in data["changed"]:
+            used.output.line(f"{change['point']}: {change['from']} -> {change['to']}")
+        if not data["changed"]:
+            used.output.line("unchanged")
+        if more is not None:
+            more(used.output, data)
+    return 0
 
 
 def _detail(output: Output, finding: Finding) -> None:

@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from plimsoll.cli import _findings
-from plimsoll.cli._errors import BlockedError
 from plimsoll.cli._output import when
 from plimsoll.cli._session import Home, Json, group, session
 
@@ -53,23 +52,7 @@ def set_profile(
     """Set the profile; one that would cut parts off is refused, with their names (exit code 3)."""
     used = session(context)
     body = {"point": point, "profile": profile, "force": force, "reason": reason}
-    try:
-        with used.client(home) as client:
-            data = client.post("/api/tls/ciphers", body)
-    except BlockedError as error:
-        if as_json:
-            used.output.json(error.details)
-        _findings.refusal(used.output, error, 'nothing was changed; to set it anyway: --force --reason "…"')
-        return error.code
-    _findings.warn_affected(used.output, data.get("preflight"))
-    if as_json:
-        used.output.json(data)
-        return 0
-    for change in data["changed"]:
-        used.output.line(f"{change['point']}: {change['from']} -> {change['to']}")
-    if not data["changed"]:
-        used.output.line("unchanged")
-    return 0
+    return _findings.move(used, home, "/api/tls/ciphers", body, as_json, again="to set it anyway")
 
 
 @app.command("history")

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 import typer
 
 from plimsoll.cli import _findings
-from plimsoll.cli._errors import BlockedError
 from plimsoll.cli._output import Output, when
 from plimsoll.cli._session import Home, Json, group, session
 
@@ -94,27 +93,10 @@ def set_floor(
     """Set the floor; a raise that would cut parts off is refused, with their names (exit code 3)."""
     used = session(context)
     body = {"point": point, "floor": version, "force": force, "reason": reason}
-    try:
-        with used.client(home) as client:
-            data = client.post("/api/tls/floors", body)
-    except BlockedError as error:
-        if as_json:
-            used.output.json(error.details)
-        _findings.refusal(used.output, error, 'nothing was changed; to raise anyway: --force --reason "…"')
-        return error.code
-    _findings.warn_affected(used.output, data.get("preflight"))
-    if as_json:
-        used.output.json(data)
-    else:
-        _changed(used.output, data)
-    return 0
+    return _findings.move(used, home, "/api/tls/floors", body, as_json, again="to raise anyway", more=_waits)
 
 
-def _changed(output: Output, data: dict[str, Any]) -> None:
-    for change in data["changed"]:
-        output.line(f"{change['point']}: {change['from']} -> {change['to']}")
-    if not data["changed"]:
-        output.line("unchanged")
+def _waits(output: Output, data: dict[str, Any]) -> None:
     for warning in data["warnings"]:
         output.say(warning)
     pending = data["policies_pending"]
