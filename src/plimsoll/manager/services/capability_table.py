@@ -10,12 +10,12 @@ import logging
 
 from plimsoll import RELEASE
 from plimsoll.fleet import capabilities
-from plimsoll.fleet.capabilities import CapabilityTable, CapabilityTableError
+from plimsoll.fleet.capabilities import CapabilityTableError
 from plimsoll.fleet.component import ComponentVersion
 from plimsoll.manager.ports import internal
 from plimsoll.manager.services.core import Core
 from plimsoll.manager.services.hub import Change, SoftwareChanged
-from plimsoll.manager.services.software import PRODUCT_CAPABILITIES, SoftwareService, SoftwareView
+from plimsoll.manager.services.software import PRODUCT_CAPABILITIES, SoftwareService, SoftwareView, read_capabilities
 
 log = logging.getLogger(__name__)
 
@@ -46,9 +46,8 @@ class CapabilityTableService:
         table = None
         if path is not None:
             try:
-                text = path.read_text("utf-8")
-                table = CapabilityTable.parse(text, text)
-            except (OSError, UnicodeDecodeError, CapabilityTableError) as error:
+                table = read_capabilities(path)
+            except (OSError, CapabilityTableError) as error:
                 log.error("the imported capability table is not used: %s", error)
                 newest = None
         self.in_force = newest

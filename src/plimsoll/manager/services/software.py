@@ -339,18 +339,14 @@ class SoftwareService:
             return
         path = self._depot.path(said.sha256)
         try:
-            if said.length > MAX_CAPABILITIES:
-                raise CapabilityTableError(f"it is longer than {MAX_CAPABILITIES} bytes")
-            text = path.read_text("utf-8")
-            CapabilityTable.parse(text, text)
-        except (CapabilityTableError, UnicodeDecodeError) as error:
+            read_capabilities(path)
+        except CapabilityTableError as error:
             if said.sha256 not in self._core.store.read(table.digests):
                 self._depot.remove(said.sha256)
             raise BadInput(f"that is no capability table: {error}; nothing was kept") from None
 
     def _refused(self, principal: Principal, origin: str, why: str) -> None:
-        text = f"Software was refused ({origin}, by {principal.name}): {why}"
-        self._core.write(lambda unit: unit.event(NewEvent(event_numbers.SOFTWARE_REFUSED, "warning", text)))
+        tell_refused(self._core, why, f" ({origin}, by {principal.name})")
 
     def _find(
         self, product: str | None, platform: str | None, architecture: str | None, version: str | None = None
@@ -382,6 +378,23 @@ class SoftwareService:
             one.id, one.product, one.version, one.platform, one.architecture, one.file, one.length, one.sha256,
             one.target, one.key, one.signature, one.imported, one.who, one.origin, held=self._depot.has(one.sha256),
         )  # fmt: skip
+
+
+def tell_refused(core: Core, why: str, whose: str = "") -> None:
+    """The event that something did not come in; `whose` says where it came from, and by whom."""
+    text = f"Software was refused{whose}: {why}"
+    core.write(lambda unit: unit.event(NewEvent(event_numbers.SOFTWARE_REFUSED, "warning", text)))
+
+
+def read_capabilities(path: Path) -> CapabilityTable:
+    """The table of a package of `PRODUCT_CAPABILITIES`. Raises CapabilityTableError, OSError."""
+    if path.stat().st_size > MAX_CAPABILITIES:
+        raise CapabilityTableError(f"it is longer than {MAX_CAPABILITIES} bytes")
+    try:
+        text = path.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise CapabilityTableError(str(error)) from error
+    return CapabilityTable.parse(text, text)
 
 
 def _get(connection: Connection, package: int) -> SoftwareRecord:

@@ -7,11 +7,9 @@ whole or not at all, and those before one that is refused stay, which the refusa
 from __future__ import annotations
 
 from plimsoll.manager.ports import BadInput, Conflict, Permission, Principal, ServiceError, internal, permits
-from plimsoll.manager.services import events as event_numbers
 from plimsoll.manager.services import release_keys
 from plimsoll.manager.services.core import Core
-from plimsoll.manager.services.events import NewEvent
-from plimsoll.manager.services.software import Imported, SoftwareService
+from plimsoll.manager.services.software import Imported, SoftwareService, tell_refused
 from plimsoll.messages.bundle import Bundle, Member, Reader
 from plimsoll.messages.release import ReleaseError
 
@@ -47,8 +45,7 @@ class SoftwareBundleService:
                     made.abandon()
         except ReleaseError as error:
             said = f"{error}; {_kept(done)}"
-            text = f"Software was refused ({origin}, by {principal.name}): {said}"
-            self._core.write(lambda unit: unit.event(NewEvent(event_numbers.SOFTWARE_REFUSED, "warning", text)))
+            tell_refused(self._core, said, f" ({origin}, by {principal.name})")
             raise BadInput(said) from None
         except ServiceError as error:
             if done and isinstance(error, BadInput | Conflict):

@@ -11,10 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from plimsoll.manager.ports import SYSTEM, BadInput, Conflict, ServiceError, internal
-from plimsoll.manager.services import events as event_numbers
 from plimsoll.manager.services.core import Core
-from plimsoll.manager.services.events import NewEvent
-from plimsoll.manager.services.software import SoftwareService
+from plimsoll.manager.services.software import SoftwareService, tell_refused
 from plimsoll.manager.services.software_bundles import SoftwareBundleService
 from plimsoll.messages import bundle
 from plimsoll.messages.release import MAX_TEXT
@@ -107,26 +105,24 @@ class SoftwareFolderService:
         except BadInput:
             return 0
         except Conflict as error:
-            self._refuse(f"{path}: {error.message}")
+            tell_refused(self._core, f"{path}: {error.message}")
         except OSError as error:
-            self._refuse(f"{path} cannot be read: {error.strerror}; nothing was kept")
+            tell_refused(self._core, f"{path} cannot be read: {error.strerror}; nothing was kept")
         return 0
 
     def _wait_for_signature(self, path: Path, state: _State) -> None:
         since = self._alone.setdefault(path, self._core.clock())
         if self._core.clock() - since >= PATIENCE:
             self._done[path] = state
-            self._refuse(f"{path} has no release signature beside it ({_beside(path).name}); it is not imported")
-
-    def _refuse(self, why: str) -> None:
-        text = f"Software was refused: {why}"
-        self._core.write(lambda unit: unit.event(NewEvent(event_numbers.SOFTWARE_REFUSED, "warning", text)))
+            tell_refused(
+                self._core, f"{path} has no release signature beside it ({_beside(path).name}); it is not imported"
+            )
 
     def _trouble(self, why: str) -> None:
         if why != self._problem:
             self._problem = why
             try:
-                self._refuse(why)
+                tell_refused(self._core, why)
             except ServiceError:
                 self._problem = ""
 

@@ -20,9 +20,8 @@ from urllib.parse import urlsplit
 from plimsoll import RELEASE
 from plimsoll.manager.config import write_atomically
 from plimsoll.manager.ports import SYSTEM, Conflict, ServiceError, internal
-from plimsoll.manager.services import events as event_numbers
 from plimsoll.manager.services.core import Core
-from plimsoll.manager.services.events import NewEvent
+from plimsoll.manager.services.software import tell_refused
 from plimsoll.manager.services.software_bundles import SoftwareBundleService
 from plimsoll.messages.bundle import Reader
 
@@ -114,8 +113,7 @@ class SoftwareUpstreamService:
 
     def _trouble(self, why: str) -> None:
         if why and why != self._problem:
-            text = f"Software was refused: {why}"
-            self._core.write(lambda unit: unit.event(NewEvent(event_numbers.SOFTWARE_REFUSED, "warning", text)))
+            tell_refused(self._core, why)
         self._problem = why
 
 
