@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 from plimsoll.fleet.component import parse_or_none
 from plimsoll.fleet.findings import Finding, Preflight, Way
-from plimsoll.fleet.kinds import KIND_ORDER, Certainty
+from plimsoll.fleet.kinds import Certainty
 from plimsoll.fleet.parts import Fleet, Part, Program
+from plimsoll.fleet.preflight import in_order
 from plimsoll.fleet.wording import moment
 from plimsoll.tls.cipher_profiles import TLS13_SUITES, CipherProfile, CipherSuite, shared
 from plimsoll.tls.floors import Point
@@ -76,11 +77,11 @@ def judge(fleet: Fleet, question: Question) -> Preflight:
     return Preflight(
         target=question.profile,
         points=tuple(point for point in Point if point in question.served),
-        blockers=_sorted(blockers),
-        affected=_sorted(affected),
+        blockers=in_order(blockers),
+        affected=in_order(affected),
         clear=judged - len(blockers) - len(affected),
         judged=judged,
-        noted=_sorted(noted),
+        noted=in_order(noted),
     )
 
 
@@ -199,10 +200,4 @@ def _of_program(program: Program, answer: _Answer) -> Finding:
         points=(program.point,),
         since=program.since,
         ways=(Way("look"), Way("retire")) if answer.cut_off else (),
-    )
-
-
-def _sorted(findings: list[Finding]) -> tuple[Finding, ...]:
-    return tuple(
-        sorted(findings, key=lambda one: (KIND_ORDER.get(one.kind, len(KIND_ORDER)), one.who.casefold(), one.id))
     )

@@ -38,11 +38,11 @@ def judge(
     return Preflight(
         target=target,
         points=tuple(point for point in Point if point in points),
-        blockers=_sorted(blockers),
-        affected=_sorted(affected),
+        blockers=in_order(blockers),
+        affected=in_order(affected),
         clear=judged + programs - len(blockers) - len(affected),
         judged=judged + programs,
-        noted=_sorted(noted + more),
+        noted=in_order(noted + more),
     )
 
 
@@ -53,7 +53,7 @@ def _is_raise(point: Point, target: Version, floors: Mapping[Point, Version] | N
     return floors is None or point not in floors or floors[point] < target
 
 
-def _sorted(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """By kind in the order of upgrading, then by name: the order never depends on that of the input."""
     return tuple(sorted(findings, key=_sort_key))
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from plimsoll.net.errors import BadIdentity
+from plimsoll.net.identity import certificates_in
 from plimsoll.tls.cipher_profiles import DEFAULT, CipherProfile, CipherSuite
 from plimsoll.tls.versions import FLOORS, Version
 
@@ -144,10 +145,14 @@ class ServerContexts:
         if self._client_ca is None:
             return
         text = _read_ca(client_ca)
-        before, after = _certificates_in(self._client_ca), _certificates_in(text)
+        try:
+            before, after = set(certificates_in(self._client_ca)), set(certificates_in(text))
+        except ValueError as error:
+            raise BadIdentity(_name_of(client_ca), f"cannot be read as the clients' CA ({error})") from error
         if before == after:
             return
-        former, self._client_ca, self._ca_name = self._client_ca, text, _name_of(client_ca)
+        former = self._client_ca, self._ca_name
+        self._client_ca, self._ca_name = text, _name_of(client_ca)
         try:
             if before <= after:
                 for context in (self.modern, self.early):
@@ -155,7 +160,7 @@ class ServerContexts:
             else:
                 self._install(self.identities)
         except BadIdentity:
-            self._client_ca = former
+            self._client_ca, self._ca_name = former
             raise
 
     def serves(self) -> dict[Version, str]:
@@ -232,10 +237,6 @@ def _read_ca(client_ca: str) -> str:
 
 def _name_of(client_ca: str) -> str:
     return "the clients' CAs" if "-----BEGIN" in client_ca else client_ca
-
-
-def _certificates_in(pem: str) -> set[str]:
-    return {"".join(part.split()) for part in pem.split("-----BEGIN CERTIFICATE-----")[1:]}
 
 
 def _load(context: ssl.SSLContext, identities: Sequence[ServerIdentity]) -> None:

@@ -7,6 +7,7 @@ workarounds (R22) use what curl 7.19 and PowerShell 2.0 have.
 
 from __future__ import annotations
 
+import base64
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from importlib import resources
 from typing import Literal
 
 from plimsoll.manager.deploy import quoting
+from plimsoll.net.identity import certificates_in
 
 Verify = Literal["ca", "system", "none"]
 
@@ -177,5 +179,4 @@ def _powershell(
 
 def _base64(pem: str) -> list[str]:
     """The certificates' own bytes: .NET of that age reads no PEM."""
-    parts = pem.split("-----BEGIN CERTIFICATE-----")[1:]
-    return ["".join(part.partition("-----END CERTIFICATE-----")[0].split()) for part in parts]
+    return [base64.b64encode(der).decode() for der in certificates_in(pem)]

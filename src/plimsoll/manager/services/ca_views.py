@@ -83,8 +83,6 @@ class CaView:
 
 def goal_of(record: RotationRecord | None, standing: Standing) -> Goal:
     """What is wanted of everybody now."""
-    if record is not None and record.state == table.ANNOUNCE:
-        return Goal(trusts=",".join(standing.fingerprints))
     if record is not None and record.state in (table.SWITCH, table.BACK):
         return Goal(shown=standing.issuing.fingerprint)
     return Goal(trusts=",".join(standing.fingerprints))

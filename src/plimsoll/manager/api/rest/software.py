@@ -7,7 +7,7 @@ import base64
 import binascii
 import contextlib
 import os
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Request
 from fastapi.responses import FileResponse, Response
@@ -26,6 +26,13 @@ router = APIRouter(prefix="/api/software", tags=["software"])
 
 #: The release signature of the file in the body, in base64: the text beside the file as it is.
 SIGNATURE = "release-signature"
+#: A body that is a file, for the description.
+_FILE: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
 
 
 class TrustBody(Body):
@@ -72,15 +79,7 @@ def check(asks: Asks, back: Back, body: CheckBody) -> shapes.Checked:
     return {"known": None if known is None else package(known)}
 
 
-@router.post(
-    "",
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
-        }
-    },
-)
+@router.post("", openapi_extra=_FILE)
 async def import_software(
     request: Request,
     asks: Asks,
@@ -109,15 +108,7 @@ async def _pour(request: Request, made: Import) -> None:
     await run_in_threadpool(made.write, bytes(waiting))
 
 
-@router.post(
-    "/bundles",
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
-        }
-    },
-)
+@router.post("/bundles", openapi_extra=_FILE)
 async def import_bundle(request: Request, asks: Asks, back: Back) -> shapes.ImportedBundle:
     """Every package of the bundle in the body that is not here yet; it carries its own signatures."""
     reading, writing = os.pipe()
