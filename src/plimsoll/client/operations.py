@@ -96,6 +96,35 @@ class Access(Group):
         """The one that there is."""
         return cast("shapes.Tenant", self._ask("GET", f"/api/tenants/{quote(str(tenant), safe='')}", {}, None, {}))
 
+    def list_own_sessions(self) -> shapes.Sessions:
+        """Of whoever is signed in, the newest first."""
+        return cast("shapes.Sessions", self._ask("GET", "/api/administrators/current/sessions", {}, None, {}))
+
+    def end_other_sessions(self) -> shapes.EndedSessions:
+        """Ends all of whoever is signed in, but the one that asks."""
+        return cast("shapes.EndedSessions", self._ask("DELETE", "/api/administrators/current/sessions", {}, None, {}))
+
+    def end_own_session(self, session: str) -> shapes.Empty:
+        """Ends one of them, by its ID."""
+        return cast(
+            "shapes.Empty",
+            self._ask("DELETE", f"/api/administrators/current/sessions/{quote(str(session), safe='')}", {}, None, {}),
+        )
+
+    def list_user_sessions(self, username: str) -> shapes.Sessions:
+        """Of one person, by name or ID."""
+        return cast(
+            "shapes.Sessions",
+            self._ask("GET", f"/api/administrators/{quote(str(username), safe='')}/sessions", {}, None, {}),
+        )
+
+    def end_user_sessions(self, username: str) -> shapes.EndedSessions:
+        """Ends all of one person; REST with an API key goes on."""
+        return cast(
+            "shapes.EndedSessions",
+            self._ask("DELETE", f"/api/administrators/{quote(str(username), safe='')}/sessions", {}, None, {}),
+        )
+
     def search_administrators(self, body: shapes.SearchFilter | None = None) -> shapes.Users:
         """Those that pass."""
         return cast("shapes.Users", self._ask("POST", "/api/administrators/search", {}, body, {}))

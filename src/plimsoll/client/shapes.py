@@ -546,6 +546,10 @@ class Empty(TypedDict):
     """Nothing but that it was done."""
 
 
+class EndedSessions(TypedDict):
+    ended: int
+
+
 class Event(TypedDict):
     ID: int
     time: float
@@ -1598,6 +1602,23 @@ class SecurityUpdates(TypedDict):
 
 class SendPolicyTaskParameters(TypedDict):
     computerFilter: ComputerFilter
+
+
+class SessionAnswer(TypedDict):
+    """Of a person who signed in. `lastUsed` is to the minute; `current` is the session that asks."""
+
+    ID: str
+    username: str
+    created: float
+    lastUsed: float
+    expires: float
+    address: str
+    how: Literal["password", "code", "recovery", "oidc"]
+    current: bool
+
+
+class Sessions(TypedDict):
+    sessions: list[SessionAnswer]
 
 
 class SettingValue(TypedDict):

@@ -88,7 +88,8 @@ Via = Literal["rest", "soap", "socket", "web", "cli", "system"]
 class Principal:
     """Who asks, through which door, from where and with which TLS. `name` is a user's or a key's name.
 
-    `suite` is OpenSSL's name of what the connection uses, where there is one.
+    `suite` is OpenSSL's name of what the connection uses, where there is one. `session` is the public id of the session
+    that a user asks in.
     """
 
     kind: PrincipalKind
@@ -99,6 +100,7 @@ class Principal:
     tls: Version | None = None
     id: str = ""
     suite: str = ""
+    session: str = ""
 
     @property
     def who(self) -> str:

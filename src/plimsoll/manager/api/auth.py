@@ -16,6 +16,8 @@ from plimsoll.net.gate import Connection
 from plimsoll.tls.ja4 import ja4
 
 KEY_HEADER = "api-secret-key"
+#: A page sends it with what it asks by itself, with nobody in front of it: that keeps no session alive.
+UNATTENDED = "plimsoll-unattended"
 COOKIE = "sid"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -83,7 +85,8 @@ def _by_secret(request: Request, connection: Connection, via: Via) -> Principal:
     if secret is None:
         raise Unauthenticated(f"send an API key in the header {KEY_HEADER}, or sign in at /")
     check_origin(request)
-    return services.access.authenticate_session(secret, connection.address, connection.version, via)
+    used = UNATTENDED not in request.headers
+    return services.access.authenticate_session(secret, connection.address, connection.version, via, used=used)
 
 
 def _bearer(request: Request) -> str | None:

@@ -235,6 +235,11 @@ EXAMPLES: Final[dict[str, Example]] = {
     ),
     "access_get_administrator": _one("administrator", "anna"),
     "access_change_user": _one("username", "anna", body={"role": "auditor", "unlock": True}),
+    "access_list_own_sessions": Example(status=400, why="a key has no sessions"),
+    "access_end_other_sessions": Example(status=400, why="a key has no sessions"),
+    "access_end_own_session": _one("session", "2fd4e1c67a2d28fc", status=400, why="a key has no sessions"),
+    "access_list_user_sessions": _one("username", "anna"),
+    "access_end_user_sessions": _one("username", "anna"),
     "access_delete_user": _one("username", "anna"),
     "access_change_own_password": Example(
         body={"old": "a long enough one", "new": "another long enough one"}, status=400, why="a key has no password"

@@ -27,6 +27,7 @@ from plimsoll.manager.services.groups import ComputerGroupView
 from plimsoll.manager.services.judgement import RelayView
 from plimsoll.manager.services.policies import PolicyValues, PolicyView, RelayGroupView
 from plimsoll.manager.services.roles import NUMBERS
+from plimsoll.manager.services.sessions import SessionView
 from plimsoll.manager.services.shadow import ShadowView, WouldBe
 from plimsoll.manager.services.sightings import PeerView, SightingView
 from plimsoll.messages import Kind
@@ -483,6 +484,19 @@ def user(view: UserView) -> access.User:
         "disabled": view.disabled,
         "lockedUntil": view.locked_until,
         "lastSignIn": view.last_sign_in,
+    }
+
+
+def session(view: SessionView) -> access.SessionAnswer:
+    return {
+        "ID": view.id,
+        "username": view.user,
+        "created": view.created,
+        "lastUsed": view.last_used,
+        "expires": view.expires,
+        "address": view.address,
+        "how": view.how,
+        "current": view.current,
     }
 
 

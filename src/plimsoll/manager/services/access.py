@@ -9,7 +9,6 @@ from plimsoll.manager import secret
 from plimsoll.manager.ports import (
     BadInput,
     Conflict,
-    NotFound,
     Permission,
     Principal,
     Role,
@@ -19,17 +18,17 @@ from plimsoll.manager.ports import (
     permits,
 )
 from plimsoll.manager.services.core import Core, Unit
-from plimsoll.manager.services.events import LOCKED_OUT, SIGNED_IN, NewEvent
+from plimsoll.manager.services.events import LOCKED_OUT, NewEvent
+from plimsoll.manager.services.sessions import NewSession, SessionsService, begin_session, known_user
 from plimsoll.manager.store import Connection
 from plimsoll.manager.store import access as table
 from plimsoll.manager.store import audit as audit_table
-from plimsoll.manager.store.access import SessionRecord, UserRecord
+from plimsoll.manager.store.access import UserRecord
 from plimsoll.tls.versions import Version
 
 #: After that many failures in a row a user cannot sign in for a while, whatever the password.
 FAILURES = 5
 LOCK_SECONDS = 900.0
-SESSION_SECONDS = 8 * 3600.0
 _WRONG_USER = "user or password is wrong, or the user is locked for a while after failures; nothing was done"
 
 
@@ -48,15 +47,6 @@ class UserView:
 
 
 @dataclass(frozen=True, slots=True)
-class NewSession:
-    """`secret` goes into the cookie ``sid``."""
-
-    secret: str
-    expires: float
-    principal: Principal
-
-
-@dataclass(frozen=True, slots=True)
 class AuditEntry:
     id: int
     time: float
@@ -70,35 +60,36 @@ class AuditEntry:
 
 
 class AccessService:
-    def __init__(self, core: Core) -> None:
+    def __init__(self, core: Core, sessions: SessionsService) -> None:
         self._core = core
+        self._sessions = sessions
 
     @internal
-    def sign_in(self, user: str, password: str, address: str, tls: Version | None = None) -> NewSession:
-        """Raises Unauthenticated; after five failures in a row the user is locked for a while."""
+    def sign_in(
+        self, user: str, password: str, address: str, tls: Version | None = None, *, previous: str | None = None
+    ) -> NewSession:
+        """Raises Unauthenticated; after five failures in a row the user is locked for a while.
+
+        `previous` is the secret of the session that the browser came with, which ends.
+        """
         record = self._core.store.read(lambda c: table.user(c, user))
         right = secret.check_password(record.password_hash if record else None, password)
-        now = self._core.clock()
         if record is None:
             raise Unauthenticated(_WRONG_USER)
-        locked = record.locked_until is not None and record.locked_until > now
+        locked = record.locked_until is not None and record.locked_until > self._core.clock()
         if not right or locked or record.disabled:
             if not locked and not right:
                 self._note_failure(user, address)
             raise Unauthenticated(_WRONG_USER)
-        principal = Principal("user", record.name, Role(record.role), "web", address, tls)
-        text = secret.new_secret()
-        session = SessionRecord(secret.hash_secret(text), user, now, now + SESSION_SECONDS, address)
 
-        def work(unit: Unit) -> None:
-            table.end_sessions(unit.connection, expired_at=unit.now)
-            table.change_user(unit.connection, user, failures=0, locked_until=None, last_sign_in=unit.now)
-            table.add_session(unit.connection, session)
-            unit.audit(principal, "access.sign_in", user)
-            unit.event(NewEvent(SIGNED_IN, "info", f"{user} signed in from {address or 'this computer'}", target=user))
+        def work(unit: Unit) -> NewSession:
+            now = table.user(unit.connection, user)
+            if now is None or now.disabled or now.password_hash != record.password_hash:
+                # It was changed while the password was being checked.
+                raise Unauthenticated(_WRONG_USER)
+            return begin_session(unit, now, address, tls, how="password", previous=previous)
 
-        self._core.write(work)
-        return NewSession(text, session.expires, principal)
+        return self._core.write(work)
 
     def _note_failure(self, user: str, address: str) -> None:
         def work(unit: Unit) -> None:
@@ -120,18 +111,10 @@ class AccessService:
 
     @internal
     def authenticate_session(
-        self, session_secret: str, address: str, tls: Version | None = None, via: Via = "web"
+        self, session_secret: str, address: str, tls: Version | None = None, via: Via = "web", *, used: bool = True
     ) -> Principal:
-        """Raises Unauthenticated: no such session, ended, or its user is disabled."""
-
-        def work(connection: Connection) -> tuple[SessionRecord | None, UserRecord | None]:
-            session = table.session(connection, secret.hash_secret(session_secret))
-            return session, None if session is None else table.user(connection, session.user)
-
-        session, user = self._core.store.read(work)
-        if session is None or user is None or user.disabled or session.expires <= self._core.clock():
-            raise Unauthenticated("the session has ended; sign in again")
-        return Principal("user", user.name, Role(user.role), via, address, tls)
+        """Raises Unauthenticated. What `used` is: `SessionsService.authenticate`."""
+        return self._sessions.authenticate(session_secret, address, tls, via, used=used)
 
     @internal
     def request_limits(self) -> tuple[int, int]:
@@ -141,7 +124,7 @@ class AccessService:
 
     @internal
     def sign_out(self, session_secret: str) -> None:
-        self._core.store.write(lambda c: table.end_sessions(c, secret_hash=secret.hash_secret(session_secret)))
+        self._sessions.sign_out(session_secret)
 
     @permits(Permission.ACCESS_READ)
     def users(self, principal: Principal) -> tuple[UserView, ...]:
@@ -150,7 +133,7 @@ class AccessService:
     @permits(Permission.ACCESS_READ)
     def user(self, principal: Principal, name: str) -> UserView:
         """`name`, here and below, is a user's name or ID."""
-        return _user_view(self._core.store.read(lambda c: _known_user(c, name)))
+        return _user_view(self._core.store.read(lambda c: known_user(c, name)))
 
     @permits(Permission.ACCESS_CHANGE)
     def create_user(self, principal: Principal, name: str, password: str, role: str) -> UserView:
@@ -164,7 +147,7 @@ class AccessService:
                 raise Conflict(f"there is a user {name!r} already; nothing was changed")
             table.add_user(unit.connection, name=name, password_hash=hashed, role=chosen.value, created=unit.now)
             unit.audit(principal, "access.create_user", name, None, {"role": chosen.value})
-            return _known_user(unit.connection, name)
+            return known_user(unit.connection, name)
 
         return _user_view(self._core.write(work))
 
@@ -194,20 +177,20 @@ class AccessService:
             columns["description"] = description
 
         def work(unit: Unit) -> UserRecord:
-            before = _known_user(unit.connection, name)
+            before = known_user(unit.connection, name)
             if columns:
                 table.change_user(unit.connection, before.name, **columns)
                 _check_somebody_left(unit.connection)
                 earlier = {key: getattr(before, key) for key in columns}
                 unit.audit(principal, "access.update_user", before.name, earlier, columns)
-            return _known_user(unit.connection, before.name)
+            return known_user(unit.connection, before.name)
 
         return _user_view(self._core.write(work))
 
     @permits(Permission.ACCESS_CHANGE)
     def delete_user(self, principal: Principal, name: str) -> None:
         def work(unit: Unit) -> None:
-            before = _known_user(unit.connection, name)
+            before = known_user(unit.connection, name)
             table.delete_user(unit.connection, before.name)
             _check_somebody_left(unit.connection)
             unit.audit(principal, "access.delete_user", before.name, {"role": before.role})
@@ -224,7 +207,7 @@ class AccessService:
         """The principal's own password, for whoever knows the old one; ends all the user's sessions."""
         if principal.kind != "user":
             raise BadInput("only a user has a password; nothing was changed")
-        record = self._core.store.read(lambda c: _known_user(c, principal.name))
+        record = self._core.store.read(lambda c: known_user(c, principal.name))
         if not secret.check_password(record.password_hash, old):
             raise Unauthenticated("the old password is wrong; nothing was changed")
         self._set_password(principal, principal.name, new)
@@ -233,7 +216,7 @@ class AccessService:
         hashed = _hashed(password)
 
         def work(unit: Unit) -> None:
-            user = _known_user(unit.connection, name).name
+            user = known_user(unit.connection, name).name
             table.change_user(unit.connection, user, password_hash=hashed, failures=0, locked_until=None)
             table.end_sessions(unit.connection, of=user)
             unit.audit(principal, "access.set_password", user)
@@ -260,16 +243,6 @@ def _hashed(password: str) -> str:
     if len(password) < secret.MINIMUM_PASSWORD:
         raise BadInput(f"a password has at least {secret.MINIMUM_PASSWORD} characters; nothing was changed")
     return secret.hash_password(password)
-
-
-def _known_user(connection: Connection, name: str) -> UserRecord:
-    """By name, else by ID: a name of digits means the user of that name."""
-    found = table.user(connection, name)
-    if found is None and name.isascii() and name.isdigit():
-        found = next((one for one in table.all_users(connection) if str(one.id) == name), None)
-    if found is None:
-        raise NotFound(f"there is no user {name!r}; nothing was changed")
-    return found
 
 
 def _check_somebody_left(connection: Connection) -> None:

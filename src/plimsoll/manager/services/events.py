@@ -79,6 +79,7 @@ NAMES: Mapping[int, str] = {
     2035: "CA Rotation Waits for Computers",
     2036: "CA Rotation Is Ready for the Next Phase",
     2037: "CA Rotation Left Computers Behind",
+    2050: "Sessions Ended",
     4002: "Command Session Initiated",
     4011: "Failure to Contact Manager",
     4012: "Heartbeat Failed",
@@ -146,6 +147,7 @@ CA_WENT_BACK = 2034
 CA_WAITS = 2035
 CA_READY = 2036
 CA_LEFT_BEHIND = 2037
+SESSIONS_ENDED = 2050
 
 OFFLINE = 730
 BACK_ONLINE = 731

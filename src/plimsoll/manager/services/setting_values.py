@@ -107,15 +107,33 @@ SETTINGS: Mapping[str, Setting] = {
 #: Whether a computer is a relay: its own host says it, no setting.
 RELAY_STATE = "platformSettingRelayState"
 
-#: What a setting is that means nothing here and that nobody has set; all others are empty.
+#: How long a session may lie unused: a setting of the manager that means something here.
+IDLE_TIMEOUT = "platformSettingUserSessionIdleTimeout"
+#: Seconds. A use is noted to the minute, so that less than five minutes would end sessions that are in use; more than
+#: the eight hours after which a session ends anyway would say nothing.
+IDLE_LEAST, IDLE_MOST = 300, 8 * 3600
+
+
+def idle_timeout(text: str) -> int:
+    """Seconds. Raises BadInput for what is no time, or is out of bounds."""
+    seconds = duration(IDLE_TIMEOUT, text)
+    if not IDLE_LEAST <= seconds <= IDLE_MOST:
+        raise BadInput(
+            f"{IDLE_TIMEOUT} is {spoken(IDLE_LEAST)} to {spoken(IDLE_MOST)}, not {text!r}; nothing was changed"
+        )
+    return seconds
+
+
+#: What a setting is that nobody has set; all others are empty.
 _UNSET: Mapping[str, str] = {
+    IDLE_TIMEOUT: "30 Minutes",
     "platformSettingHeartbeatLocalTimeShiftAlertThreshold": _UNLIMITED,
     "platformSettingAgentSelfProtectionEnabled": "false",
     "platformSettingAutoUpdateAntiMalwareEngineEnabled": "false",
     "platformSettingUpdateRelaySecuritySupportAgent9AndEarlierEnabled": "false",
 }
 #: Those that are shown although nobody has set them: with the manager's settings, and with every policy and computer.
-SYSTEM_SHOWN = ("platformSettingUpdateRelaySecuritySupportAgent9AndEarlierEnabled",)
+SYSTEM_SHOWN = (IDLE_TIMEOUT, "platformSettingUpdateRelaySecuritySupportAgent9AndEarlierEnabled")
 SHOWN = tuple(name for name in _UNSET if name not in SYSTEM_SHOWN)
 
 #: Names of settings that programs put secrets of other systems into: those are not kept.

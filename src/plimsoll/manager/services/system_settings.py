@@ -6,10 +6,17 @@ from collections.abc import Mapping
 
 from plimsoll.manager.config import Configuration
 from plimsoll.manager.ports import BadInput, Permission, Principal, permits
-from plimsoll.manager.services.access import SESSION_SECONDS
 from plimsoll.manager.services.core import Core
 from plimsoll.manager.services.keeping import OF_THE_SYSTEM, SYSTEM, drop, keep
-from plimsoll.manager.services.setting_values import SYSTEM_SHOWN, may_be_kept, no_setting, spoken, unset
+from plimsoll.manager.services.setting_values import (
+    IDLE_TIMEOUT,
+    SYSTEM_SHOWN,
+    idle_timeout,
+    may_be_kept,
+    no_setting,
+    spoken,
+    unset,
+)
 from plimsoll.manager.store import kept_settings as table
 
 _BY_FILE = "configuration.properties says it"
@@ -29,7 +36,6 @@ def facts(configuration: Configuration) -> dict[str, tuple[str, str]]:
         f"{prefix}HeartbeatPort": (str(configuration.heartbeat_port), f"{_BY_FILE}: heartbeatPort="),
         f"{prefix}RelayAddress": ("", "every relay has an address of its own"),
         f"{prefix}RelayPort": ("4122", "every relay has a port of its own"),
-        "platformSettingUserSessionIdleTimeout": (spoken(int(SESSION_SECONDS)), _ALWAYS),
         "platformSettingActiveSessionsMax": ("Unlimited", _ALWAYS),
         "platformSettingApiSoapWebServiceEnabled": ("true", _ALWAYS),
         "platformSettingApiStatusMonitoringEnabled": ("true", _ALWAYS),
@@ -62,8 +68,7 @@ class SystemSettingsService:
                     raise BadInput(f"{name} is {now!r}, and not to be set: {who}; nothing was changed")
             else:
                 self._check(name)
-                kept[name] = value
-
+                kept[name] = spoken(idle_timeout(value)) if name == IDLE_TIMEOUT else value
         keep(self._core, principal, OF_THE_SYSTEM, kept, unset)
 
     @permits(Permission.MANAGER_CHANGE)

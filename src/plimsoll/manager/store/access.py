@@ -34,6 +34,8 @@ class SessionRecord:
     created: float
     expires: float
     address: str
+    last_used: float = 0.0
+    how: str = "password"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,16 @@ def session(connection: Connection, secret_hash: str) -> SessionRecord | None:
     return record(SessionRecord, connection.execute(query).one_or_none())
 
 
+def sessions_of(connection: Connection, name: str) -> tuple[SessionRecord, ...]:
+    """The newest first."""
+    query = select(sessions).where(sessions.c.user == name).order_by(sessions.c.created.desc(), sessions.c.secret_hash)
+    return records(SessionRecord, connection.execute(query))
+
+
+def use_session(connection: Connection, secret_hash: str, now: float) -> None:
+    connection.execute(update(sessions).where(sessions.c.secret_hash == secret_hash).values(last_used=now))
+
+
 def add_session(connection: Connection, new: SessionRecord) -> None:
     values = {name: getattr(new, name) for name in SessionRecord.__dataclass_fields__}
     connection.execute(insert(sessions).values(**values))
@@ -99,8 +111,8 @@ def add_session(connection: Connection, new: SessionRecord) -> None:
 
 def end_sessions(
     connection: Connection, *, secret_hash: str | None = None, of: str | None = None, expired_at: float | None = None
-) -> None:
-    """Ends those that match any of these."""
+) -> int:
+    """Ends those that match any of these; how many."""
     tests = [
         column == value
         for column, value in ((sessions.c.secret_hash, secret_hash), (sessions.c.user, of))
@@ -108,7 +120,7 @@ def end_sessions(
     ]
     if expired_at is not None:
         tests.append(sessions.c.expires <= expired_at)
-    connection.execute(delete(sessions).where(or_(*tests)))
+    return connection.execute(delete(sessions).where(or_(*tests))).rowcount
 
 
 def api_key(connection: Connection, identifier: int) -> ApiKeyRecord | None:

@@ -20,6 +20,11 @@ def of(connection: Connection, scope: str, owners: Collection[int]) -> dict[int,
     return found
 
 
+def value(connection: Connection, scope: str, owner: int, name: str) -> str | None:
+    query = select(_T.value).where(_T.scope == scope, _T.owner == owner, _T.name == name)
+    return connection.execute(query).scalar_one_or_none()
+
+
 def everything(connection: Connection, scope: str) -> dict[int, dict[str, str]]:
     """Of every owner that has any."""
     found: dict[int, dict[str, str]] = {}

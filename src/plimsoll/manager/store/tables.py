@@ -407,6 +407,10 @@ sessions = Table(
     Column("created", Float, nullable=False),
     Column("expires", Float, nullable=False),
     Column("address", TEXT, nullable=False),
+    # When it was last used, to the minute, and how its user proved who he is.
+    Column("last_used", Float, nullable=False, server_default="0"),
+    Column("how", TEXT, nullable=False, server_default="password"),
+    Index("ix_sessions_user", "user"),
 )
 
 api_keys = Table(

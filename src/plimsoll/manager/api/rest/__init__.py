@@ -23,6 +23,7 @@ from plimsoll.manager.api.rest import (
     proofs,
     roles,
     scheduledtasks,
+    sessions,
     settings,
     software,
     systemsettings,
@@ -33,6 +34,7 @@ from plimsoll.manager.api.rest import (
 routers: tuple[APIRouter, ...] = (
     apikeys.router,
     roles.router,
+    sessions.router,
     administrators.router,
     computergroups.router,
     settings.router,

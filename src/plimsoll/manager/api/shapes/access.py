@@ -84,6 +84,27 @@ class Users(Shape):
     administrators: list[User]
 
 
+class SessionAnswer(Shape):
+    """Of a person who signed in. `lastUsed` is to the minute; `current` is the session that asks."""
+
+    ID: Annotated[str, Field(description="public: nobody signs in with it", examples=["2fd4e1c67a2d28fc"])]
+    username: str
+    created: Seconds
+    lastUsed: Seconds
+    expires: Seconds
+    address: str
+    how: Annotated[str, OneOf("password", "code", "recovery", "oidc")]
+    current: bool
+
+
+class Sessions(Shape):
+    sessions: list[SessionAnswer]
+
+
+class EndedSessions(Shape):
+    ended: int
+
+
 class RoleAnswer(Shape):
     """One of the fixed roles. `permissions` are those of every use case that it may ask for."""
 

@@ -316,9 +316,12 @@ def _add_access() -> None:
         sa.Column("created", sa.Float(), nullable=False),
         sa.Column("expires", sa.Float(), nullable=False),
         sa.Column("address", TEXT, nullable=False),
+        sa.Column("last_used", sa.Float(), nullable=False, server_default="0"),
+        _text("how", "password"),
         sa.PrimaryKeyConstraint("secret_hash", name="pk_sessions"),
         sa.ForeignKeyConstraint(["user"], ["users.name"], name="fk_sessions_user", ondelete="CASCADE"),
     )
+    op.create_index("ix_sessions_user", "sessions", ["user"])
     op.create_table(
         "api_keys",
         sa.Column("id", LONG, nullable=False),
