@@ -55,7 +55,9 @@ class NewSession:
 
 @dataclass(frozen=True, slots=True)
 class SessionView:
-    """`id` is public, `last_used` is to the minute. `how`: password, code, recovery, oidc. `current`: it is the one asking."""
+    """`id` is public, `last_used` is to the minute, `current` is the one that asks. `how`: password, code, recovery,
+    oidc.
+    """
 
     id: str
     user: str
