@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from tests.support import postgres
 from tests.support.manager import PLIMSOLL, Manager, manager, peer
-from tests.support.process import Service, eventually
+from tests.support.process import Service, eventually, parse_json
 from tests.support.tools import s_client, s_client_early
+
+from plimsoll.testing.certificates import TestAuthority, key_pem
 
 
 @pytest.fixture(scope="module")
@@ -110,3 +112,47 @@ def test_it_does_not_start_without_its_database_and_says_why(stored: Manager, se
     server.start()
     stored.start()
     assert set(stored.floors().values()) == {"TLSv1.2"}
+
+
+@pytest.mark.rule("R4")
+def test_encryption_is_turned_on_by_choice_and_never_falls_back(
+    stored: Manager, server: postgres.Server, tmp_path: Path
+) -> None:
+    shown = parse_json(stored.cli("manager", "database", "--json"))
+    assert (shown["connection"], shown["encryptionAsked"], shown["checked"]) == ("not encrypted", False, "nothing")
+    assert "verify-full" in shown["advice"]
+    stored.stop()
+    authority, root = TestAuthority(), tmp_path / "root.pem"
+    leaf = authority.leaf("database", "db", hosts=["127.0.0.1"])
+    before = stored.file.read_text()
+    address = next(line for line in before.splitlines() if line.startswith("database="))
+
+    def refused(query: str) -> str:
+        stored.file.write_text(before.replace(address, f"{address}?{query}"))
+        process = Service([PLIMSOLL, "manager", "run", "--home", stored.home])
+        assert process.wait_end(30) in (1, 2)
+        assert "Traceback" not in process.error_text
+        return process.error_text
+
+    verified = f"sslmode=verify-full&sslrootcert={root}"
+    assert "clear text without a word" in refused("sslmode=prefer")
+    root.write_bytes(authority.pem)
+    assert "does not support SSL" in refused(verified)
+    server.stop()
+    server.write("server.crt", leaf.chain.decode())
+    server.write("server.key", key_pem(leaf.key).decode())
+    server.settings |= {"ssl": "on"}
+    server.start()
+    root.write_bytes(TestAuthority().pem)
+    assert "certificate verify failed" in refused(verified)
+    root.write_bytes(authority.pem)
+    stored.start()
+    shown = parse_json(stored.cli("manager", "database", "--json"))
+    assert (shown["protection"], shown["checked"], shown["sslmode"]) == (
+        "TLSv1.3",
+        "certificate and name",
+        "verify-full",
+    )
+    assert shown["encryptionAsked"]
+    assert "advice" not in shown
+    assert "TLS_AES_256_GCM_SHA384" in stored.cli("manager", "database").stdout

@@ -268,17 +268,19 @@ def test_the_connection_says_itself_what_encrypts_it(tmp_path: Path) -> None:
         name = postgres.new_database(server)
         authority = TestAuthority()
         leaf = authority.leaf("database", "db", hosts=["127.0.0.1"])
+        other = authority.leaf("database", "db", hosts=["db.example.test"])
         root = tmp_path / "root.pem"
         root.write_bytes(authority.pem)
 
-        def link(query: str) -> tuple[str, str]:
+        def link(query: str) -> tuple[str, str, str]:
             address = database.parse(server.tcp_url(name, query))
             assert address is not None
             store = Store.connect(address, passfile=password)
             try:
                 store.read(lambda c: None)
                 assert store.database.link is not None
-                return store.database.link.protection, store.database.link.cipher
+                shown = store.database.link
+                return shown.protection, shown.cipher, shown.checked
             finally:
                 store.close()
 
@@ -287,7 +289,7 @@ def test_the_connection_says_itself_what_encrypts_it(tmp_path: Path) -> None:
         assert address is not None
         password.write_text(address.passfile_line(postgres.PASSWORD))
         password.chmod(0o600)
-        assert link("sslmode=prefer") == ("", "")
+        assert link("") == ("", "", "nothing")
         with pytest.raises(Unavailable) as caught:
             link("sslmode=require")
         assert "does not support SSL" in caught.value.cause
@@ -296,12 +298,25 @@ def test_the_connection_says_itself_what_encrypts_it(tmp_path: Path) -> None:
         server.write("server.key", key_pem(leaf.key).decode())
         server.settings |= {"ssl": "on"}
         server.start()
-        assert link("sslmode=disable") == ("", "")
-        assert link(f"sslmode=verify-full&sslrootcert={root}") == ("TLSv1.3", "TLS_AES_256_GCM_SHA384")
+        assert link("sslmode=disable") == ("", "", "nothing")
+        suite = "TLS_AES_256_GCM_SHA384"
+        assert link("") == ("TLSv1.3", suite, "nothing")
+        assert link("sslmode=require") == ("TLSv1.3", suite, "nothing")
+        assert link(f"sslmode=require&sslrootcert={root}") == ("TLSv1.3", suite, "certificate")
+        assert link(f"sslmode=verify-ca&sslrootcert={root}") == ("TLSv1.3", suite, "certificate")
+        assert link(f"sslmode=verify-full&sslrootcert={root}") == ("TLSv1.3", suite, "certificate and name")
         server.stop()
         server.settings |= {"ssl_max_protocol_version": "TLSv1.2"}
         server.start()
         assert link("sslmode=require")[0] == "TLSv1.2"
+        server.stop()
+        server.write("server.crt", other.chain.decode())
+        server.write("server.key", key_pem(other.key).decode())
+        server.start()
+        assert link(f"sslmode=verify-ca&sslrootcert={root}")[2] == "certificate"
+        with pytest.raises(Unavailable) as caught:
+            link(f"sslmode=verify-full&sslrootcert={root}")
+        assert 'does not match host name "127.0.0.1"' in caught.value.cause
         root.write_bytes(TestAuthority().pem)
         with pytest.raises(Unavailable) as caught:
             link(f"sslmode=verify-full&sslrootcert={root}")

@@ -10,19 +10,37 @@ import socket
 import ssl
 import struct
 import threading
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 _HEADER = 8
 _PACKET = 4096
+#: Answers to PRELOGIN: all is encrypted, TLS is not spoken (MS-TDS 2.2.6.5).
+ENCRYPT_ON, ENCRYPT_NOT_SUP = 0x01, 0x02
 
 
 @contextlib.contextmanager
-def tds_server(certificate: Path, key: Path, *, minimum: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2) -> Iterator[int]:
-    """Its port on loopback. One thread a connection; each ends with its connection or after 10 seconds."""
+def tds_server(
+    certificate: Path,
+    key: Path,
+    *,
+    minimum: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2,
+    maximum: ssl.TLSVersion = ssl.TLSVersion.MAXIMUM_SUPPORTED,
+    encryption: int = ENCRYPT_ON,
+) -> Iterator[int]:
+    """Its port on loopback. One thread a connection; each ends with its connection or after 10 seconds.
+
+    `encryption` is what it answers to PRELOGIN.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
-    context.minimum_version = minimum
+    if maximum in (ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1):
+        context.set_ciphers("ALL:@SECLEVEL=0")
+    with warnings.catch_warnings():
+        # Early versions are what some of these servers are for.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version, context.maximum_version = minimum, maximum
     listener = socket.create_server(("127.0.0.1", 0))
     threads: list[threading.Thread] = []
 
@@ -32,7 +50,7 @@ def tds_server(certificate: Path, key: Path, *, minimum: ssl.TLSVersion = ssl.TL
                 connection, _ = listener.accept()
             except OSError:
                 return
-            thread = threading.Thread(target=_serve, args=(connection, context))
+            thread = threading.Thread(target=_serve, args=(connection, context, encryption))
             threads.append(thread)
             thread.start()
 
@@ -49,13 +67,13 @@ def tds_server(certificate: Path, key: Path, *, minimum: ssl.TLSVersion = ssl.TL
             thread.join(15)
 
 
-def _serve(connection: socket.socket, context: ssl.SSLContext) -> None:
+def _serve(connection: socket.socket, context: ssl.SSLContext, encryption: int) -> None:
     connection.settimeout(10)
     # A client that goes away in the middle of a handshake is what a scanner does all day.
     with connection, contextlib.suppress(OSError):
         if _message(connection) is None:
             return
-        connection.sendall(_packet(0x04, _prelogin_answer()))
+        connection.sendall(_packet(0x04, _prelogin_answer(encryption)))
         _handshake(connection, context)
 
 
@@ -80,10 +98,10 @@ def _handshake(connection: socket.socket, context: ssl.SSLContext) -> None:
             arriving.write(message)
 
 
-def _prelogin_answer() -> bytes:
-    """VERSION (16.0) and ENCRYPTION = ENCRYPT_ON."""
+def _prelogin_answer(encryption: int) -> bytes:
+    """VERSION (16.0) and ENCRYPTION."""
     options = struct.pack(">BHHBHHB", 0x00, 11, 6, 0x01, 17, 1, 0xFF)
-    return options + struct.pack(">BBHHB", 16, 0, 1000, 0, 0x01)
+    return options + struct.pack(">BBHHB", 16, 0, 1000, 0, encryption)
 
 
 def _packet(kind: int, payload: bytes, status: int = 1) -> bytes:

@@ -12,6 +12,7 @@ import typer
 
 from plimsoll.cli import manager_certificate
 from plimsoll.cli._errors import Code, CommandError
+from plimsoll.cli._output import when
 from plimsoll.cli._session import Home, Json, group, session
 
 app = group("The manager of this computer.")
@@ -154,6 +155,38 @@ def status(context: typer.Context, home: Home = None, as_json: Json = False) -> 
     if not isinstance(data, dict):
         raise CommandError(f"{where} gave no status", Code.FAILED)
     used.output.pairs([("manager", where), *flat(data)])
+
+
+@app.command("database")
+def show_database(
+    context: typer.Context,
+    check: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Ask another database: sqlserver://HOST:PORT or oracle://HOST:PORT."),
+    ] = None,
+    forget: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Do not ask for that one any more.")] = None,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """What the connection to the manager's database really negotiated, and what was checked (R4)."""
+    used = session(context)
+    with used.client(home) as client:
+        if check is not None:
+            found = client.post("/api/manager/database/checks", {"address": check})
+            if found["blocks"]:
+                used.output.say(f"{found['address']} is a blocker of TLSv1.2 from now on: {found['text']}. Upgrade it")
+        if forget is not None:
+            client.post("/api/manager/database/checks/forget", {"address": forget})
+        data = client.get("/api/manager/database")
+    if as_json:
+        used.output.json(data)
+        return
+    names = {"encryptionAsked": "encryption asked for", "checked": "checked of the server"}
+    others = data.pop("checkedDatabases")
+    used.output.pairs((names.get(name, name), value) for name, value in data.items())
+    for one in others:
+        verdict = "blocks TLSv1.2" if one["blocks"] else "blocks nothing"
+        used.output.line(f"{one['address']}: {one['text']}; {verdict} (checked {when(one['time'])})")
 
 
 def flat(data: dict[str, Any], prefix: str = "") -> list[tuple[str, object]]:

@@ -551,6 +551,22 @@ class Manager(Group):
         """Ports, connections, computers and the database of this manager."""
         return cast("shapes.Status", self._ask("GET", "/api/manager/status", {}, None, {}))
 
+    def show_database(self) -> shapes.DatabaseReport:
+        """What the connection to the manager's database really negotiated, and which other databases were
+        checked (R4).
+        """
+        return cast("shapes.DatabaseReport", self._ask("GET", "/api/manager/database", {}, None, {}))
+
+    def check_database(self, body: shapes.DatabaseBody) -> shapes.CheckedDatabase:
+        """Asks an SQL Server which versions of TLS it accepts, and keeps the answer: below 1.2 it is a
+        blocker.
+        """
+        return cast("shapes.CheckedDatabase", self._ask("POST", "/api/manager/database/checks", {}, body, {}))
+
+    def forget_database(self, body: shapes.DatabaseBody) -> shapes.Empty:
+        """It is not asked for any more."""
+        return cast("shapes.Empty", self._ask("POST", "/api/manager/database/checks/forget", {}, body, {}))
+
     def reload(self) -> shapes.Reloaded:
         """Reads configuration.properties and the certificates again (R15)."""
         return cast("shapes.Reloaded", self._ask("POST", "/api/manager/reload", {}, None, {}))

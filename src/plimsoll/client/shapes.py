@@ -287,6 +287,18 @@ class Checked(TypedDict):
     known: Package | None
 
 
+class CheckedDatabase(TypedDict):
+    """A database of another kind, as it answered. `blocks` is true of an SQL Server whose TLS ends below 1.2."""
+
+    address: str
+    engine: Literal["sqlserver", "oracle"]
+    time: float
+    encrypted: bool
+    accepted: list[Literal["SSLv2", "SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"]]
+    blocks: bool
+    text: str
+
+
 class CipherChange(TypedDict):
     """What was changed. `preflight` is null where no profile became stricter."""
 
@@ -508,7 +520,36 @@ class Database(TypedDict):
     connection: NotRequired[Literal["encrypted", "local", "not encrypted"]]
     protection: NotRequired[str]
     cipher: NotRequired[str]
+    sslmode: NotRequired[str]
+    encryptionAsked: NotRequired[bool]
+    checked: NotRequired[Literal["nothing", "certificate", "certificate and name", "Kerberos"]]
+    advice: NotRequired[str]
     warning: NotRequired[str]
+
+
+class DatabaseBody(TypedDict):
+    """``sqlserver://host:port`` or ``oracle://host:port``."""
+
+    address: str
+
+
+class DatabaseReport(TypedDict):
+    """The manager's own database, and those of other kinds that were checked."""
+
+    engine: Literal["sqlite", "postgresql"]
+    address: NotRequired[str]
+    state: Literal["reachable", "unreachable"]
+    problem: NotRequired[str]
+    server: NotRequired[str]
+    connection: NotRequired[Literal["encrypted", "local", "not encrypted"]]
+    protection: NotRequired[str]
+    cipher: NotRequired[str]
+    sslmode: NotRequired[str]
+    encryptionAsked: NotRequired[bool]
+    checked: NotRequired[Literal["nothing", "certificate", "certificate and name", "Kerberos"]]
+    advice: NotRequired[str]
+    warning: NotRequired[str]
+    checkedDatabases: list[CheckedDatabase]
 
 
 class Deciding(TypedDict):

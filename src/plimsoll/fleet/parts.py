@@ -42,11 +42,15 @@ class RelayFloor:
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """The manager's database connection (R4). `speaks` is the newest TLS version it supports, None where unknown."""
+    """The manager's database connection (R4). `speaks` is the newest TLS version it supports, None where unknown.
+
+    `ours` is False of one that was only checked: no connection of this manager leads there.
+    """
 
     engine: Engine
     encrypted: bool = False
     speaks: Version | None = None
+    ours: bool = True
 
 
 # Not frozen, by intent: a frozen one takes three times as long to make, and one judgement makes 100,000.

@@ -160,7 +160,7 @@ class _Drawing:
         self._members(_line(end, MANAGER, program.point, floor, self._manager)).append(program.who)
 
     def draw_database(self, database: Database | None) -> None:
-        if database is None or database.engine == "sqlite":
+        if database is None or database.engine == "sqlite" or not database.ours:
             return
         how = "not encrypted"
         if database.encrypted:

@@ -223,5 +223,6 @@ def _database(part: Part, target: Version, points: tuple[Point, ...]) -> Verdict
         return Verdict(True, points, Certainty.NEVER_SEEN, reason, f"check that it does, else {remedy}")
     if database.speaks < Version.TLS1_2:
         reason = f"SQL Server that supports {database.speaks} at most"
-        return Verdict(True, points, Certainty.TABLED, reason, remedy)
+        seen = Certainty.TABLED if part.offered is None else Certainty.SEEN_OFFERING
+        return Verdict(True, points, seen, reason, remedy)
     return Verdict(False, points)

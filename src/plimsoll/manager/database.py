@@ -32,7 +32,12 @@ OPTIONS = (
     "target_session_attrs",
     "options",
 )
-SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+#: Those that say for certain whether the way is encrypted.
+SSL_MODES = ("disable", "require", "verify-ca", "verify-full")
+#: Those of libpq that go on in clear text without a word.
+FALLING_BACK = ("allow", "prefer")
+#: Whoever writes one of these means encryption: it would count for nothing on a connection in clear text.
+_MEANS_TLS = ("sslrootcert", "sslcert", "sslkey", "sslcrl", "ssl_min_protocol_version")
 #: Files, by absolute path: a manager that is started elsewhere must find them too.
 _FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl", "passfile")
 _FORM = "postgresql://user@host:port/name?sslmode=verify-full"
@@ -59,6 +64,16 @@ class DatabaseAddress:
         query = "&".join(f"{key}={quote(value, safe='/,:')}" for key, value in self.options)
         user = f"{quote(self.user, safe='')}@" if self.user else ""
         return f"postgresql://{user}{hosts}/{quote(self.name, safe='')}{'?' + query if query else ''}"
+
+    @property
+    def ssl_mode(self) -> str:
+        """One of `SSL_MODES`, or empty where the address leaves it to libpq."""
+        return dict(self.options).get("sslmode", "")
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether the address asks for encryption, so that nothing may go on without it."""
+        return self.ssl_mode not in ("", "disable") or dict(self.options).get("gssencmode") == "require"
 
     @property
     def local(self) -> bool:
@@ -136,10 +151,22 @@ def _options(query: str) -> tuple[tuple[str, str], ...]:
             raise ValueError(f"has an unknown parameter {name!r}; valid are {', '.join(OPTIONS)}")
         if names.count(name) > 1:
             raise ValueError(f"has the parameter {name} more than once")
+        if name == "sslmode" and value in FALLING_BACK:
+            raise ValueError(
+                f"has sslmode={value}, which goes on in clear text without a word where the server, or somebody in"
+                " between, does not encrypt. Write verify-full (encrypted, and the server is checked), require"
+                " (encrypted, not checked) or disable"
+            )
         if name == "sslmode" and value not in SSL_MODES:
             raise ValueError(f"has a sslmode that is none of {', '.join(SSL_MODES)}")
         if name in _FILES and not Path(value).is_absolute() and not (name == "sslrootcert" and value == "system"):
             raise ValueError(f"names the file of {name} without its whole path")
         if name == "connect_timeout" and not (value.isascii() and value.isdigit()):
             raise ValueError("has a connect_timeout that is no number of seconds")
+    meant = [name for name in names if name in _MEANS_TLS]
+    if meant and "sslmode" not in names:
+        raise ValueError(
+            f"has {meant[0]} and no sslmode, so that it could go on in clear text without a word. Add"
+            " sslmode=verify-full, or verify-ca or require"
+        )
     return tuple(options)

@@ -76,6 +76,10 @@ def test_a_password_is_taken_and_never_shown() -> None:
         ("postgresql://a:secret@h/x?sslmod=require", "unknown parameter 'sslmod'"),
         ("postgresql://a:secret@h/x?sslmode=on", "none of disable"),
         ("postgresql://a:secret@h/x?sslmode=require&sslmode=disable", "more than once"),
+        ("postgresql://a:secret@h/x?sslmode=prefer", "clear text without a word"),
+        ("postgresql://a:secret@h/x?sslmode=allow&sslrootcert=/ca.pem", "clear text without a word"),
+        ("postgresql://a:secret@h/x?sslrootcert=/ca.pem", "has sslrootcert and no sslmode"),
+        ("postgresql://a:secret@h/x?ssl_min_protocol_version=TLSv1.2", "and no sslmode"),
         ("postgresql://a:secret@h/x?sslmode", "name=value"),
         ("postgresql://a:secret@h/x?passfile=secret.pass", "whole path"),
         ("postgresql://a:secret@h/x?connect_timeout=soon", "seconds"),
@@ -91,3 +95,18 @@ def test_a_socket_is_local() -> None:
     assert address("postgresql:///fleet?host=/run/postgresql").local
     assert address("postgresql://a@%2Frun/fleet").local
     assert not address("postgresql://a@127.0.0.1/fleet").local
+
+
+@pytest.mark.rule("R4")
+@pytest.mark.parametrize(
+    ("query", "asks"),
+    [
+        ("", False),
+        ("?sslmode=disable", False),
+        ("?sslmode=require", True),
+        ("?sslmode=verify-full&sslrootcert=/ca.pem", True),
+        ("?gssencmode=require", True),
+    ],
+)
+def test_an_address_asks_for_encryption_or_does_not(query: str, asks: bool) -> None:
+    assert address(f"postgresql://a@h/x{query}").encrypted is asks

@@ -76,6 +76,7 @@ EXAMPLES: Final[dict[str, Example]] = {
     "tls_show_shadow": Example(),
     "tls_shadow_report": Example(query={"days": "7"}),
     "manager_status": Example(),
+    "manager_show_database": Example(),
     "manager_show_certificate": Example(),
     "events_list_events": Example(query={"after": "1", "limit": "50"}),
     "events_export": Example(),
@@ -292,6 +293,8 @@ EXAMPLES: Final[dict[str, Example]] = {
     "manager_change_setting": _one("name", "platformSettingRetainSecurityUpdatesMax", body={"value": "5"}),
     "manager_reset_setting": _one("name", "platformSettingRetainSecurityUpdatesMax"),
     "manager_reload": Example(),
+    "manager_check_database": Example(body={"address": "oracle://db.example.test"}),
+    "manager_forget_database": Example(body={"address": "oracle://db.example.test"}),
     "manager_request_certificate": Example(body={"names": ["manager.example.test"], "keyType": "ecdsa"}),
     "manager_set_certificate": Example(
         body={"certificate": "-----BEGIN CERTIFICATE-----"}, status=400, why="that is no certificate yet"

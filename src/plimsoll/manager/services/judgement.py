@@ -13,7 +13,7 @@ from plimsoll.fleet.picture import Link, links
 from plimsoll.fleet.preflight import Preflight, judge
 from plimsoll.fleet.relay_drift import drift_of
 from plimsoll.manager.ports import BadInput, Permission, Principal, internal, permits
-from plimsoll.manager.services import floor_state, policy_rules, relay_look
+from plimsoll.manager.services import database_checks, floor_state, policy_rules, relay_look
 from plimsoll.manager.services.core import Core
 from plimsoll.manager.services.floors import parse_floor, parse_points
 from plimsoll.manager.services.probers import OWN_SCAN
@@ -196,7 +196,7 @@ class JudgementService:
             _note_refusals(parts, refused)
         origin = facts.get(connection, facts.ORIGIN)
         return Fleet(
-            parts=(*self._own_parts(), *parts),
+            parts=(*self._own_parts(), *_checked_databases(connection), *parts),
             programs=_programs(connection, self._core.clock(), excused),
             installation="upgrade" if origin == "upgrade" else "new",
             installed_from=facts.get(connection, facts.INSTALLED_FROM),
@@ -232,6 +232,24 @@ class JudgementService:
             database=Database(store.kind, encrypted=protection.startswith("TLS"), speaks=spoken),
         )
         return manager, database
+
+
+def _checked_databases(connection: Connection) -> list[Part]:
+    """Databases of other kinds that somebody had checked (R4): only an SQL Server can block."""
+    return [
+        Part(
+            id=f"database:{one.address}",
+            kind="database",
+            name=f"{one.label} at {one.place}",
+            address=one.place,
+            points=frozenset({Point.HEARTBEAT}),
+            offered=one.speaks,
+            observed_at=one.time,
+            last_seen=one.time,
+            database=Database(one.engine, encrypted=one.encrypted, speaks=one.speaks, ours=False),
+        )
+        for one in database_checks.read(connection)
+    ]
 
 
 def _excused(connection: Connection, now: float) -> Excused | None:

@@ -11,19 +11,24 @@ from sqlalchemy import Connection, Engine
 
 from plimsoll.manager.ports import Unavailable
 
+Checked = Literal["nothing", "certificate", "certificate and name", "Kerberos"]
+
 
 @dataclass(frozen=True, slots=True)
 class Link:
     """The connection to the database, as the newest one showed it itself.
 
     `protection` is what encrypts it (``TLSv1.3``, ``GSSAPI``; ``TLS`` where the version is not known) and empty where
-    nothing does. `risk` is what the server's own settings put at risk, in words, or empty.
+    nothing does. `risk` is what the server's own settings put at risk, in words, or empty. `mode` is libpq's sslmode
+    as it counted, from the address or from its environment. `checked` is what was checked of whoever answered.
     """
 
     server: str
     protection: str = ""
     cipher: str = ""
     risk: str = ""
+    mode: str = ""
+    checked: Checked = "nothing"
 
 
 class Database(Protocol):

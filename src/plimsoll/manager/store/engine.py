@@ -66,7 +66,7 @@ class Store:
 
         given = {"passfile": str(passfile)} if passfile is not None else {}
         given |= {"password": address.password} if address.password is not None else {}
-        return cls(PostgresDatabase(str(address), given | address.parameters(), busy_timeout))
+        return cls(PostgresDatabase(str(address), given | address.parameters(), busy_timeout, address.encrypted))
 
     def read(self, work: Callable[[Connection], T]) -> T:
         """Runs `work` on one consistent state of the database."""

@@ -21,6 +21,8 @@ PROTOCOLS_WRITING = "protocols_writing"
 FLOOR_GENERATION = "floor_generation"
 #: The last day (since 1970) up to which sightings were rolled up.
 SIGHTINGS_TIDIED = "sightings_tidied"
+#: What was found of databases of other kinds, as JSON: `services.database_checks`.
+DATABASE_CHECKS = "database_checks"
 POLICY_GENERATION = "policy_generation"
 
 

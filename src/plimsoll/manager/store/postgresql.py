@@ -15,6 +15,7 @@ import os
 import socket
 import threading
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
@@ -28,7 +29,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from plimsoll.manager.ports import Conflict, Unavailable
 from plimsoll.manager.store.columns import NUL
-from plimsoll.manager.store.database import Link, to_json
+from plimsoll.manager.store.database import Checked, Link, to_json
 
 log = logging.getLogger(__name__)
 
@@ -106,12 +107,13 @@ class _TextDumper(StrDumperUnknown):
 
 
 class PostgresDatabase:
-    """`parameters` are libpq's; `where` is the address for people."""
+    """`parameters` are libpq's; `where` is the address for people. `encrypted` where it asks for encryption."""
 
     kind: Literal["sqlite", "postgresql"] = "postgresql"
 
-    def __init__(self, where: str, parameters: Mapping[str, str], busy_timeout: float) -> None:
+    def __init__(self, where: str, parameters: Mapping[str, str], busy_timeout: float, encrypted: bool = False) -> None:
         self.where = where
+        self._encrypted = encrypted
         self.link: Link | None = None
         self._parameters: dict[str, Any] = {
             **DEFAULTS,
@@ -144,7 +146,12 @@ class PostgresDatabase:
         connection.adapters.register_dumper(str, _TextDumper)
         connection.autocommit = True
         connection.execute(_SESSION, (f"{int(self._busy_timeout * 1000)}ms",))
-        self.link = _link(connection)
+        link = _link(connection)
+        if not link.protection and self._encrypted and not connection.info.host.startswith(("/", "@")):
+            # libpq does not let it come to this; that it never does is worth a look of our own.
+            connection.close()
+            raise psycopg.OperationalError("the connection is in clear text, and the address asks for encryption")
+        self.link = link
         connection.autocommit = False
         self._claim.doubted = True
         if self._failing:
@@ -347,9 +354,22 @@ def _link(connection: psycopg.Connection[Any]) -> Link:
     assert row is not None
     version, fsync, ssl, protocol, cipher, gss = row
     risk = "" if fsync == "on" else "fsync is off there: a power cut takes what was acknowledged"
+    used = {one.keyword.decode(): (one.val or b"").decode() for one in connection.pgconn.info}
+    mode = used.get("sslmode", "")
     if connection.pgconn.ssl_in_use:
-        return Link(version, protocol if ssl and protocol else "TLS", cipher if ssl and cipher else "", risk)
-    return Link(version, "GSSAPI" if gss else "", "", risk)
+        shown = protocol if ssl and protocol else "TLS", cipher if ssl and cipher else ""
+        return Link(version, *shown, risk, mode, _checked(mode, used.get("sslrootcert", "")))
+    return Link(version, "GSSAPI" if gss else "", "", risk, mode, "Kerberos" if gss else "nothing")
+
+
+def _checked(mode: str, root: str) -> Checked:
+    """What libpq checked in that sslmode (its manual, 34.19.1): with a root to trust, ``require`` is ``verify-ca``."""
+    if mode == "verify-full":
+        return "certificate and name"
+    if mode == "verify-ca":
+        return "certificate"
+    rooted = Path(root).exists() if root else Path("~/.postgresql/root.crt").expanduser().exists()
+    return "certificate" if mode == "require" and rooted else "nothing"
 
 
 def _standby(context: ExceptionContext) -> None:

@@ -13,9 +13,11 @@ from plimsoll.manager.api import views
 from plimsoll.manager.api.auth import Asks, Back
 from plimsoll.manager.api.rest.bodies import Body
 from plimsoll.manager.api.shapes import manager as shapes
+from plimsoll.manager.api.shapes.base import Empty
 from plimsoll.manager.api.shapes.tls import Reloaded
 from plimsoll.manager.ports import Permission, require
 from plimsoll.manager.services.database import DatabaseView
+from plimsoll.manager.services.database_checks import DatabaseCheck
 
 router = APIRouter(tags=["manager"])
 
@@ -32,6 +34,12 @@ class RequestBody(Body):
     subject: str = Field(default="", max_length=1000)
     names: list[str] = Field(default_factory=list)
     key_type: str = Field(default="ecdsa", alias="keyType")
+
+
+class DatabaseBody(Body):
+    """``sqlserver://host:port`` or ``oracle://host:port``."""
+
+    address: str = Field(min_length=1, max_length=1000)
 
 
 @router.get("/rest/status/manager/ping", include_in_schema=False)
@@ -61,9 +69,48 @@ def _database(view: DatabaseView) -> shapes.Database:
         "connection": connection if view.server else "",
         "protection": view.protection,
         "cipher": view.cipher,
+        "sslmode": view.mode,
+        "checked": view.checked if view.server else "",
+        "advice": view.advice,
         "warning": view.warning,
     }
-    return cast(shapes.Database, {name: value for name, value in said.items() if value})
+    found: dict[str, object] = {name: value for name, value in said.items() if value}
+    if view.server:
+        found["encryptionAsked"] = view.asked
+    return cast(shapes.Database, found)
+
+
+def _checked(found: DatabaseCheck) -> shapes.CheckedDatabase:
+    return {
+        "address": found.address,
+        "engine": found.engine,
+        "time": found.time,
+        "encrypted": found.encrypted,
+        "accepted": [version.value for version in found.accepted],
+        "blocks": found.blocks,
+        "text": found.text,
+    }
+
+
+@router.get("/api/manager/database")
+def show_database(asks: Asks, back: Back) -> shapes.DatabaseReport:
+    """What the connection to the manager's database really negotiated, and which other databases were checked (R4)."""
+    service = back.services.database
+    others = [_checked(one) for one in service.checks(asks)]
+    return cast(shapes.DatabaseReport, {**_database(service.show(asks)), "checkedDatabases": others})
+
+
+@router.post("/api/manager/database/checks")
+def check_database(asks: Asks, back: Back, body: DatabaseBody) -> shapes.CheckedDatabase:
+    """Asks an SQL Server which versions of TLS it accepts, and keeps the answer: below 1.2 it is a blocker."""
+    return _checked(back.services.database.check(asks, body.address))
+
+
+@router.post("/api/manager/database/checks/forget")
+def forget_database(asks: Asks, back: Back, body: DatabaseBody) -> Empty:
+    """It is not asked for any more."""
+    back.services.database.forget(asks, body.address)
+    return {}
 
 
 @router.post("/api/manager/reload")

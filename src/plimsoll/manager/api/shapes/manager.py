@@ -6,7 +6,7 @@ from typing import Annotated, Any, NotRequired
 
 from pydantic import Field
 
-from plimsoll.manager.api.shapes.base import Guid, OneOf, Seconds, Shape, Who
+from plimsoll.manager.api.shapes.base import Guid, OneOf, Seconds, Shape, VersionName, Who
 
 Level = Annotated[str, OneOf("info", "warning", "error")]
 
@@ -22,7 +22,29 @@ class Database(Shape):
     connection: NotRequired[Annotated[str, OneOf("encrypted", "local", "not encrypted")]]
     protection: NotRequired[str]
     cipher: NotRequired[str]
+    sslmode: NotRequired[Annotated[str, Field(description="libpq's, as it counted")]]
+    encryptionAsked: NotRequired[Annotated[bool, Field(description="nothing goes on in clear text")]]
+    checked: NotRequired[Annotated[str, OneOf("nothing", "certificate", "certificate and name", "Kerberos")]]
+    advice: NotRequired[str]
     warning: NotRequired[str]
+
+
+class CheckedDatabase(Shape):
+    """A database of another kind, as it answered. `blocks` is true of an SQL Server whose TLS ends below 1.2."""
+
+    address: str
+    engine: Annotated[str, OneOf("sqlserver", "oracle")]
+    time: Seconds
+    encrypted: bool
+    accepted: list[VersionName]
+    blocks: bool
+    text: str
+
+
+class DatabaseReport(Database):
+    """The manager's own database, and those of other kinds that were checked."""
+
+    checkedDatabases: list[CheckedDatabase]
 
 
 class Counted(Shape):
