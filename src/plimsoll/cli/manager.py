@@ -13,7 +13,7 @@ import typer
 from plimsoll.cli import manager_certificate
 from plimsoll.cli._errors import Code, CommandError
 from plimsoll.cli._output import when
-from plimsoll.cli._session import Home, Json, group, session
+from plimsoll.cli._session import Home, Json, Session, group, session
 
 app = group("The manager of this computer.")
 app.add_typer(manager_certificate.app, name="certificate")
@@ -157,6 +157,17 @@ def status(context: typer.Context, home: Home = None, as_json: Json = False) -> 
     used.output.pairs([("manager", where), *flat(data)])
 
 
+def _print_schema(used: Session, kind: str) -> None:
+    from plimsoll.manager.store import migrate
+
+    dialects = {"postgresql": "postgresql", "sqlserver": "mssql", "oracle": "oracle"}
+    if kind not in dialects:
+        raise CommandError(f"unknown kind of database {kind!r}; valid are {', '.join(dialects)}", Code.USAGE)
+    if kind != "postgresql":
+        used.output.say("this was compiled and never run on such a server; no manager keeps its store there yet")
+    used.output.line(migrate.render(dialects[kind]).strip())
+
+
 @app.command("database")
 def show_database(
     context: typer.Context,
@@ -165,11 +176,18 @@ def show_database(
         typer.Option(metavar="ADDRESS", help="Ask another database: sqlserver://HOST:PORT or oracle://HOST:PORT."),
     ] = None,
     forget: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Do not ask for that one any more.")] = None,
+    schema: Annotated[
+        str | None,
+        typer.Option(metavar="KIND", help="Only print the schema as SQL: postgresql, sqlserver or oracle."),
+    ] = None,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
     """What the connection to the manager's database really negotiated, and what was checked (R4)."""
     used = session(context)
+    if schema is not None:
+        _print_schema(used, schema)
+        return
     with used.client(home) as client:
         if check is not None:
             found = client.post("/api/manager/database/checks", {"address": check})

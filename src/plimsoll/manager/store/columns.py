@@ -9,7 +9,14 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+from plimsoll.manager.store.extras import OracleText, SqlServerText
+
+TEXT = (
+    sa.Text()
+    .with_variant(sa.Text(collation="C"), "postgresql")
+    .with_variant(SqlServerText(), "mssql")
+    .with_variant(OracleText(), "oracle")
+)
 
 #: SQLite's own row number is an INTEGER and nothing else, and takes no index of its own.
 LONG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")

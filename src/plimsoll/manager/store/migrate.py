@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,16 @@ def revision(connection: Connection) -> str | None:
 
 def upgrade(connection: Connection, to: str = "head") -> None:
     command.upgrade(_config(connection), to)
+
+
+def render(dialect: str) -> str:
+    """The migrations as SQL for an empty database of that dialect of SQLAlchemy's. No driver is loaded."""
+    written = io.StringIO()
+    config = Config(output_buffer=written)
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.attributes["dialect"] = dialect
+    command.upgrade(config, "head", sql=True)
+    return written.getvalue()
 
 
 def differences(connection: Connection, metadata: MetaData) -> list[Any]:
