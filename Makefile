@@ -29,7 +29,7 @@ deps:
 
 venv: $(VENV)/.ready
 
-$(VENV)/.ready: requirements/runtime.txt requirements/dev.txt pyproject.toml
+$(VENV)/.ready: requirements/runtime.txt requirements/dev.txt requirements/assets.toml pyproject.toml hatch_build.py
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "python3-venv is missing: run 'make deps' as root first" >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes --no-deps -r requirements/runtime.txt -r requirements/dev.txt

@@ -1,4 +1,4 @@
-"""The one ASGI application: REST and the status page, for 4119, the local socket and commands in process."""
+"""The one ASGI application: REST, SOAP and the console, for 4119, the local socket and commands in process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from plimsoll.manager.api.bounds import Bounds
 from plimsoll.manager.api.rest import legacy, routers
 from plimsoll.manager.api.serve import App
 from plimsoll.manager.api.soap import door as soap
-from plimsoll.manager.web import pages
+from plimsoll.manager.web import routes as web_routes
 
 
 def create_app(backend: Backend) -> App:
@@ -22,10 +22,11 @@ def create_app(backend: Backend) -> App:
     app.include_router(metrics.router)
     app.include_router(soap.router)
     app.include_router(downloads.router)
-    app.include_router(pages.router)
+    for screens in web_routes.routers:
+        app.include_router(screens)
     errors.install(app)
     app.add_exception_handler(legacy.LegacyError, legacy.refused)
-    return Bounds(cast(App, app))
+    return Bounds(cast(App, app), own_certificate=backend.services.certificates.is_own)
 
 
 def describing() -> FastAPI:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+from collections.abc import Callable
 
 from plimsoll.manager.api.serve import App, Message, Receive, Scope, Send
 from plimsoll.messages.bundle import MAX_BUNDLE
@@ -16,13 +17,20 @@ MAX_BODY = 1 << 20
 _HEADERS = [
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
-    (b"referrer-policy", b"no-referrer"),
+    # Not no-referrer: with that a browser sends our own forms with ``Origin: null``, and they would be refused.
+    (b"referrer-policy", b"same-origin"),
     (
         b"content-security-policy",
-        b"default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+        (
+            b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self';"
+            b" form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+        ),
     ),
 ]
 
+#: Sent once an administrator has set a certificate of his own for 4119: before that a browser has been told to trust
+#: one by hand, and would have no way back (RFC 6797 §8.4). A year, as browsers' makers ask for.
+_HSTS = (b"strict-transport-security", b"max-age=31536000")
 
 #: Seconds that a body may take to arrive.
 BODY_SECONDS = 30.0
@@ -40,9 +48,10 @@ class _BrokenOff(Exception):  # noqa: N818 - names a condition
 class Bounds:
     """ASGI middleware. It buffers nothing: streams pass as they come."""
 
-    def __init__(self, app: App, max_body: int = MAX_BODY) -> None:
+    def __init__(self, app: App, max_body: int = MAX_BODY, own_certificate: Callable[[], bool] = lambda: False) -> None:
         self._app = app
         self._max_body = max_body
+        self._own_certificate = own_certificate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -81,7 +90,8 @@ class Bounds:
             if refused:
                 return  # the framework's own idea of what a body that broke off means
             if message["type"] == "http.response.start":
-                message = {**message, "headers": [*message.get("headers", ()), *_HEADERS]}
+                more = [*_HEADERS, _HSTS] if self._own_certificate() else _HEADERS
+                message = {**message, "headers": [*message.get("headers", ()), *more]}
             await send(message)
 
         with contextlib.suppress(_BrokenOff):

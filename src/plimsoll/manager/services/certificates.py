@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from plimsoll.manager.services.core import Core, Unit
 
+#: Stands in the names of the files that somebody set.
+_OWN = "-own-"
+
 
 @dataclass(frozen=True, slots=True)
 class CertificateView:
@@ -89,6 +92,11 @@ class CertificatesService:
         return own.identities(self._directory, point)
 
     @internal
+    def is_own(self) -> bool:
+        """Whether 4119 shows a certificate that somebody set. Two look-ups in a folder: it is asked for each answer."""
+        return any(_OWN in path for path, _ in own.identities(self._directory, "gui"))
+
+    @internal
     def served(self) -> tuple[CertificateView, ...]:
         """What 4119 shows: scripts are made for it."""
         return self._views()
@@ -104,7 +112,7 @@ def _view(path: str) -> CertificateView:
     chain: tuple[x509.Certificate, ...] = own.describe(path)
     leaf = chain[0]
     return CertificateView(
-        own="-own-" in path,
+        own=_OWN in path,
         subject=leaf.subject.rfc4514_string(),
         issuer=leaf.issuer.rfc4514_string(),
         names=own.names_of(leaf),

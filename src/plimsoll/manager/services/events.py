@@ -258,6 +258,40 @@ class EventsService:
         return tuple(map(event_view, found))
 
     @permits(Permission.EVENTS_READ)
+    def page(
+        self,
+        principal: Principal,
+        *,
+        before: int | None = None,
+        limit: int = 100,
+        words: str = "",
+        level: str = "",
+        computer: str | None = None,
+    ) -> tuple[EventView, ...]:
+        """Newest first, those before an id. Each of the words, at most ten, stands in an event's text, target or name,
+        or is its number.
+        """
+        wanted = words.split()[:10]
+        numbers = {
+            word: [
+                number for number, name in NAMES.items() if word == str(number) or word.casefold() in name.casefold()
+            ]
+            for word in wanted
+        }
+        found = self._core.store.read(
+            lambda c: table.search(
+                c,
+                before=before,
+                limit=min(max(limit, 1), 5000),
+                words=wanted,
+                numbers=numbers,
+                level=level,
+                computer=computer,
+            )
+        )
+        return tuple(map(event_view, found))
+
+    @permits(Permission.EVENTS_READ)
     def export(self, principal: Principal, after: int = 0) -> Iterator[EventView]:
         """All of them, oldest first, read in pages so that a large export holds no transaction open."""
         return self._pages(after)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, func, insert, or_, select
 
 from plimsoll.manager.store._rows import records
 from plimsoll.manager.store.tables import events
@@ -39,6 +40,36 @@ def open_problems(connection: Connection, problem: int, resolved: int, since: fl
     )
     query = select(c.computer, c.time, c.extra).where(c.id.in_(newest), c.number == problem)
     return {row.computer: (str(row.extra.get("problem", "TLS")), row.time) for row in connection.execute(query)}
+
+
+def search(
+    connection: Connection,
+    *,
+    before: int | None,
+    limit: int,
+    words: Iterable[str],
+    numbers: Mapping[str, Collection[int]],
+    level: str,
+    computer: str | None,
+) -> tuple[EventRecord, ...]:
+    """Newest first. Every word stands in the text or the target, or belongs to one of its `numbers`."""
+    c = events.c
+    query = select(events).order_by(c.id.desc()).limit(limit)
+    for word in words:
+        query = query.where(
+            or_(
+                c.description.icontains(word, autoescape=True),
+                c.target.icontains(word, autoescape=True),
+                c.number.in_(numbers.get(word, ())),
+            )
+        )
+    if level:
+        query = query.where(c.level == level)
+    if computer is not None:
+        query = query.where(c.computer == computer)
+    if before is not None:
+        query = query.where(c.id < before)
+    return records(EventRecord, connection.execute(query))
 
 
 def find(

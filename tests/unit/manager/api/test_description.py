@@ -118,4 +118,5 @@ def test_the_page_needs_nothing_from_elsewhere(made: Made) -> None:
         assert wanted in answer.text
     assert "<script" not in answer.text
     assert "style=" not in answer.text
-    assert set(re.findall(r'(?:src|href)="([^"#]+)"', answer.text)) == {"/static/plimsoll.css", "/api/openapi.json"}
+    found = {path.partition("?")[0] for path in re.findall(r'(?:src|href)="([^"#]+)"', answer.text)}
+    assert found == {"/static/plimsoll.css", "/static/mark.svg", "/api/openapi.json"}

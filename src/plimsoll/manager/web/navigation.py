@@ -1,0 +1,65 @@
+"""The console's screens in the order in which they stand beside every page, and who sees them.
+
+The groups and names of Administration are the reference's, where it has them (R14).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from plimsoll.manager.ports import Permission, Principal
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A screen: shown to whoever may `permission`. `path` is a prefix of the paths that belong to it."""
+
+    title: str
+    path: str
+    permission: Permission
+    icon: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    title: str
+    entries: tuple[Entry, ...]
+
+
+GROUPS: tuple[Group, ...] = (
+    Group("", (Entry("Dashboard", "/", Permission.FLOORS_READ),)),
+    Group(
+        "Administration",
+        (
+            Entry("System events", "/administration/events", Permission.EVENTS_READ),
+            Entry("Audit trail", "/administration/audit", Permission.AUDIT_READ),
+        ),
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    title: str
+    entries: tuple[tuple[Entry, bool], ...]
+
+
+def for_principal(asks: Principal, path: str) -> tuple[Shown, ...]:
+    """The groups with what `asks` may see, and whether each entry is the one that `path` belongs to."""
+    here = current(path)
+    groups = (
+        Shown(group.title, tuple((one, one is here) for one in group.entries if asks.may(one.permission)))
+        for group in GROUPS
+    )
+    return tuple(group for group in groups if group.entries)
+
+
+def current(path: str) -> Entry | None:
+    """The entry with the longest path that `path` begins with."""
+    found = [
+        entry
+        for group in GROUPS
+        for entry in group.entries
+        if path == entry.path or (entry.path != "/" and path.startswith(entry.path + "/"))
+    ]
+    return max(found, key=lambda entry: len(entry.path), default=None)

@@ -1,0 +1,7 @@
+"""The console's screens, a file for each subject; each has a `router` made by `frame.console_router`."""
+
+from __future__ import annotations
+
+from plimsoll.manager.web.routes import audit, dashboard, events, live, reference, session
+
+routers = (session.router, live.router, reference.router, dashboard.router, events.router, audit.router)
