@@ -125,6 +125,40 @@ class Access(Group):
             self._ask("DELETE", f"/api/administrators/{quote(str(username), safe='')}/sessions", {}, None, {}),
         )
 
+    def show_own_factor(self) -> shapes.SecondFactor:
+        """Of whoever is signed in."""
+        return cast("shapes.SecondFactor", self._ask("GET", "/api/administrators/current/secondfactor", {}, None, {}))
+
+    def begin_factor(self, body: shapes.EnrolmentBody) -> shapes.Enrolment:
+        """A secret for an authenticator, in this answer and no other. It counts once a code of it is
+        confirmed.
+        """
+        return cast("shapes.Enrolment", self._ask("POST", "/api/administrators/current/secondfactor", {}, body, {}))
+
+    def confirm_factor(self, body: shapes.ConfirmBody) -> shapes.RecoveryCodes:
+        """From now on sign-in asks for a code. The recovery codes are in this answer and no other."""
+        return cast(
+            "shapes.RecoveryCodes", self._ask("POST", "/api/administrators/current/secondfactor/confirm", {}, body, {})
+        )
+
+    def renew_recovery_codes(self, body: shapes.FactorBody) -> shapes.RecoveryCodes:
+        """Ten new ones; those of before count no more."""
+        return cast(
+            "shapes.RecoveryCodes",
+            self._ask("POST", "/api/administrators/current/secondfactor/recoverycodes", {}, body, {}),
+        )
+
+    def remove_factor(self, body: shapes.FactorBody) -> shapes.Empty:
+        """Sign-in asks for the password alone again."""
+        return cast("shapes.Empty", self._ask("POST", "/api/administrators/current/secondfactor/remove", {}, body, {}))
+
+    def reset_factor(self, username: str) -> shapes.Empty:
+        """For who lost device and recovery codes: takes a person's second factor away."""
+        return cast(
+            "shapes.Empty",
+            self._ask("DELETE", f"/api/administrators/{quote(str(username), safe='')}/secondfactor", {}, None, {}),
+        )
+
     def search_administrators(self, body: shapes.SearchFilter | None = None) -> shapes.Users:
         """Those that pass."""
         return cast("shapes.Users", self._ask("POST", "/api/administrators/search", {}, body, {}))

@@ -469,6 +469,10 @@ class Computers(TypedDict):
     computers: list[Computer]
 
 
+class ConfirmBody(TypedDict):
+    code: str
+
+
 class Counted(TypedDict):
     known: int
     online: int
@@ -591,6 +595,15 @@ class EndedSessions(TypedDict):
     ended: int
 
 
+class Enrolment(TypedDict):
+    secret: str
+    uri: str
+
+
+class EnrolmentBody(TypedDict):
+    password: str
+
+
 class Event(TypedDict):
     ID: int
     time: float
@@ -652,6 +665,13 @@ class Excused(TypedDict):
     created: float
     ended: float | None
     state: Literal["in force", "waiting", "ended"]
+
+
+class FactorBody(TypedDict):
+    """What shows that it is really the person, and not somebody at an open page."""
+
+    password: str
+    code: str
 
 
 class Figure(TypedDict):
@@ -1266,6 +1286,10 @@ class Queued(TypedDict):
     queued: int
 
 
+class RecoveryCodes(TypedDict):
+    recoveryCodes: list[str]
+
+
 class ReferenceCertificate(TypedDict):
     """A certificate that 4119 shows; none of other systems is kept here."""
 
@@ -1634,6 +1658,16 @@ class SearchFilter(TypedDict):
     sortByObjectID: NotRequired[bool | None]
 
 
+class SecondFactor(TypedDict):
+    """`since` is null where sign-in asks for no code; `waiting`: a secret was given out and no code of it
+    confirmed.
+    """
+
+    since: float | None
+    waiting: bool
+    recoveryCodes: int
+
+
 class SecurityUpdates(TypedDict):
     """There are none here."""
 
@@ -1946,6 +1980,8 @@ class User(TypedDict):
     disabled: bool
     lockedUntil: float | None
     lastSignIn: float | None
+    origin: Literal["local", "oidc"]
+    secondFactor: bool
 
 
 class UserBody(TypedDict):

@@ -19,6 +19,7 @@ from plimsoll.manager.config import Configuration
 from plimsoll.manager.database import DatabaseAddress
 from plimsoll.manager.opening import DATABASE, PASSWORD, HomeError, check_release, reach_fresh, store_of
 from plimsoll.manager.ports import BadInput, Role
+from plimsoll.manager.sealing import Sealer
 from plimsoll.manager.store import Connection, Store, access, audit, facts, floors, policies
 from plimsoll.manager.store import ca as ca_table
 from plimsoll.tls.floors import Point
@@ -99,6 +100,7 @@ class Home:
         self.store = store
         self.installation = store.read(lambda c: facts.get(c, facts.INSTALLATION)) or ""
         self.keys = Keyring(path / "ca", self.installation)
+        self.sealer = Sealer(path)
         self._lock = lock
 
     @property

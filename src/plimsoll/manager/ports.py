@@ -138,6 +138,10 @@ class Unauthenticated(ServiceError):  # noqa: N818
     status = 401
 
 
+class CodeNeeded(Unauthenticated):
+    """The password was right, and a code of the second factor is missing or does not count."""
+
+
 class Forbidden(ServiceError):  # noqa: N818
     status = 403
 

@@ -26,9 +26,9 @@ def hash_password(password: str) -> str:
 
 
 def check_password(stored: str | None, password: str) -> bool:
-    """Also for a user who does not exist (None): false, after the same work."""
+    """Also for a user who does not exist (None), or has no password (empty): false, after the same work."""
     try:
-        return _HASHER.verify(stored or _NOBODY, password) and stored is not None
+        return _HASHER.verify(stored or _NOBODY, password) and bool(stored)
     except (Argon2Error, InvalidHashError):
         return False
 

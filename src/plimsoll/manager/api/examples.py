@@ -241,6 +241,18 @@ EXAMPLES: Final[dict[str, Example]] = {
     "access_end_own_session": _one("session", "2fd4e1c67a2d28fc", status=400, why="a key has no sessions"),
     "access_list_user_sessions": _one("username", "anna"),
     "access_end_user_sessions": _one("username", "anna"),
+    "access_show_own_factor": Example(status=400, why="a key has no second factor"),
+    "access_begin_factor": Example(
+        body={"password": "a long enough one"}, status=400, why="a key has no second factor"
+    ),
+    "access_confirm_factor": Example(body={"code": "123456"}, status=400, why="a key has no second factor"),
+    "access_renew_recovery_codes": Example(
+        body={"password": "a long enough one", "code": "123456"}, status=400, why="a key has no second factor"
+    ),
+    "access_remove_factor": Example(
+        body={"password": "a long enough one", "code": "123456"}, status=400, why="a key has no second factor"
+    ),
+    "access_reset_factor": _one("username", "anna", status=409, why="she has none"),
     "access_delete_user": _one("username", "anna"),
     "access_change_own_password": Example(
         body={"old": "a long enough one", "new": "another long enough one"}, status=400, why="a key has no password"

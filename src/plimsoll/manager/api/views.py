@@ -484,6 +484,8 @@ def user(view: UserView) -> access.User:
         "disabled": view.disabled,
         "lockedUntil": view.locked_until,
         "lastSignIn": view.last_sign_in,
+        "origin": view.origin,
+        "secondFactor": view.second_factor,
     }
 
 

@@ -32,6 +32,7 @@ from plimsoll.manager.services.proof import ProofService
 from plimsoll.manager.services.proving import ProvingService, own_scan
 from plimsoll.manager.services.release_keys import ReleaseKeysService
 from plimsoll.manager.services.roles import RolesService
+from plimsoll.manager.services.second_factor import SecondFactorService
 from plimsoll.manager.services.sessions import SessionsService
 from plimsoll.manager.services.settings import SettingsService
 from plimsoll.manager.services.shadow import ShadowService
@@ -81,6 +82,7 @@ class Services:
         self.settings = SettingsService(core, self.computers, self.policies)
         self.system_settings = SystemSettingsService(core)
         self.sessions = SessionsService(core)
+        self.second_factor = SecondFactorService(core)
         self.access = AccessService(core, self.sessions)
         self.api_keys = ApiKeysService(core)
         self.roles = RolesService()

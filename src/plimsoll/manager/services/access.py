@@ -8,6 +8,7 @@ from typing import Any
 from plimsoll.manager import secret
 from plimsoll.manager.ports import (
     BadInput,
+    CodeNeeded,
     Conflict,
     Permission,
     Principal,
@@ -18,7 +19,8 @@ from plimsoll.manager.ports import (
     permits,
 )
 from plimsoll.manager.services.core import Core, Unit
-from plimsoll.manager.services.events import LOCKED_OUT, NewEvent
+from plimsoll.manager.services.lockout import is_locked, note_failure
+from plimsoll.manager.services.second_factor import check_own_password, spend_code
 from plimsoll.manager.services.sessions import NewSession, SessionsService, begin_session, known_user
 from plimsoll.manager.store import Connection
 from plimsoll.manager.store import access as table
@@ -26,9 +28,10 @@ from plimsoll.manager.store import audit as audit_table
 from plimsoll.manager.store.access import UserRecord
 from plimsoll.tls.versions import Version
 
-#: After that many failures in a row a user cannot sign in for a while, whatever the password.
-FAILURES = 5
-LOCK_SECONDS = 900.0
+_WRONG_CODE = "the code is wrong, or was used before; wait for the next one, or use a recovery code"
+_CODE_NEEDED = (
+    "a code of your authenticator, or a recovery code, is needed too; nothing was done. Programs use an API key instead"
+)
 _WRONG_USER = "user or password is wrong, or the user is locked for a while after failures; nothing was done"
 
 
@@ -44,6 +47,8 @@ class UserView:
     failures: int = 0
     full_name: str = ""
     description: str = ""
+    origin: str = table.LOCAL
+    second_factor: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +71,18 @@ class AccessService:
 
     @internal
     def sign_in(
-        self, user: str, password: str, address: str, tls: Version | None = None, *, previous: str | None = None
+        self,
+        user: str,
+        password: str,
+        address: str,
+        tls: Version | None = None,
+        code: str | None = None,
+        *,
+        previous: str | None = None,
     ) -> NewSession:
-        """Raises Unauthenticated; after five failures in a row the user is locked for a while.
+        """Raises Unauthenticated; after five failures in a row the user is locked for a while. Raises CodeNeeded, after
+        the password was right and not before, where the user has a second factor and `code` is none of it: six digits
+        of the authenticator, or a recovery code.
 
         `previous` is the secret of the session that the browser came with, which ends.
         """
@@ -76,38 +90,29 @@ class AccessService:
         right = secret.check_password(record.password_hash if record else None, password)
         if record is None:
             raise Unauthenticated(_WRONG_USER)
-        locked = record.locked_until is not None and record.locked_until > self._core.clock()
+        locked = is_locked(record, self._core.clock())
         if not right or locked or record.disabled:
             if not locked and not right:
-                self._note_failure(user, address)
+                note_failure(self._core, user, address, "password")
             raise Unauthenticated(_WRONG_USER)
+        if record.totp_since is not None and not (code or "").strip():
+            raise CodeNeeded(_CODE_NEEDED)
 
-        def work(unit: Unit) -> NewSession:
+        def work(unit: Unit) -> NewSession | None:
             now = table.user(unit.connection, user)
-            if now is None or now.disabled or now.password_hash != record.password_hash:
-                # It was changed while the password was being checked.
+            if now is None or now.disabled or now.password_hash != record.password_hash or is_locked(now, unit.now):
+                # It was changed, or others failed, while the password was being checked.
                 raise Unauthenticated(_WRONG_USER)
-            return begin_session(unit, now, address, tls, how="password", previous=previous)
+            how: str | None = "password"
+            if now.totp_since is not None:
+                how = spend_code(unit, self._core.home.sealer, now, code or "")
+            return None if how is None else begin_session(unit, now, address, tls, how=how, previous=previous)
 
-        return self._core.write(work)
-
-    def _note_failure(self, user: str, address: str) -> None:
-        def work(unit: Unit) -> None:
-            record = table.user(unit.connection, user)
-            if record is None:
-                return
-            failures = record.failures + 1
-            until = unit.now + LOCK_SECONDS if failures >= FAILURES else None
-            table.change_user(
-                unit.connection, user, failures=0 if until else failures, locked_until=until or record.locked_until
-            )
-            who = Principal("user", user, Role(record.role), "web", address)
-            unit.audit(who, "access.sign_in.failed", user, None, {"failures": failures, "locked": until is not None})
-            if until is not None:
-                text = f"{user} is locked for {LOCK_SECONDS / 60:.0f} minutes after {failures} wrong passwords"
-                unit.event(NewEvent(LOCKED_OUT, "warning", f"{text}, the last from {address}", target=user))
-
-        self._core.write(work)
+        session = self._core.write(work)
+        if session is None:
+            note_failure(self._core, user, address, "code")
+            raise CodeNeeded(_WRONG_CODE)
+        return session
 
     @internal
     def authenticate_session(
@@ -207,17 +212,21 @@ class AccessService:
         """The principal's own password, for whoever knows the old one; ends all the user's sessions."""
         if principal.kind != "user":
             raise BadInput("only a user has a password; nothing was changed")
-        record = self._core.store.read(lambda c: known_user(c, principal.name))
-        if not secret.check_password(record.password_hash, old):
-            raise Unauthenticated("the old password is wrong; nothing was changed")
+        check_own_password(self._core, principal, old, "old password")
         self._set_password(principal, principal.name, new)
 
     def _set_password(self, principal: Principal, name: str, password: str) -> None:
         hashed = _hashed(password)
 
         def work(unit: Unit) -> None:
-            user = known_user(unit.connection, name).name
-            table.change_user(unit.connection, user, password_hash=hashed, failures=0, locked_until=None)
+            found = known_user(unit.connection, name)
+            user = found.name
+            if found.origin != table.LOCAL:
+                raise Conflict(f"{user} signs in through the identity provider and has no password here; none was set")
+            # A secret that waits for its first code was given out under the former password.
+            table.change_user(
+                unit.connection, user, password_hash=hashed, failures=0, locked_until=None, totp_pending=""
+            )
             table.end_sessions(unit.connection, of=user)
             unit.audit(principal, "access.set_password", user)
 
@@ -246,9 +255,12 @@ def _hashed(password: str) -> str:
 
 
 def _check_somebody_left(connection: Connection) -> None:
+    """One with a password: an identity provider may be away, or know nobody here any more."""
     users = table.all_users(connection)
-    if not any(user.role == Role.ADMINISTRATOR.value and not user.disabled for user in users):
-        raise Conflict("the last administrator stays; nothing was changed. Make another one first")
+    if not any(
+        one.role == Role.ADMINISTRATOR.value and not one.disabled and one.origin == table.LOCAL for one in users
+    ):
+        raise Conflict("the last administrator with a password stays; nothing was changed. Make another one first")
 
 
 def _user_view(user: UserRecord) -> UserView:
@@ -263,4 +275,6 @@ def _user_view(user: UserRecord) -> UserView:
         failures=user.failures,
         full_name=user.full_name,
         description=user.description,
+        origin=user.origin,
+        second_factor=user.totp_since is not None,
     )

@@ -80,6 +80,9 @@ NAMES: Mapping[int, str] = {
     2036: "CA Rotation Is Ready for the Next Phase",
     2037: "CA Rotation Left Computers Behind",
     2050: "Sessions Ended",
+    2051: "Second Factor Added",
+    2052: "Second Factor Removed",
+    2053: "Recovery Code Used",
     4002: "Command Session Initiated",
     4011: "Failure to Contact Manager",
     4012: "Heartbeat Failed",
@@ -148,6 +151,9 @@ CA_WAITS = 2035
 CA_READY = 2036
 CA_LEFT_BEHIND = 2037
 SESSIONS_ENDED = 2050
+FACTOR_ADDED = 2051
+FACTOR_REMOVED = 2052
+RECOVERY_USED = 2053
 
 OFFLINE = 730
 BACK_ONLINE = 731

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, or_, select, update
+from sqlalchemy import Connection, delete, func, insert, or_, select, update
 
 from plimsoll.manager.store._rows import record, records
-from plimsoll.manager.store.tables import api_keys, sessions, tokens, users
+from plimsoll.manager.store.tables import api_keys, recovery_codes, sessions, tokens, users
 from plimsoll.tls.versions import Version
+
+#: Where a user comes from: made here, or by an identity provider.
+LOCAL, OIDC = "local", "oidc"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,12 @@ class UserRecord:
     id: int = 0
     full_name: str = ""
     description: str = ""
+    origin: str = LOCAL
+    external_id: str | None = None
+    totp_secret: str = field(default="", repr=False)
+    totp_pending: str = field(default="", repr=False)
+    totp_since: float | None = None
+    totp_step: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +97,25 @@ def change_user(connection: Connection, name: str, **values: Any) -> None:
 
 def delete_user(connection: Connection, name: str) -> None:
     connection.execute(delete(users).where(users.c.name == name))
+
+
+def set_recovery_codes(connection: Connection, name: str, hashes: Iterable[str]) -> None:
+    """Those and no others."""
+    connection.execute(delete(recovery_codes).where(recovery_codes.c.user == name))
+    rows = [{"user": name, "code_hash": one} for one in hashes]
+    if rows:
+        connection.execute(insert(recovery_codes), rows)
+
+
+def use_recovery_code(connection: Connection, name: str, code_hash: str) -> bool:
+    """Whether it was there; it is not there any more."""
+    where = (recovery_codes.c.user == name, recovery_codes.c.code_hash == code_hash)
+    return connection.execute(delete(recovery_codes).where(*where)).rowcount > 0
+
+
+def recovery_codes_left(connection: Connection, name: str) -> int:
+    query = select(func.count()).select_from(recovery_codes).where(recovery_codes.c.user == name)
+    return connection.scalar(query) or 0
 
 
 def session(connection: Connection, secret_hash: str) -> SessionRecord | None:

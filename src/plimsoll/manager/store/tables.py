@@ -396,7 +396,25 @@ users = Table(
     Column("last_sign_in", Float),
     Column("full_name", TEXT, nullable=False, server_default=""),
     Column("description", TEXT, nullable=False, server_default=""),
+    # Where the user came from, and who that is there: issuer and subject of the identity provider. Not unique here: to
+    # SQL Server all who have none would be the same; who makes a user looks first, and writes are alone.
+    Column("origin", TEXT, nullable=False, server_default="local"),
+    Column("external_id", TEXT),
+    # Sealed with the key of the home: what codes are made of, and what waits for the first code.
+    Column("totp_secret", TEXT, nullable=False, server_default=""),
+    Column("totp_pending", TEXT, nullable=False, server_default=""),
+    Column("totp_since", Float),
+    # The step of the newest code that was used: none of it or before counts again.
+    Column("totp_step", LONG, nullable=False, server_default="0"),
+    Index("ix_users_external_id", "external_id"),
     sqlite_autoincrement=True,
+)
+
+recovery_codes = Table(
+    "recovery_codes",
+    metadata,
+    Column("user", TEXT, ForeignKey("users.name", ondelete="CASCADE"), primary_key=True),
+    Column("code_hash", TEXT, primary_key=True),
 )
 
 sessions = Table(

@@ -46,6 +46,11 @@ class Client:
         assert answer.status_code == expect, answer.text
         return answer.json()
 
+    def delete(self, path: str, expect: int = 200) -> Any:
+        response = self.request("DELETE", path)
+        assert response.status_code == expect, response.text
+        return response.json()
+
     async def _with_state(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             scope["state"] = {"peer_uid": 1000} if self.connection is None else {"connection": self.connection}

@@ -78,6 +78,8 @@ class User(Shape):
     disabled: bool
     lockedUntil: Seconds | None
     lastSignIn: Seconds | None
+    origin: Annotated[str, OneOf("local", "oidc")]
+    secondFactor: bool
 
 
 class Users(Shape):
@@ -103,6 +105,23 @@ class Sessions(Shape):
 
 class EndedSessions(Shape):
     ended: int
+
+
+class SecondFactor(Shape):
+    """`since` is null where sign-in asks for no code; `waiting`: a secret was given out and no code of it confirmed."""
+
+    since: Seconds | None
+    waiting: bool
+    recoveryCodes: Annotated[int, Field(description="how many are left")]
+
+
+class Enrolment(Shape):
+    secret: Annotated[str, Field(description="base32; in this answer and nowhere else", examples=["JBSWY3DPEHPK3PXP…"])]
+    uri: Annotated[str, Field(description="the same for a QR code", examples=["otpauth://totp/Plimsoll:anna?secret=…"])]
+
+
+class RecoveryCodes(Shape):
+    recoveryCodes: Annotated[list[str], Field(description="each is good once; in this answer and nowhere else")]
 
 
 class RoleAnswer(Shape):

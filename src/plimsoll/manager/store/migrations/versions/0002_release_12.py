@@ -219,10 +219,17 @@ def _number_users() -> None:
         sa.Column("last_sign_in", sa.Float()),
         _text("full_name"),
         _text("description"),
+        _text("origin", "local"),
+        _text("external_id", None),
+        _text("totp_secret"),
+        _text("totp_pending"),
+        sa.Column("totp_since", sa.Float()),
+        _number("totp_step"),
         sa.PrimaryKeyConstraint("id", name="pk_users"),
         sa.UniqueConstraint("name", name="uq_users_name"),
         sqlite_autoincrement=True,
     )
+    op.create_index("ix_users_external_id", "users", ["external_id"])
     users = sa.table("users", *(sa.column(name) for name in names))
     if found:
         op.bulk_insert(users, [dict(row._mapping) for row in found])
@@ -325,6 +332,13 @@ def _add_access() -> None:
         sa.ForeignKeyConstraint(["user"], ["users.name"], name="fk_sessions_user", ondelete="CASCADE"),
     )
     op.create_index("ix_sessions_user", "sessions", ["user"])
+    op.create_table(
+        "recovery_codes",
+        sa.Column("user", TEXT, nullable=False),
+        sa.Column("code_hash", TEXT, nullable=False),
+        sa.PrimaryKeyConstraint("user", "code_hash", name="pk_recovery_codes"),
+        sa.ForeignKeyConstraint(["user"], ["users.name"], name="fk_recovery_codes_user", ondelete="CASCADE"),
+    )
     op.create_table(
         "api_keys",
         sa.Column("id", LONG, nullable=False),
