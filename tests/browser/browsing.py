@@ -50,8 +50,8 @@ def tab(browser: Browser, on: Manager, **options: Any) -> Iterator[Page]:
 
 
 def _ours(text: str) -> bool:
-    """The browser also notes each refusal (403, 409 …) and each stream that ends with its page: those are no faults."""
-    return not text.startswith("Failed to load resource") and "/live" not in text
+    """The browser and htmx also note refusals (403, 409 …) and a manager that is away: those are no faults of a page."""
+    return not text.startswith(("Failed to load resource", "htmx:")) and "/live" not in text
 
 
 def sign_in(page: Page, user: str, password: str) -> None:

@@ -10,8 +10,9 @@ from tests.browser.browsing import ARGUMENTS, EXECUTABLE, sign_in, tab
 from tests.support.manager import Manager, manager
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """For one module: while it is there its loop counts as running, and no other test could run one of its own."""
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=EXECUTABLE, args=ARGUMENTS)
         yield started

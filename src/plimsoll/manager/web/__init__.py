@@ -1,1 +1,1 @@
-"""The status page at / and its sign-in, rendered by the server."""
+"""The web console on 4119: screens rendered by the server."""
