@@ -69,10 +69,10 @@ def _first_line(name: str) -> str:
     try:
         text = sys.stdin.readline() if name == "-" else Path(name).read_text()
     except (OSError, UnicodeDecodeError) as error:
-        raise CommandError(f"{name} was not read: {error}; nothing was made") from error
+        raise CommandError(f"{name} was not read: {error}; nothing was changed") from error
     line = text.partition("\n")[0].rstrip("\r")
     if not line:
-        raise CommandError(f"{name} has no password in its first line; nothing was made")
+        raise CommandError(f"{name} has no password in its first line; nothing was changed")
     return line
 
 
@@ -140,6 +140,38 @@ def upgrade(context: typer.Context, home: Home = None, as_json: Json = False) ->
     if data["backup"] is None:
         kept = "the database was changed in one transaction, and the way back is a backup of your own"
     used.output.say(f"{data['kept_relays']} relays keep the floor that they held; {kept}")
+
+
+@app.command("migrate-database")
+def migrate_database(
+    context: typer.Context,
+    to: Annotated[str, typer.Option(metavar="ADDRESS", help="An empty postgresql://…, or sqlite for the way back.")],
+    database_password_file: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Its first line is the database's password; - is standard input.")
+    ] = None,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Move the store of a stopped manager to another database; switched only once every table's copy is equal."""
+    from plimsoll.manager.moving import move_database
+    from plimsoll.manager.ports import ServiceError
+
+    used = session(context)
+    password = None if database_password_file is None else _first_line(database_password_file)
+
+    def progress(table: str, rows: int) -> None:
+        if rows and not as_json:
+            used.output.say(f"{table}: {rows} rows, equal")
+
+    try:
+        moved = move_database(used.home_dir(home).absolute(), to, password, progress)
+    except ServiceError as error:
+        raise CommandError(error.message, Code.USAGE if error.status == 400 else Code.FAILED) from error
+    if as_json:
+        used.output.json(asdict(moved))
+        return
+    used.output.line(f"{moved.rows} rows in {moved.tables} tables are in {moved.target} now, each table checked")
+    used.output.say(f"the old database is kept as it was: {moved.kept}")
 
 
 @app.command("status")

@@ -407,6 +407,15 @@ def write_protocols(path: Path, value: str | None) -> None:
         write_atomically(path, new.encode(encoding), stat.S_IMODE(path.stat().st_mode))
 
 
+def write_value(path: Path, key: str, value: str | None) -> None:
+    """Changes one line, adds it, or takes it out; comments and order stay."""
+    data = path.read_bytes()
+    text, encoding = _decode(data)
+    new = Properties(path, text).with_value(key, value)
+    if new != text:
+        write_atomically(path, new.encode(encoding), stat.S_IMODE(path.stat().st_mode))
+
+
 def write_atomically(path: Path, data: bytes, mode: int = 0o600) -> None:
     """The old content or the new, never a part of it, also after a power cut."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")

@@ -83,6 +83,9 @@ NAMES: Mapping[int, str] = {
     2051: "Second Factor Added",
     2052: "Second Factor Removed",
     2053: "Recovery Code Used",
+    2060: "Database Moved",
+    2061: "Backup Made",
+    2062: "Manager Restored From a Backup",
     4002: "Command Session Initiated",
     4011: "Failure to Contact Manager",
     4012: "Heartbeat Failed",
@@ -131,6 +134,9 @@ RELEASE_KEYS_CHANGED = 1973
 METADATA_NOT_SIGNED = 1974
 SOFTWARE_ROOT_CHANGED = 1975
 NOTIFY_FAILS = 1980
+DATABASE_MOVED = 2060
+BACKUP_MADE = 2061
+RESTORED = 2062
 NOTIFY_RECOVERED = 1981
 UPGRADE_STARTED = 1990
 UPGRADE_WAVE = 1991
