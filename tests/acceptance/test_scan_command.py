@@ -232,6 +232,24 @@ def test_the_fleet_is_scanned_by_its_managers_word(running: Manager, fleet: dict
     assert run([PLIMSOLL, "--home", running.home, "scan", "--fleet", "--sweep"]).returncode == 0
 
 
+def test_the_manager_scans_itself_and_keeps_the_report(running: Manager, fleet: dict[str, int]) -> None:
+    asked = ("scan", "--fleet", "--from-manager", "--sweep", "--progress", "--format", "json")
+    done = running.cli(*asked, "--require", "floor:TLSv1.2")
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert sorted(one["target"]["port"] for one in document["endpoints"]) == sorted(fleet.values())
+    assert "of 4 endpoints" in done.stderr
+    (kept,) = running.get("/api/tls/scans")["scans"]
+    assert (kept["state"], kept["done"], kept["label"]) == ("done", 4, "plimsoll scan")
+    shown = running.get(f"/api/tls/scans/{kept['id']}/pci")
+    assert {one["point"] for one in shown["endpoints"]} == set(fleet)
+    assert 2040 in {one["number"] for one in running.get("/api/events", limit=50)["events"]}
+    refused = running.cli("scan", "--from-manager", "192.0.2.1:443")
+    assert refused.returncode == Code.USAGE
+    assert "scanNetworks=" in refused.stderr
+    assert running.cli("scan", "--from-manager", "--fleet", "--name", "x").returncode == Code.USAGE
+
+
 def test_what_does_not_run_is_not_proved(tmp_path: Path) -> None:
     manager = Manager(tmp_path / "home")
     code, rows = verified(manager)
@@ -239,3 +257,5 @@ def test_what_does_not_run_is_not_proved(tmp_path: Path) -> None:
     assert {row["verdict"] for row in rows.values()} == {"not proved"}
     assert all(row["evidence"].startswith("unreachable: connection refused") for row in rows.values())
     assert manager.cli("scan", "--fleet").returncode == Code.NOT_PROVED
+    stopped = manager.cli("scan", "--fleet", "--from-manager")
+    assert (stopped.returncode, "the manager is stopped" in stopped.stderr) == (Code.USAGE, True)

@@ -148,7 +148,7 @@ def _method(method: str, path: str, one: dict[str, Any]) -> str:
 
 
 def _word(name: str) -> str:
-    return name.replace("-", "_")
+    return name.replace("-", "_") + ("_" if keyword.iskeyword(name) else "")
 
 
 def _body(one: dict[str, Any]) -> tuple[list[str], str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -28,6 +29,7 @@ from plimsoll.messages import Inventory, Kind, bundle
 from tests.support import client_maker
 from tests.support.homes import Desk
 from tests.support.manager import HOST, Manager
+from tests.support.process import eventually
 from tests.support.releases import Publisher
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "reference"
@@ -46,7 +48,7 @@ class Ran:
 
 @contextmanager
 def prepared(folder: Path) -> Iterator[tuple[Manager, Path]]:
-    """A running manager with a relay and a computer, and a folder with the files that the examples send."""
+    """A running manager with a relay, a computer and three scans, and a folder with files that the examples send."""
     manager = Manager(folder / "home")
     home = open_home(manager.home)
     try:
@@ -67,11 +69,24 @@ def prepared(folder: Path) -> Iterator[tuple[Manager, Path]]:
     with (files / "site.bundle").open("wb") as opened:
         bundle.write(opened, [(files / "agent.deb", signature)], publisher.key)
     (files / "signature.json").write_text(json.dumps({"signature": signature}))
-    try:
-        manager.start()
-        yield manager, files
-    finally:
-        manager.close()
+    with socket.create_server((HOST, 0)) as silent, manager.file.open("a") as file:
+        file.write(f"scanNetworks={HOST}/32\n")
+        file.flush()
+        try:
+            manager.start()
+            _scans(manager, silent.getsockname()[1])
+            yield manager, files
+        finally:
+            manager.close()
+
+
+def _scans(manager: Manager, silent: int) -> None:
+    """Two that are over, and one that waits for an answer, so that what is asked for next waits in the queue."""
+    for number in (1, 2):
+        manager.post("/api/tls/scans", {"fleet": True, "mode": "sweep"})
+        eventually(lambda n=number: manager.get(f"/api/tls/scans/{n}")["state"] == "done", "a scan ends")  # type: ignore[misc]
+    manager.post("/api/tls/scans", {"endpoints": [f"tls://{HOST}:{silent}"]})
+    eventually(lambda: manager.get("/api/tls/scans/3")["state"] == "running", "a scan runs")
 
 
 def _joins(at: Desk, name: str, kind: Kind) -> None:

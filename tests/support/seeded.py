@@ -12,9 +12,14 @@ from plimsoll.manager.api.application import create_app
 from plimsoll.manager.api.backend import Backend
 from plimsoll.manager.api.serve import App
 from plimsoll.manager.ports import Permission, Principal, require
+from plimsoll.manager.services.proof import PCI
 from plimsoll.manager.services.proving import Proved
+from plimsoll.manager.store import Connection, scans
 from plimsoll.messages import Kind
-from tests.support.homes import Desk, desk
+from plimsoll.scan.profiles import judge
+from plimsoll.scan.report import EndpointReport, State, Target
+from plimsoll.scan.reports.json_report import line_of
+from tests.support.homes import ROOT, Desk, desk
 from tests.unit.manager.api.client import Client, GateConnection
 
 
@@ -75,8 +80,25 @@ def seeded(folder: Path) -> Iterator[Seeded]:
             "token": token,
             "software": "1",
         }
+        made.known["scan"] = str(_finished_scan(at))
         made.known["name"] = "platformSettingHeartbeatInterval"
         yield made
+
+
+def _finished_scan(at: Desk) -> int:
+    """As if it had been run: nothing runs here, and what is asked for later stays in the queue."""
+    scan = at.services.scans.start(ROOT, fleet=True).id
+    target = Target("127.0.0.1", at.home.config.gui_port)
+    line = line_of(EndpointReport(target, State.UNREACHABLE, note="nobody asked"), lambda one: (judge(one, PCI),))
+
+    def work(connection: Connection) -> None:
+        scans.move(connection, scan, scans.QUEUED, state=scans.DONE, done=1, started=1.0, ended=2.0)
+        for one in scans.endpoints(connection, scan, -1, 100):
+            if (one.host, one.port) == (target.host, target.port):
+                scans.saw(connection, scan, one.position, line, state=State.UNREACHABLE.value)
+
+    at.home.store.write(work)
+    return scan
 
 
 def _unsent(principal: Principal, _: int, /) -> str:

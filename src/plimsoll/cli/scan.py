@@ -57,6 +57,13 @@ def _run(given: argparse.Namespace, stack: ExitStack, session: Session | None) -
     comparison = judging.Comparison.of(given, stack)
     tally = judging.Tally(judge, comparison)
     if given.source_report is not None:
+        if given.targets or given.file or given.fleet or given.resume or given.from_manager:
+            raise StopError("--from reads a report and scans nothing: it goes without targets and --resume", USAGE)
+        return _retell(given, stack, judge, comparison, tally)
+    if given.from_manager:
+        from plimsoll.cli._scan.by_manager import fetch
+
+        given.source_report = fetch(given, stack, session)
         return _retell(given, stack, judge, comparison, tally)
 
     from plimsoll.cli._scan import inputs
@@ -113,8 +120,6 @@ def _retell(
     from plimsoll.cli._scan.outputs import Result
     from plimsoll.scan.reports.json_report import ReportError, load
 
-    if given.targets or given.file or given.fleet or given.resume:
-        raise StopError("--from reads a report and scans nothing: it goes without targets and --resume", USAGE)
     path = Path(given.source_report)
     if given.output is not None and Path(given.output).resolve() == path.resolve():
         raise StopError("--output would overwrite the report of --from", USAGE)

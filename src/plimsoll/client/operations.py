@@ -935,6 +935,62 @@ class Proof(Group):
         )
 
 
+class Scans(Group):
+    """Scans that the manager runs: its fleet, and the networks that it may look at."""
+
+    def start(self, body: shapes.ScanBody) -> shapes.Scan:
+        """Puts a scan into the queue. One runs at a time."""
+        return cast("shapes.Scan", self._ask("POST", "/api/tls/scans", {}, body, {}))
+
+    def list_scans(self, *, limit: int | None = None) -> shapes.Scans:
+        """Scans, the newest first."""
+        return cast("shapes.Scans", self._ask("GET", "/api/tls/scans", {"limit": limit}, None, {}))
+
+    def list_endpoints(self, scan: int, *, after: int | None = None, limit: int | None = None) -> shapes.ScanEndpoints:
+        """A page of its endpoints with grades and verdicts, also while it runs."""
+        return cast(
+            "shapes.ScanEndpoints",
+            self._ask(
+                "GET",
+                f"/api/tls/scans/{quote(str(scan), safe='')}/endpoints",
+                {"after": after, "limit": limit},
+                None,
+                {},
+            ),
+        )
+
+    def report(self, scan: int) -> shapes.ScanReport:
+        """All that was seen, as `plimsoll scan --format json` writes it."""
+        return cast(
+            "shapes.ScanReport", self._ask("GET", f"/api/tls/scans/{quote(str(scan), safe='')}/report", {}, None, {})
+        )
+
+    def diff(self, scan: int, *, with_: int) -> shapes.ScanDiff:
+        """What changed since an earlier scan."""
+        return cast(
+            "shapes.ScanDiff",
+            self._ask("GET", f"/api/tls/scans/{quote(str(scan), safe='')}/diff", {"with": with_}, None, {}),
+        )
+
+    def pci(self, scan: int) -> shapes.ScanPci:
+        """Each endpoint with its mark of scope and what PCI DSS says of it."""
+        return cast("shapes.ScanPci", self._ask("GET", f"/api/tls/scans/{quote(str(scan), safe='')}/pci", {}, None, {}))
+
+    def cancel(self, scan: int) -> shapes.Scan:
+        """Ends it where it is; what it saw stays."""
+        return cast(
+            "shapes.Scan", self._ask("POST", f"/api/tls/scans/{quote(str(scan), safe='')}/cancel", {}, None, {})
+        )
+
+    def get_scan(self, scan: int) -> shapes.Scan:
+        """A scan as it stands."""
+        return cast("shapes.Scan", self._ask("GET", f"/api/tls/scans/{quote(str(scan), safe='')}", {}, None, {}))
+
+    def delete(self, scan: int) -> shapes.Empty:
+        """Forgets it with its report."""
+        return cast("shapes.Empty", self._ask("DELETE", f"/api/tls/scans/{quote(str(scan), safe='')}", {}, None, {}))
+
+
 class Events(Group):
     """What happened."""
 
@@ -1218,6 +1274,7 @@ class Operations:
         self.tls = Tls(ask)
         self.changes = Changes(ask)
         self.proof = Proof(ask)
+        self.scans = Scans(ask)
         self.events = Events(ask)
         self.software = Software(ask)
         self.deployment = Deployment(ask)

@@ -258,6 +258,11 @@ class ChangeProof(TypedDict):
     places: list[dict[str, Any]]
 
 
+class ChangedEndpoint(TypedDict):
+    target: str
+    changes: list[ScanChange]
+
+
 class Changes(TypedDict):
     changes: list[Change]
 
@@ -826,6 +831,14 @@ class Interfaces(TypedDict):
     interfaces: list[str]
 
 
+class Judged(TypedDict):
+    """What a profile says, and why it does not hold or is not proved."""
+
+    profile: str
+    verdict: Literal["holds", "not proved", "does not hold"]
+    reasons: list[str]
+
+
 class KeyBody(TypedDict):
     """The reference's fields; `name`, `role` and `expiresIn` (in seconds) are ours. What is missing stays."""
 
@@ -838,6 +851,14 @@ class KeyBody(TypedDict):
     active: NotRequired[bool | None]
     expiryDate: NotRequired[int | None]
     expiresIn: NotRequired[float | None]
+
+
+class LeftOut(TypedDict):
+    """A part of the fleet that could not be asked, and why."""
+
+    name: str
+    computer: str | None
+    reason: str
 
 
 _Link = TypedDict("_Link", {"from": "str"})
@@ -1128,6 +1149,21 @@ class Package(TypedDict):
     who: str
     origin: str
     held: bool
+
+
+class PciEndpoint(TypedDict):
+    """One endpoint under PCI DSS. What is not proved does not pass. `target` is null of a computer that has no
+    port.
+    """
+
+    target: str | None
+    point: Literal["heartbeat", "gui", "relay", "agent"] | None
+    computer: str | None
+    name: str
+    inScope: bool
+    passed: bool
+    verdict: Literal["holds", "not proved", "does not hold"]
+    reasons: list[str]
 
 
 class Peer(TypedDict):
@@ -1493,6 +1529,132 @@ class Rotation(TypedDict):
     reasons: dict[str, str]
     ended: float | None
     log: list[Logged]
+
+
+class Scan(TypedDict):
+    """A scan as it stands: `done` of `total` endpoints were asked. `interrupted`: its manager ended meanwhile.
+    `failing` endpoints break a rule of a profile, `findings` are the broken rules of all; of `notProved`
+    endpoints nothing is broken, but something is not proved.
+    """
+
+    id: int
+    created: float
+    who: str
+    label: str
+    state: Literal["queued", "running", "done", "cancelled", "interrupted", "failed"]
+    asked: ScanAsked
+    leftOut: list[LeftOut]
+    total: int
+    done: int
+    failing: int
+    notProved: int
+    findings: int
+    started: float | None
+    ended: float | None
+    text: str
+
+
+class ScanAsked(TypedDict):
+    """What was asked for."""
+
+    fleet: bool
+    computers: list[str]
+    endpoints: list[str]
+    opening: str | None
+    mode: Literal["full", "sweep"]
+    profiles: list[str]
+
+
+class ScanBody(TypedDict):
+    """`fleet`, `computers` and `endpoints` may stand together; one of them has to."""
+
+    fleet: NotRequired[bool]
+    computers: NotRequired[list[int | str]]
+    endpoints: NotRequired[list[str]]
+    opening: NotRequired[str | None]
+    mode: NotRequired[str]
+    profiles: NotRequired[list[str]]
+    label: NotRequired[str]
+
+
+class ScanChange(TypedDict):
+    """`opened` is accepted now and was not, `closed` the other way round, `unproved` was known and is not any
+    more.
+    """
+
+    kind: Literal["opened", "closed", "changed", "unproved"]
+    subject: str
+    text: str
+
+
+class ScanDiff(TypedDict):
+    """A scan compared with an earlier one. `kinds` counts the changes; `same` endpoints did not change; `new`
+    ones are in this scan only, `gone` ones in the earlier one only.
+    """
+
+    scan: int
+    earlier: int
+    kinds: dict[str, int]
+    changed: list[ChangedEndpoint]
+    same: int
+    new: list[str]
+    gone: list[str]
+
+
+class ScanEndpoint(TypedDict):
+    """One endpoint. `point`, `computer` and `name` say whose port it is, where it is the fleet's. `letter` is
+    the worst grade of its suites, empty where there is none.
+    """
+
+    position: int
+    target: str
+    opening: str
+    serverName: str
+    point: Literal["heartbeat", "gui", "relay", "agent"] | None
+    computer: str | None
+    name: str
+    state: Literal["waiting", "complete", "incomplete", "unreachable", "not TLS"]
+    note: str
+    accepted: list[Literal["SSLv2", "SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"]]
+    letter: str
+    verdicts: list[Judged]
+
+
+class ScanEndpoints(TypedDict):
+    endpoints: list[ScanEndpoint]
+
+
+class ScanPci(TypedDict):
+    """`verdict` is over what is in scope, null where nothing is; `missing` are computers in scope of which the
+    scan has no endpoint.
+    """
+
+    scan: int
+    profile: str
+    verdict: Literal["holds", "not proved", "does not hold"] | None
+    note: str
+    endpoints: list[PciEndpoint]
+    missing: list[PciEndpoint]
+
+
+class ScanReport(TypedDict):
+    """The document of `plimsoll scan --format json`; docs/scan.md says what its endpoints hold."""
+
+    schema: str
+    tool: ScanTool
+    started: float
+    endpoints: list[dict[str, Any]]
+    finished: float
+    count: int
+
+
+class ScanTool(TypedDict):
+    name: str
+    version: str
+
+
+class Scans(TypedDict):
+    scans: list[Scan]
 
 
 class ScheduleDetails(TypedDict):

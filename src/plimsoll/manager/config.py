@@ -9,6 +9,7 @@ the lines of the one key and nothing else: comments, order, line endings, encodi
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import os
 import re
 import stat
@@ -20,6 +21,8 @@ from plimsoll.manager.database import EMBEDDED
 from plimsoll.manager.database import parse as parse_address
 from plimsoll.manager.ports import ServiceError
 from plimsoll.tls.versions import FLOORS, Version, from_floor
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 FILE_NAME = "configuration.properties"
 PROTOCOLS = "protocols"
@@ -43,6 +46,7 @@ KNOWN = (
     "softwareUpstreamCa",
     "apiRequestsPerMinute",
     "apiRequestsPerMinuteAll",
+    "scanNetworks",
 )
 
 
@@ -240,6 +244,8 @@ class Configuration:
     #: API requests a minute of each user or key (the reference's default), and of all together; 0 is no limit.
     requests_each: int = 500
     requests_all: int = 6000
+    #: Networks with endpoints that are not the fleet's own and that this manager may scan all the same.
+    scan_networks: tuple[Network, ...] = ()
 
 
 #: Ten years: longer than any auditor asks for.
@@ -279,6 +285,7 @@ def _configuration(properties: Properties) -> Configuration:
         software_upstream_ca=_text(properties, "softwareUpstreamCa", ""),
         requests_each=_requests(properties, "apiRequestsPerMinute", 500),
         requests_all=_requests(properties, "apiRequestsPerMinuteAll", 6000),
+        scan_networks=_networks(properties, "scanNetworks"),
     )
     if configuration.gui_port == configuration.heartbeat_port != 0:
         entry = found.get("heartbeatPort") or found["guiPort"]
@@ -353,6 +360,20 @@ def _requests(properties: Properties, key: str, default: int) -> int:
         problem = f"{key} must be a number of requests, or 0 for no limit, not {entry.value!r}"
         raise ConfigurationError(properties.path, entry.line, entry.column, problem)
     return int(entry.value)
+
+
+def _networks(properties: Properties, key: str) -> tuple[Network, ...]:
+    entry = properties.get(key)
+    if entry is None:
+        return ()
+    found = []
+    for text in filter(None, re.split(r"[,\s]+", entry.value)):
+        try:
+            found.append(ipaddress.ip_network(text))
+        except ValueError as error:
+            problem = f"{key} lists networks such as 10.20.0.0/16 or 2001:db8::/48, with commas between them: {error}"
+            raise ConfigurationError(properties.path, entry.line, entry.column, problem) from None
+    return tuple(found)
 
 
 def _protocols(properties: Properties) -> str | None:

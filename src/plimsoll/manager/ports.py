@@ -58,6 +58,8 @@ class Permission(enum.StrEnum):
     NOTIFICATIONS_CHANGE = "notifications.change"
     TASKS_READ = "tasks.read"
     TASKS_CHANGE = "tasks.change"
+    SCANS_READ = "scans.read"
+    SCANS_CHANGE = "scans.change"
 
 
 READS: frozenset[Permission] = frozenset(p for p in Permission if p.value.endswith(".read"))
@@ -75,6 +77,7 @@ ROLES: Mapping[Role, frozenset[Permission]] = {
         Permission.SOFTWARE_CHANGE,
         Permission.UPGRADES_CHANGE,
         Permission.TASKS_CHANGE,
+        Permission.SCANS_CHANGE,
         Permission.OWN_ACCESS,
     },
     Role.AUDITOR: READS | {Permission.OWN_ACCESS},

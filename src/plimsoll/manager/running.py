@@ -153,6 +153,7 @@ class Running:
         self.supervisor.start("changes", steps.run_forever(self.services.changes.tick, "change"))
         self.supervisor.start("upgrades", steps.run_forever(self.services.upgrades.tick, "upgrade", UPGRADE_TICK))
         self.supervisor.start("tasks", steps.run_forever(services.tasks.tick, "scheduled task", TASK_TICK))
+        self.supervisor.start("scans", steps.run_forever(services.scans.tick, "scan"))
         self.supervisor.start("ca", steps.run_forever(self.services.ca.tick, "rotation of the CA", CA_TICK))
         self.supervisor.start("outbound", self._outbound.run_forever())
         self.supervisor.start("notifications", Forwarder(services).run_forever())
@@ -165,9 +166,16 @@ class Running:
             *(gate.stop(STOP_SECONDS) for gate in self._gates.values()), self._http.finish(STOP_SECONDS)
         )
         await self.supervisor.stop()
+        await asyncio.to_thread(self._stop_scanning)
         self._outbound.close()
         await asyncio.to_thread(self._door.close)
         await self._monitor.flush()
+
+    def _stop_scanning(self) -> None:
+        try:
+            self.services.scans.close()
+        except ServiceError as error:
+            log.error("the scan under way is shown as interrupted by the next start: %s", error.message)
 
     def ready_line(self) -> str:
         host = self.home.config.listen_address

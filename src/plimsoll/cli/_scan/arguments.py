@@ -43,6 +43,9 @@ def _targets(made: argparse.ArgumentParser) -> None:
     made.add_argument("targets", nargs="*", metavar="TARGET", help="what to scan; - reads targets from standard input")
     made.add_argument("-f", "--file", action="append", default=[], metavar="FILE", help="targets, one or more a line")
     made.add_argument("--fleet", action="store_true", help="every point of the manager's fleet that listens")
+    made.add_argument(
+        "--from-manager", action="store_true", help="the manager scans, from where it stands, and keeps the report"
+    )
     made.add_argument("--home", metavar="DIR", help="that manager's home; else PLIMSOLL_URL, PLIMSOLL_HOME")
     made.add_argument(
         "--from", dest="source_report", metavar="REPORT.json", help="no scan: read an earlier --format json report"

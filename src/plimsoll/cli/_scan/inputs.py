@@ -14,6 +14,7 @@ from plimsoll.cli._scan import USAGE, StopError
 from plimsoll.scan.targets import OPENING_OF_PORT, Source, TargetError, TargetList
 
 if TYPE_CHECKING:
+    from plimsoll.cli._client import Client
     from plimsoll.cli._session import Session
     from plimsoll.scan.resume import Journal
 
@@ -55,17 +56,43 @@ def targets(
         raise StopError(f"{error}; nothing was scanned", USAGE) from error
 
 
-def _of_fleet(given: argparse.Namespace, session: Session | None) -> list[str]:
+def words_of_all(given: argparse.Namespace, stack: ExitStack) -> list[str]:
+    """Every target as it was written, for somebody else to understand."""
+    from plimsoll.scan.target_words import words_of
+
+    lines: list[str] = [word for word in given.targets if word != "-"]
+    try:
+        if "-" in given.targets:
+            lines += _spooled(stack)()
+        for path in given.file:
+            lines += _lines_of(path)()
+    except (OSError, UnicodeDecodeError) as error:
+        raise StopError(f"{error}; nothing was scanned", USAGE) from error
+    found = [word for line in lines for word in words_of(line)]
+    if not found and not given.fleet:
+        raise StopError("say what to scan, e.g. plimsoll scan example.org:443; see --help", USAGE)
+    return found
+
+
+def client_of(given: argparse.Namespace, session: Session | None) -> Client:
+    """The way to the manager. Raises CommandError."""
     from plimsoll.cli._client import connect
+
+    home = Path(given.home) if given.home is not None else None
+    return connect(home, os.environ) if session is None else session.client(home)
+
+
+def _of_fleet(given: argparse.Namespace, session: Session | None) -> list[str]:
     from plimsoll.cli._errors import CommandError
     from plimsoll.cli._fleet.points import of_fleet
 
     home = Path(given.home) if given.home is not None else None
     try:
+        client = client_of(given, session)
         if session is not None:
-            points = of_fleet(session.client(home), home or session.home, session.env)
+            points = of_fleet(client, home or session.home, session.env)
         else:
-            points = of_fleet(connect(home, os.environ), home, os.environ)
+            points = of_fleet(client, home, os.environ)
     except CommandError as error:
         raise StopError(f"{error.message}; nothing was scanned", error.code) from error
     return [f"tls://{point.place}" for point in points if point.address]

@@ -29,6 +29,7 @@ TAGS: Final = {
     "tls": "Floors, who would be cut off by another one, what was seen in handshakes.",
     "changes": "Raising or lowering in stages, which can be taken back.",
     "proof": "Signed evidence of what ports accept, and what of it is in the scope of PCI DSS.",
+    "scans": "Scans that the manager runs: its fleet, and the networks that it may look at.",
     "computers": "The machines of the fleet, and the tokens that bring them in.",
     "policies": "What computers are told, and the groups that relays serve.",
     "events": "What happened.",

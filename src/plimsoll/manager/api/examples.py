@@ -1,7 +1,7 @@
 """One request for each operation, which the description, its page and `docs/reference` show.
 
-They stand in an order in which they can be asked one after the other of a manager with the two computers and the
-package that `tests/support/reference.py` gives it; a test does so, and holds each to the status that stands here.
+They stand in an order in which they can be asked one after the other of a manager with the two computers, the package
+and the scans that `tests/support/reference.py` gives it; a test does so, and holds each to the status that stands here.
 """
 
 from __future__ import annotations
@@ -110,6 +110,15 @@ EXAMPLES: Final[dict[str, Example]] = {
     "proof_keys": Example(),
     "proof_rotate": Example(),
     "proof_build": Example(body={}),
+    "scans_start": Example(body={"fleet": True, "mode": "sweep", "label": "before the audit"}),
+    "scans_cancel": Example(path={"scan": "4"}),
+    "scans_list_scans": Example(query={"limit": "10"}),
+    "scans_get_scan": _one("scan"),
+    "scans_list_endpoints": _one("scan", query={"limit": "100"}),
+    "scans_report": _one("scan"),
+    "scans_diff": Example(path={"scan": "2"}, query={"with": "1"}),
+    "scans_pci": _one("scan"),
+    "scans_delete": Example(path={"scan": "4"}),
     "proof_unmark": Example(query={"point": "gui"}),
     # policies and groups
     "policies_create_policy": Example(body={"name": "Mail servers", "agentFloor": "TLSv1.2", "heartbeatSeconds": 600}),

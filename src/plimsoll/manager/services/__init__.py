@@ -32,6 +32,7 @@ from plimsoll.manager.services.proof import ProofService
 from plimsoll.manager.services.proving import ProvingService, own_scan
 from plimsoll.manager.services.release_keys import ReleaseKeysService
 from plimsoll.manager.services.roles import RolesService
+from plimsoll.manager.services.scans import ScansService
 from plimsoll.manager.services.second_factor import SecondFactorService
 from plimsoll.manager.services.sessions import SessionsService
 from plimsoll.manager.services.settings import SettingsService
@@ -88,6 +89,7 @@ class Services:
         self.roles = RolesService()
         self.audit = AuditService(core)
         self.proof = ProofService(core, self.proving, self.exceptions, self.changes, self.audit)
+        self.scans = ScansService(core, self.proving, self.exceptions, own_scan(self.sightings.register_prober))
         self.certificates = CertificatesService(core)
         self.ciphers = CiphersService(core, self.judgement.fleet, self.certificates.identities)
         self.ca = CaService(core)

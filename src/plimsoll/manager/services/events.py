@@ -79,6 +79,10 @@ NAMES: Mapping[int, str] = {
     2035: "CA Rotation Waits for Computers",
     2036: "CA Rotation Is Ready for the Next Phase",
     2037: "CA Rotation Left Computers Behind",
+    2040: "TLS Scan Finished",
+    2041: "TLS Scan Interrupted",
+    2042: "TLS Scan Cancelled",
+    2043: "TLS Scan Failed",
     2050: "Sessions Ended",
     2051: "Second Factor Added",
     2052: "Second Factor Removed",
@@ -156,6 +160,10 @@ CA_WENT_BACK = 2034
 CA_WAITS = 2035
 CA_READY = 2036
 CA_LEFT_BEHIND = 2037
+SCAN_FINISHED = 2040
+SCAN_INTERRUPTED = 2041
+SCAN_CANCELLED = 2042
+SCAN_FAILED = 2043
 SESSIONS_ENDED = 2050
 FACTOR_ADDED = 2051
 FACTOR_REMOVED = 2052

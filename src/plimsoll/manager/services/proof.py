@@ -28,7 +28,7 @@ from plimsoll.manager.services.changes import ChangesService
 from plimsoll.manager.services.ciphers import OWN
 from plimsoll.manager.services.core import Core, Unit
 from plimsoll.manager.services.exceptions import ExceptionsService, ExceptionView
-from plimsoll.manager.services.proving import Place, Proved, ProvingService, overall
+from plimsoll.manager.services.proving import Proved, ProvingService, overall
 from plimsoll.manager.store import Connection
 from plimsoll.manager.store import computers as computer_table
 from plimsoll.manager.store import floors as floor_table
@@ -102,7 +102,9 @@ class ProofService:
         story = None if change is None else _story(self._changes.get(principal, change))
         key = self._key()
         marks = self._core.store.read(scope_table.all_marks)
-        found = self._proving.prove(mode=FULL, thorough=lambda place: _in_scope(place, marks))
+        found = self._proving.prove(
+            mode=FULL, thorough=lambda place: in_scope(place.point.value, place.computer, marks)
+        )
         content = self._content(principal, found, story)
         files = sign(content, page(content), key)
         # The bundle names the trail's head, and the trail names the bundle: neither can be exchanged alone.
@@ -321,11 +323,9 @@ def _marks(connection: Connection) -> tuple[MarkView, ...]:
     return tuple(views)
 
 
-def _in_scope(place: Place, marks: Sequence[scope_table.MarkRecord]) -> bool:
-    return any(
-        mark.point == place.point.value or (mark.computer is not None and mark.computer == place.computer)
-        for mark in marks
-    )
+def in_scope(point: str, computer: str | None, marks: Sequence[scope_table.MarkRecord]) -> bool:
+    """Whether a port is marked, by its point or by its computer."""
+    return any(mark.point == point or (mark.computer is not None and mark.computer == computer) for mark in marks)
 
 
 def _scope(
@@ -337,7 +337,7 @@ def _scope(
     """The section of its own: each port in scope, judged by PCI DSS, and computers in scope that open none."""
     places: list[dict[str, Any]] = []
     for one in found:
-        if not _in_scope(one.place, marks):
+        if not in_scope(one.place.point.value, one.place.computer, marks):
             continue
         verdict, findings = "not proved", list(one.reasons)
         if one.report is not None and one.report.accepted:
@@ -356,7 +356,7 @@ def _scope(
             }
         )  # fmt: skip
     seen = {one.place.computer for one in found}
-    places += [_portless(one) for one in computers if one.id not in seen]
+    places += [portless(one) for one in computers if one.id not in seen]
     return {
         "profile": PCI,
         "verdict": Verdict.of_all(Verdict(one["verdict"]) for one in places).value if places else None,
@@ -366,7 +366,7 @@ def _scope(
     }
 
 
-def _portless(one: ComputerRecord) -> dict[str, Any]:
+def portless(one: ComputerRecord) -> dict[str, Any]:
     """A computer in scope that opens no port: its own handshakes are all there is to judge."""
     verdict, said = Verdict.NOT_PROVED, "it opens no port, and no handshake of its own was seen"
     if one.negotiated is not None:

@@ -160,7 +160,9 @@ class ProvingService:
         Places that want a `thorough` look are asked for everything, with our own CA for the root to trust.
         """
         places = self.places()
-        sources = {source for place in places if place.address and (source := _source(place))}
+        sources = {
+            source for place in places if place.address and (source := source_towards(place.address, place.port))
+        }
         for source in sources:
             try:
                 self._register(source, _REGISTERED)
@@ -244,12 +246,12 @@ def _covers(network: str | None, address: str) -> bool:
     return ip.version == known.version and ip in known
 
 
-def _source(place: Place) -> str:
-    """The local address of connections to that place. Sends nothing."""
+def source_towards(address: str, port: int) -> str:
+    """The local address of connections to there, empty where there is no way. Sends nothing."""
     try:
-        family = socket.AF_INET6 if ":" in place.address else socket.AF_INET
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
         with socket.socket(family, socket.SOCK_DGRAM) as sock:
-            sock.connect((place.address, place.port))
+            sock.connect((address, port))
             return str(sock.getsockname()[0])
     except OSError:
         return ""

@@ -97,46 +97,61 @@ class JsonWriter:
         self._differences = differences
         self._count = already or 0
         self._goes_on = already is not None
-        self._encode = msgspec.json.Encoder().encode
 
     def begin(self) -> None:
         if self._goes_on:
             return
-        head = {"schema": SCHEMA, "tool": {"name": "plimsoll scan", "version": RELEASE}, "started": time.time()}
-        self._out.write(self._encode(head).decode()[:-1] + ',"endpoints":[')
+        self._out.write(head(time.time()))
 
     def add(self, report: EndpointReport) -> None:
-        seen, beside = self._encode(report), self._encode(self._derived(report))
-        line = (seen[:-1] + b"," + beside[1:]).decode()
+        line = line_of(report, self._verdicts, self._differences).decode()
         self._out.write(("\n" if not self._count else ",\n") + line)
         self._count += 1
 
     def end(self) -> None:
-        self._out.write(f'\n],"finished":{time.time()},"count":{self._count}}}\n')
+        self._out.write(tail(time.time(), self._count))
 
-    def _derived(self, report: EndpointReport) -> Derived:
-        grades = {
-            version.value: WrittenGrade(tuple(one.letter for one in graded.suites), graded.warnings)
-            for version, graded in grade(report).items()
-        }
-        verdicts = tuple(
-            WrittenVerdict(
-                said.profile.name,
-                said.verdict.value,
-                said.profile.source,
-                said.profile.date,
-                tuple(
-                    WrittenFinding(one.rule.id, one.rule.sentence, one.rule.source, one.verdict.value, one.reasons)
-                    for one in said.findings
-                ),
-            )
-            for said in self._verdicts(report)
+
+def head(began: float, tool: str = "plimsoll scan") -> str:
+    """The document's first line, up to its endpoints. `began` is in seconds since the epoch."""
+    said = {"schema": SCHEMA, "tool": {"name": tool, "version": RELEASE}, "started": began}
+    return msgspec.json.encode(said).decode()[:-1] + ',"endpoints":['
+
+
+def tail(finished: float, count: int) -> str:
+    """The document's last line."""
+    return f'\n],"finished":{finished},"count":{count}}}\n'
+
+
+def line_of(report: EndpointReport, verdicts: Verdicts, differences: Differences | None = None) -> bytes:
+    """One endpoint's line: what was observed, and beside it grades, verdicts and changes."""
+    seen, beside = msgspec.json.encode(report), msgspec.json.encode(_derived(report, verdicts, differences))
+    return seen[:-1] + b"," + beside[1:]
+
+
+def _derived(report: EndpointReport, verdicts: Verdicts, differences: Differences | None) -> Derived:
+    grades = {
+        version.value: WrittenGrade(tuple(one.letter for one in graded.suites), graded.warnings)
+        for version, graded in grade(report).items()
+    }
+    written = tuple(
+        WrittenVerdict(
+            said.profile.name,
+            said.verdict.value,
+            said.profile.source,
+            said.profile.date,
+            tuple(
+                WrittenFinding(one.rule.id, one.rule.sentence, one.rule.source, one.verdict.value, one.reasons)
+                for one in said.findings
+            ),
         )
-        changes = None
-        if self._differences is not None:
-            found = self._differences(report).changes
-            changes = tuple(WrittenChange(one.kind.value, one.subject, one.text) for one in found)
-        return Derived(grades, verdicts, changes)
+        for said in verdicts(report)
+    )
+    changes = None
+    if differences is not None:
+        found = differences(report).changes
+        changes = tuple(WrittenChange(one.kind.value, one.subject, one.text) for one in found)
+    return Derived(grades, written, changes)
 
 
 # Reading

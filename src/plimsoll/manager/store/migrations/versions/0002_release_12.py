@@ -32,6 +32,7 @@ def upgrade() -> None:
     _add_upgrades()
     _add_ciphers()
     _add_ca_rotations()
+    _add_scans()
 
 
 def _text(name: str, default: str | None = "") -> sa.Column[Any]:
@@ -587,3 +588,35 @@ def _add_ca_rotations() -> None:
         sa.ForeignKeyConstraint(["rotation"], ["ca_rotations.id"], name="fk_ca_rotation_log_rotation"),
     )
     op.create_index("ix_ca_rotation_log_rotation", "ca_rotation_log", ["rotation"])
+
+
+def _add_scans() -> None:
+    op.create_table(
+        "scans",
+        sa.Column("id", LONG, nullable=False),
+        sa.Column("created", sa.Float(), nullable=False),
+        *(sa.Column(name, TEXT, nullable=False) for name in ("who", "via", "label", "state")),
+        *(sa.Column(name, sa.JSON(), nullable=False) for name in ("asked", "left_out")),
+        *(sa.Column(name, LONG, nullable=False) for name in ("total", "done", "failing", "unproved", "findings")),
+        sa.Column("node", TEXT, nullable=False),
+        sa.Column("beat", sa.Float(), nullable=False),
+        *(sa.Column(name, sa.Float()) for name in ("started", "ended")),
+        sa.Column("text", TEXT, nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_scans"),
+    )
+    op.create_index("ix_scans_state", "scans", ["state"])
+    op.create_table(
+        "scan_endpoints",
+        *(sa.Column(name, LONG, nullable=False) for name in ("scan", "position")),
+        sa.Column("host", TEXT, nullable=False),
+        sa.Column("port", LONG, nullable=False),
+        *(sa.Column(name, TEXT, nullable=False) for name in ("opening", "server_name", "point")),
+        sa.Column("computer", TEXT),
+        *(sa.Column(name, TEXT, nullable=False) for name in ("name", "state", "note")),
+        sa.Column("accepted", sa.JSON(), nullable=False),
+        sa.Column("letter", TEXT, nullable=False),
+        sa.Column("verdicts", sa.JSON(), nullable=False),
+        sa.Column("report", TEXT, nullable=False),
+        sa.PrimaryKeyConstraint("scan", "position", name="pk_scan_endpoints"),
+        sa.ForeignKeyConstraint(["scan"], ["scans.id"], name="fk_scan_endpoints_scan"),
+    )
