@@ -50,7 +50,7 @@ def tab(browser: Browser, on: Manager, **options: Any) -> Iterator[Page]:
 
 
 def _ours(text: str) -> bool:
-    """The browser and htmx also note refusals (403, 409 …) and a manager that is away: those are no faults of a page."""
+    """The browser and htmx also note refusals (403, 409 …) and a manager that is away: no faults of a page."""
     return not text.startswith(("Failed to load resource", "htmx:")) and "/live" not in text
 
 

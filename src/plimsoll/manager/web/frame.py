@@ -208,7 +208,9 @@ async def failed(request: Request, error: ServiceError) -> Response:
         headers["retry-after"] = str(max(1, round(error.retry_after)))
     if is_htmx(request):
         text = templates().get_template("parts/problem.html").render(error=error)
-        return HTMLResponse(text, error.status, headers | {"hx-retarget": "#problem", "hx-reswap": "innerHTML"})
+        return HTMLResponse(
+            text, error.status, headers | {"hx-retarget": "#problem", "hx-reswap": "innerHTML", "hx-reselect": "unset"}
+        )
     try:
         asks = await authenticate(request, "web")
     except ServiceError:

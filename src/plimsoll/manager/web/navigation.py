@@ -31,6 +31,9 @@ GROUPS: tuple[Group, ...] = (
     Group(
         "Administration",
         (
+            Entry("Users", "/administration/users", Permission.ACCESS_READ),
+            Entry("Roles", "/administration/roles", Permission.ACCESS_READ),
+            Entry("API keys", "/administration/api-keys", Permission.ACCESS_READ),
             Entry("System events", "/administration/events", Permission.EVENTS_READ),
             Entry("Audit trail", "/administration/audit", Permission.AUDIT_READ),
         ),

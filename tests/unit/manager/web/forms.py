@@ -27,7 +27,26 @@ OPEN = {"/sign-in", "/api/docs", "/static/{name:path}", "/favicon.ico"}
 #: A stream, which does not end by itself.
 ENDLESS = {"/live"}
 
+ACCESS = Permission.ACCESS_CHANGE
+
 #: What each screen's own permission is, where it is not FLOORS_READ; all roles of ours may read all.
 FORMS: dict[str, Form] = {
     "/sign-out": Form(None),
+    # -- users and keys
+    "/administration/users": Form(
+        ACCESS, {"username": "berta", "password": "a long enough one", "role": "auditor", "full_name": "Berta B."}
+    ),
+    "/administration/users/{username}": Form(ACCESS, {"role": "operator", "full_name": "Anna A.", "disabled": "1"}),
+    "/administration/users/{username}/password": Form(
+        ACCESS, {"password": "another long enough one", "again": "another long enough one"}
+    ),
+    "/administration/users/{username}/unlock": Form(ACCESS),
+    "/administration/users/{username}/end-sessions": Form(ACCESS),
+    # There is no second factor to take away.
+    "/administration/users/{username}/reset-second-factor": Form(ACCESS, answers=(409,)),
+    "/administration/users/{username}/delete": Form(ACCESS),
+    "/administration/api-keys": Form(ACCESS, {"name": "third", "role": "auditor"}, answers=(200,)),
+    "/administration/api-keys/{key}": Form(ACCESS, {"name": "second", "role": "auditor", "active": "1"}),
+    "/administration/api-keys/{key}/renew": Form(ACCESS, answers=(200,)),
+    "/administration/api-keys/{key}/delete": Form(ACCESS),
 }

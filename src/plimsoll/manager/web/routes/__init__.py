@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
-from plimsoll.manager.web.routes import audit, dashboard, events, live, reference, session
+from plimsoll.manager.web.routes import apikeys, audit, dashboard, events, live, reference, session, users
 
-routers = (session.router, live.router, reference.router, dashboard.router, events.router, audit.router)
+routers = (
+    session.router,
+    live.router,
+    reference.router,
+    dashboard.router,
+    events.router,
+    audit.router,
+    users.router,
+    apikeys.router,
+)
