@@ -159,6 +159,22 @@ class Access(Group):
             self._ask("DELETE", f"/api/administrators/{quote(str(username), safe='')}/secondfactor", {}, None, {}),
         )
 
+    def show_provider(self) -> shapes.ProviderAnswer:
+        """Who people sign in through, without the client's secret."""
+        return cast("shapes.ProviderAnswer", self._ask("GET", "/api/identityprovider", {}, None, {}))
+
+    def set_provider(self, body: shapes.ProviderBody) -> shapes.Provider:
+        """Sets it. The provider is not asked; `check` does that."""
+        return cast("shapes.Provider", self._ask("POST", "/api/identityprovider", {}, body, {}))
+
+    def remove_provider(self) -> shapes.Empty:
+        """Nobody signs in through it any more; sessions of its people end."""
+        return cast("shapes.Empty", self._ask("DELETE", "/api/identityprovider", {}, None, {}))
+
+    def check_provider(self) -> shapes.ProviderCheck:
+        """Asks the provider for its description."""
+        return cast("shapes.ProviderCheck", self._ask("POST", "/api/identityprovider/check", {}, None, {}))
+
     def search_administrators(self, body: shapes.SearchFilter | None = None) -> shapes.Users:
         """Those that pass."""
         return cast("shapes.Users", self._ask("POST", "/api/administrators/search", {}, body, {}))

@@ -1308,6 +1308,49 @@ class ProofKeys(TypedDict):
     keys: list[ProofKey]
 
 
+class Provider(TypedDict):
+    """An identity provider that people sign in through. `roles`: role by value of the claim."""
+
+    issuer: str
+    clientId: str
+    hasSecret: bool
+    claim: str
+    roles: dict[str, Literal["administrator", "operator", "auditor"]]
+    nameClaim: str
+    scopes: str
+    label: str
+    ca: str
+
+
+class ProviderAnswer(TypedDict):
+    """Null where none is set."""
+
+    provider: Provider | None
+
+
+class ProviderBody(TypedDict):
+    """All of its settings; what is left out is as in a new one, but for the secret."""
+
+    issuer: str
+    clientId: str
+    clientSecret: NotRequired[str | None]
+    claim: NotRequired[str]
+    roles: dict[str, str]
+    nameClaim: NotRequired[str]
+    scopes: NotRequired[str]
+    label: NotRequired[str]
+    ca: NotRequired[str]
+
+
+class ProviderCheck(TypedDict):
+    """What the provider says of itself."""
+
+    issuer: str
+    authorizationEndpoint: str
+    tokenEndpoint: str
+    keys: str
+
+
 class PruneBody(TypedDict):
     olderThanDays: float
 

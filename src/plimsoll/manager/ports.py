@@ -142,7 +142,14 @@ class Unauthenticated(ServiceError):  # noqa: N818
 
 
 class CodeNeeded(Unauthenticated):
-    """The password was right, and a code of the second factor is missing or does not count."""
+    """The password was right, and a code of the second factor is missing or does not count.
+
+    `ticket` stands for the password for a few minutes, so that it need not be asked for again.
+    """
+
+    def __init__(self, message: str, ticket: str = "") -> None:
+        super().__init__(message)
+        self.ticket = ticket
 
 
 class Forbidden(ServiceError):  # noqa: N818

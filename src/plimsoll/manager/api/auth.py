@@ -31,14 +31,16 @@ def connection_of(request: Request) -> Connection | None:
     return cast("Connection | None", request.scope.get("state", {}).get("connection"))
 
 
-async def authenticate(request: Request, via: Via = "rest", *, counted: bool = True) -> Principal:
+async def authenticate(
+    request: Request, via: Via = "rest", *, counted: bool = True, attended: bool = True
+) -> Principal:
     """Raises Unauthenticated, and TooMany where the request is to be counted. Tells the gate whose connection it is, so
-    that sightings carry the name.
+    that sightings carry the name. A request that is not `attended` keeps no session alive: a page makes it by itself.
     """
     connection = connection_of(request)
     if connection is None:
         return _local(request)
-    known = await run_in_threadpool(_by_secret, request, connection, via)
+    known = await run_in_threadpool(_by_secret, request, connection, via, attended)
     principal = replace(known, suite=connection.suite)
     if counted and via != "web":
         check_rate(backend_of(request), principal)
@@ -74,7 +76,7 @@ def _local(request: Request) -> Principal:
     return local
 
 
-def _by_secret(request: Request, connection: Connection, via: Via) -> Principal:
+def _by_secret(request: Request, connection: Connection, via: Via, attended: bool) -> Principal:
     services = backend_of(request).services
     key = request.headers.get(KEY_HEADER) or _bearer(request)
     if key is not None:
@@ -85,7 +87,7 @@ def _by_secret(request: Request, connection: Connection, via: Via) -> Principal:
     if secret is None:
         raise Unauthenticated(f"send an API key in the header {KEY_HEADER}, or sign in at /")
     check_origin(request)
-    used = UNATTENDED not in request.headers
+    used = attended and UNATTENDED not in request.headers
     return services.access.authenticate_session(secret, connection.address, connection.version, via, used=used)
 
 

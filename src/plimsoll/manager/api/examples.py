@@ -266,6 +266,18 @@ EXAMPLES: Final[dict[str, Example]] = {
     "access_change_own_password": Example(
         body={"old": "a long enough one", "new": "another long enough one"}, status=400, why="a key has no password"
     ),
+    "access_show_provider": Example(),
+    "access_set_provider": Example(
+        body={
+            "issuer": "https://id.example.com/realms/fleet",
+            "clientId": "plimsoll",
+            "clientSecret": "what the provider gave",
+            "claim": "groups",
+            "roles": {"tls-admins": "administrator", "audit": "auditor"},
+        }
+    ),
+    "access_remove_provider": Example(),
+    "access_check_provider": Example(status=404, why="none is set any more"),
     "access_audit": Example(query={"limit": "20"}),
     "access_verify_audit": Example(),
     "access_prune_audit": Example(body={"olderThanDays": 365}),

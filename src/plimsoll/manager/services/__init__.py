@@ -27,6 +27,7 @@ from plimsoll.manager.services.groups import GroupsService
 from plimsoll.manager.services.judgement import JudgementService
 from plimsoll.manager.services.metrics import MetricsService
 from plimsoll.manager.services.notifications import NotificationsService
+from plimsoll.manager.services.oidc import OidcService
 from plimsoll.manager.services.policies import PoliciesService
 from plimsoll.manager.services.proof import ProofService
 from plimsoll.manager.services.proving import ProvingService, own_scan
@@ -85,6 +86,7 @@ class Services:
         self.sessions = SessionsService(core)
         self.second_factor = SecondFactorService(core)
         self.access = AccessService(core, self.sessions)
+        self.oidc = OidcService(core)
         self.api_keys = ApiKeysService(core)
         self.roles = RolesService()
         self.audit = AuditService(core)

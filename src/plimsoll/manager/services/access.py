@@ -28,6 +28,10 @@ from plimsoll.manager.store import audit as audit_table
 from plimsoll.manager.store.access import UserRecord
 from plimsoll.tls.versions import Version
 
+#: A right password counts for that long where a code is asked for, in seconds.
+TICKET_SECONDS = 300.0
+_ABOUT_TICKET = "sign-in"
+_OLD_TICKET = "that took too long, or the password was changed meanwhile; nothing was done. Sign in again"
 _WRONG_CODE = "the code is wrong, or was used before; wait for the next one, or use a recovery code"
 _CODE_NEEDED = (
     "a code of your authenticator, or a recovery code, is needed too; nothing was done. Programs use an API key instead"
@@ -96,10 +100,43 @@ class AccessService:
                 note_failure(self._core, user, address, "password")
             raise Unauthenticated(_WRONG_USER)
         if record.totp_since is not None and not (code or "").strip():
-            raise CodeNeeded(_CODE_NEEDED)
+            raise CodeNeeded(_CODE_NEEDED, self._ticket(record))
+        return self._complete(record, address, tls, code, previous)
+
+    @internal
+    def sign_in_with_code(
+        self, ticket: str, code: str, address: str, tls: Version | None = None, *, previous: str | None = None
+    ) -> NewSession:
+        """The second step where `sign_in` raised CodeNeeded with that ticket. Raises as `sign_in`, and Unauthenticated
+        where the ticket is too old, or the password is another by now.
+        """
+        try:
+            text = self._core.home.sealer.open(ticket, _ABOUT_TICKET)
+        except Conflict:
+            raise Unauthenticated(_OLD_TICKET) from None
+        until, hashed, user = text.split(" ", 2)
+        record = self._core.store.read(lambda c: table.user(c, user))
+        now = self._core.clock()
+        if record is None or float(until) <= now or not secret.same_secret(hashed, record.password_hash):
+            raise Unauthenticated(_OLD_TICKET)
+        if is_locked(record, now) or record.disabled:
+            raise Unauthenticated(_WRONG_USER)
+        if not code.strip():
+            raise CodeNeeded(_CODE_NEEDED, ticket)
+        return self._complete(record, address, tls, code, previous)
+
+    def _ticket(self, user: UserRecord) -> str:
+        until = self._core.clock() + TICKET_SECONDS
+        text = f"{until} {secret.hash_secret(user.password_hash)} {user.name}"
+        return self._core.home.sealer.seal(text, _ABOUT_TICKET)
+
+    def _complete(
+        self, record: UserRecord, address: str, tls: Version | None, code: str | None, previous: str | None
+    ) -> NewSession:
+        """For whoever had the password of `record`."""
 
         def work(unit: Unit) -> NewSession | None:
-            now = table.user(unit.connection, user)
+            now = table.user(unit.connection, record.name)
             if now is None or now.disabled or now.password_hash != record.password_hash or is_locked(now, unit.now):
                 # It was changed, or others failed, while the password was being checked.
                 raise Unauthenticated(_WRONG_USER)
@@ -110,8 +147,8 @@ class AccessService:
 
         session = self._core.write(work)
         if session is None:
-            note_failure(self._core, user, address, "code")
-            raise CodeNeeded(_WRONG_CODE)
+            note_failure(self._core, record.name, address, "code")
+            raise CodeNeeded(_WRONG_CODE, self._ticket(record))
         return session
 
     @internal

@@ -87,6 +87,9 @@ NAMES: Mapping[int, str] = {
     2051: "Second Factor Added",
     2052: "Second Factor Removed",
     2053: "Recovery Code Used",
+    2054: "Identity Provider Changed",
+    2055: "Identity Provider's Sign-In Refused",
+    2056: "User Came From Identity Provider",
     2060: "Database Moved",
     2061: "Backup Made",
     2062: "Manager Restored From a Backup",
@@ -168,6 +171,9 @@ SESSIONS_ENDED = 2050
 FACTOR_ADDED = 2051
 FACTOR_REMOVED = 2052
 RECOVERY_USED = 2053
+PROVIDER_CHANGED = 2054
+PROVIDER_REFUSED = 2055
+PROVIDER_USER = 2056
 
 OFFLINE = 730
 BACK_ONLINE = 731

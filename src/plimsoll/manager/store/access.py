@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, insert, or_, select, update
 
 from plimsoll.manager.store._rows import record, records
-from plimsoll.manager.store.tables import api_keys, recovery_codes, sessions, tokens, users
+from plimsoll.manager.store.tables import api_keys, oidc_states, recovery_codes, sessions, tokens, users
 from plimsoll.tls.versions import Version
 
 #: Where a user comes from: made here, or by an identity provider.
@@ -97,6 +97,26 @@ def change_user(connection: Connection, name: str, **values: Any) -> None:
 
 def delete_user(connection: Connection, name: str) -> None:
     connection.execute(delete(users).where(users.c.name == name))
+
+
+def external_user(connection: Connection, person: str) -> UserRecord | None:
+    """By who it is at an identity provider."""
+    return record(UserRecord, connection.execute(select(users).where(users.c.external_id == person)).one_or_none())
+
+
+def spent_states(connection: Connection, now: float) -> int:
+    """How many count no more; those whose time is over are forgotten."""
+    connection.execute(delete(oidc_states).where(oidc_states.c.until <= now))
+    return connection.scalar(select(func.count()).select_from(oidc_states)) or 0
+
+
+def spend_state(connection: Connection, state_hash: str, until: float) -> bool:
+    """Whether it counted until now."""
+    found = select(oidc_states.c.until).where(oidc_states.c.state_hash == state_hash)
+    if connection.execute(found).one_or_none() is not None:
+        return False
+    connection.execute(insert(oidc_states).values(state_hash=state_hash, until=until))
+    return True
 
 
 def set_recovery_codes(connection: Connection, name: str, hashes: Iterable[str]) -> None:

@@ -417,6 +417,14 @@ recovery_codes = Table(
     Column("code_hash", TEXT, primary_key=True),
 )
 
+# What a browser began at an identity provider and came back with: it counts once.
+oidc_states = Table(
+    "oidc_states",
+    metadata,
+    Column("state_hash", TEXT, primary_key=True),
+    Column("until", Float, nullable=False),
+)
+
 sessions = Table(
     "sessions",
     metadata,

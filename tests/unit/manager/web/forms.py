@@ -23,7 +23,7 @@ class Form:
 
 
 #: Screens that need no session, or are no screens.
-OPEN = {"/sign-in", "/api/docs", "/static/{name:path}", "/favicon.ico"}
+OPEN = {"/sign-in", "/sign-in/oidc", "/sign-in/oidc/callback", "/api/docs", "/static/{name:path}", "/favicon.ico"}
 #: A stream, which does not end by itself.
 ENDLESS = {"/live"}
 

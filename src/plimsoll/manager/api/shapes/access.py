@@ -124,6 +124,35 @@ class RecoveryCodes(Shape):
     recoveryCodes: Annotated[list[str], Field(description="each is good once; in this answer and nowhere else")]
 
 
+class Provider(Shape):
+    """An identity provider that people sign in through. `roles`: role by value of the claim."""
+
+    issuer: str
+    clientId: str
+    hasSecret: bool
+    claim: str
+    roles: dict[str, RoleName]
+    nameClaim: str
+    scopes: str
+    label: Annotated[str, Field(description="what the button of the sign-in page says")]
+    ca: Annotated[str, Field(description="PEM; empty: the system's")]
+
+
+class ProviderAnswer(Shape):
+    """Null where none is set."""
+
+    provider: Provider | None
+
+
+class ProviderCheck(Shape):
+    """What the provider says of itself."""
+
+    issuer: str
+    authorizationEndpoint: str
+    tokenEndpoint: str
+    keys: str
+
+
 class RoleAnswer(Shape):
     """One of the fixed roles. `permissions` are those of every use case that it may ask for."""
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from plimsoll.manager.web.routes import apikeys, audit, dashboard, events, live, reference, session, users
+from plimsoll.manager.web.routes import apikeys, audit, dashboard, events, live, oidc, reference, session, users
 
 routers = (
     session.router,
+    oidc.router,
     live.router,
     reference.router,
     dashboard.router,

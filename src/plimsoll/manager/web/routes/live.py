@@ -31,7 +31,7 @@ async def _stream(request: Request, back: Backend) -> AsyncIterator[bytes]:
         while not back.feed.stopping:
             await back.feed.wait(QUIET, waker)
             try:
-                await authenticate(request, "web", counted=False)
+                await authenticate(request, "web", counted=False, attended=False)
             except ServiceError:
                 yield b"event: ended\ndata: session\n\n"
                 return

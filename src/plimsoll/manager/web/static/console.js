@@ -70,6 +70,10 @@
   document.addEventListener("htmx:beforeRequest", (event) => {
     if (event.detail.requestConfig?.verb !== "get") document.getElementById("problem")?.replaceChildren();
   });
+  // What a screen fetches by itself keeps no session alive: only a person does.
+  document.addEventListener("htmx:configRequest", (event) => {
+    if (event.detail.triggeringEvent?.type === "live") event.detail.headers["plimsoll-unattended"] = "1";
+  });
   document.addEventListener("htmx:sendError", () => lost(true));
 
   // A file is sent as it is, with progress: <form data-upload="/api/…">. The signature field goes as a header.

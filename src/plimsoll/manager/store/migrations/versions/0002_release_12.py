@@ -334,6 +334,12 @@ def _add_access() -> None:
     )
     op.create_index("ix_sessions_user", "sessions", ["user"])
     op.create_table(
+        "oidc_states",
+        sa.Column("state_hash", TEXT, nullable=False),
+        sa.Column("until", sa.Float(), nullable=False),
+        sa.PrimaryKeyConstraint("state_hash", name="pk_oidc_states"),
+    )
+    op.create_table(
         "recovery_codes",
         sa.Column("user", TEXT, nullable=False),
         sa.Column("code_hash", TEXT, nullable=False),
