@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
 import ssl
@@ -249,3 +250,36 @@ def test_a_provider_that_is_not_trusted_is_told_nothing(running: Manager, at: Pr
     finally:
         running.post("/api/identityprovider", settings)
     assert running.get("/api/identityprovider")["provider"]["hasSecret"] is True
+
+
+def test_the_owner_of_the_home_gets_back_in(running: Manager, at: Provider) -> None:
+    reset = "/api/administrators/admin/reset"
+    assert "own computer" in running.post(reset, {}, expect=403)["message"]
+    for _ in range(5):
+        with Browser(running, at) as browser:
+            wrong = {"username": running.admin_user, "password": "another password"}
+            assert browser.here.post("/sign-in", data=wrong).status_code == 401
+    with Browser(running, at) as browser:
+        form = {"username": running.admin_user, "password": running.admin_password}
+        assert browser.here.post("/sign-in", data=form).status_code == 401, "locked"
+        made = running.cli("manager", "reset-admin")
+        assert made.returncode == 0, made.stderr
+        form["password"] = made.stdout.strip()
+        assert browser.here.post("/sign-in", data=form).status_code == 303
+        assert browser.who()["username"] == running.admin_user
+        # Who is no administrator, and who is nobody.
+        assert running.cli("manager", "reset-admin", "tilda").returncode == 1
+        assert running.cli("manager", "reset-admin", "nobody").returncode == 2
+        entry = next(one for one in running.get("/api/audit")["audit"] if one["action"] == "access.reset_administrator")
+        assert entry["who"].startswith("socket:uid") and form["password"] not in str(entry)
+        running.stop()
+        try:
+            given = running.home.parent / "given"
+            given.write_text("a password of our own\n")
+            made = running.cli("manager", "reset-admin", "--password-file", given, "--json")
+            assert (made.returncode, json.loads(made.stdout)) == (0, {"username": "admin", "password": None})
+        finally:
+            running.start()
+        assert browser.here.get("/api/administrators/current/sessions").status_code == 401, "its session ended"
+        form["password"] = "a password of our own"
+        assert browser.here.post("/sign-in", data=form).status_code == 303

@@ -7,6 +7,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 
@@ -172,6 +173,30 @@ def migrate_database(
         return
     used.output.line(f"{moved.rows} rows in {moved.tables} tables are in {moved.target} now, each table checked")
     used.output.say(f"the old database is kept as it was: {moved.kept}")
+
+
+@app.command("reset-admin")
+def reset_administrator(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="An administrator who has a password here.")] = "admin",
+    password_file: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Its first line is the password; - is standard input.")
+    ] = None,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """The way back in, on the manager's own computer: a new password, no lock, no second factor. Sessions end."""
+    used = session(context)
+    body = {} if password_file is None else {"password": _first_line(password_file)}
+    with used.client(home) as client:
+        data = client.post(f"/api/administrators/{quote(name, safe='')}/reset", body)
+    if as_json:
+        used.output.json({"username": data["username"], "password": data["password"]})
+        return
+    if data["password"] is not None:
+        used.output.line(data["password"])
+        used.output.say(f"that is the new password of {data['username']}; it is not shown again")
+    used.output.say(f"{data['username']} is not locked, has no second factor and no sessions; it is in the audit trail")
 
 
 @app.command("status")

@@ -197,6 +197,13 @@ class Access(Group):
         """For whoever is signed in."""
         return cast("shapes.Empty", self._ask("POST", "/api/administrators/current/password", {}, body, {}))
 
+    def reset_administrator(self, username: str, body: shapes.ResetBody) -> shapes.ResetUser:
+        """By the local socket only: a new password, no lock and no second factor for an administrator."""
+        return cast(
+            "shapes.ResetUser",
+            self._ask("POST", f"/api/administrators/{quote(str(username), safe='')}/reset", {}, body, {}),
+        )
+
     def change_user(self, username: str, body: shapes.UserChangeBody) -> shapes.User:
         """Role, password, lock."""
         return cast(

@@ -1506,6 +1506,31 @@ class RequestBody(TypedDict):
     keyType: NotRequired[str]
 
 
+class ResetBody(TypedDict):
+    password: NotRequired[str | None]
+
+
+class ResetUser(TypedDict):
+    """`password` is null where it was given."""
+
+    ID: int
+    username: str
+    fullName: str
+    description: str
+    roleID: int
+    active: bool
+    unlockTime: int | None
+    unsuccessfulSignInAttempts: int
+    role: Literal["administrator", "operator", "auditor"]
+    created: float
+    disabled: bool
+    lockedUntil: float | None
+    lastSignIn: float | None
+    origin: Literal["local", "oidc"]
+    secondFactor: bool
+    password: str | None
+
+
 class RevokeBody(TypedDict):
     reason: NotRequired[str]
 

@@ -262,6 +262,9 @@ EXAMPLES: Final[dict[str, Example]] = {
         body={"password": "a long enough one", "code": "123456"}, status=400, why="a key has no second factor"
     ),
     "access_reset_factor": _one("username", "anna", status=409, why="she has none"),
+    "access_reset_administrator": _one(
+        "username", "admin", body={}, status=403, why="it did not come by the local socket"
+    ),
     "access_delete_user": _one("username", "anna"),
     "access_change_own_password": Example(
         body={"old": "a long enough one", "new": "another long enough one"}, status=400, why="a key has no password"

@@ -10,6 +10,7 @@ from plimsoll.manager.ports import (
     BadInput,
     CodeNeeded,
     Conflict,
+    Forbidden,
     Permission,
     Principal,
     Role,
@@ -19,8 +20,9 @@ from plimsoll.manager.ports import (
     permits,
 )
 from plimsoll.manager.services.core import Core, Unit
+from plimsoll.manager.services.events import ADMINISTRATOR_RESET, NewEvent
 from plimsoll.manager.services.lockout import is_locked, note_failure
-from plimsoll.manager.services.second_factor import check_own_password, spend_code
+from plimsoll.manager.services.second_factor import check_own_password, clear_factor, spend_code
 from plimsoll.manager.services.sessions import NewSession, SessionsService, begin_session, known_user
 from plimsoll.manager.store import Connection
 from plimsoll.manager.store import access as table
@@ -53,6 +55,14 @@ class UserView:
     description: str = ""
     origin: str = table.LOCAL
     second_factor: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NewPassword:
+    """`password` is shown this once; None where it was given."""
+
+    user: UserView
+    password: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +253,39 @@ class AccessService:
     def set_password(self, principal: Principal, name: str, password: str) -> None:
         """Any user's password; ends the user's sessions."""
         self._set_password(principal, name, password)
+
+    @permits(Permission.ACCESS_CHANGE)
+    def reset_administrator(self, principal: Principal, name: str, password: str | None = None) -> NewPassword:
+        """The way back in for whoever owns the home: a new password, no lock, no second factor, no sessions of before,
+        and enabled. Without `password` one is made up.
+
+        Raises Forbidden for all but the local socket, NotFound, and Conflict for who is no administrator or has no
+        password here.
+        """
+        if principal.kind != "socket":
+            raise Forbidden("an administrator is reset on the manager's own computer only; nothing was changed")
+        made = secret.new_password() if password is None else None
+        hashed = _hashed(made or password or "")
+
+        def work(unit: Unit) -> UserRecord:
+            user = known_user(unit.connection, name)
+            if user.role != Role.ADMINISTRATOR.value:
+                raise Conflict(f"{user.name} has the role {user.role} and is no administrator; nothing was changed")
+            if user.origin != table.LOCAL:
+                raise Conflict(f"{user.name} signs in through the identity provider; nothing was changed")
+            clear_factor(unit, user.name)
+            table.change_user(
+                unit.connection, user.name, password_hash=hashed, failures=0, locked_until=None, disabled=False
+            )
+            table.end_sessions(unit.connection, of=user.name)
+            before = {"disabled": user.disabled, "locked_until": user.locked_until}
+            before["second_factor"] = user.totp_since is not None
+            unit.audit(principal, "access.reset_administrator", user.name, before)
+            text = f"{user.name} was reset on the manager's computer by {principal.name}: password, lock, second factor"
+            unit.event(NewEvent(ADMINISTRATOR_RESET, "warning", text, target=user.name))
+            return known_user(unit.connection, user.name)
+
+        return NewPassword(_user_view(self._core.write(work)), made)
 
     @permits(Permission.OWN_ACCESS)
     def change_own_password(self, principal: Principal, old: str, new: str) -> None:

@@ -90,6 +90,7 @@ NAMES: Mapping[int, str] = {
     2054: "Identity Provider Changed",
     2055: "Identity Provider's Sign-In Refused",
     2056: "User Came From Identity Provider",
+    2057: "Administrator Reset",
     2060: "Database Moved",
     2061: "Backup Made",
     2062: "Manager Restored From a Backup",
@@ -174,6 +175,7 @@ RECOVERY_USED = 2053
 PROVIDER_CHANGED = 2054
 PROVIDER_REFUSED = 2055
 PROVIDER_USER = 2056
+ADMINISTRATOR_RESET = 2057
 
 OFFLINE = 730
 BACK_ONLINE = 731

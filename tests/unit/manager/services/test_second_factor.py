@@ -15,7 +15,13 @@ from tests.support.store import dump_of
 from plimsoll.manager import secret
 from plimsoll.manager.ports import BadInput, CodeNeeded, Conflict, Forbidden, Principal, Unauthenticated
 from plimsoll.manager.sealing import KEY_FILE, Sealer
-from plimsoll.manager.services.events import FACTOR_ADDED, FACTOR_REMOVED, LOCKED_OUT, RECOVERY_USED
+from plimsoll.manager.services.events import (
+    ADMINISTRATOR_RESET,
+    FACTOR_ADDED,
+    FACTOR_REMOVED,
+    LOCKED_OUT,
+    RECOVERY_USED,
+)
 from plimsoll.manager.services.lockout import LOCK_SECONDS
 from plimsoll.manager.services.second_factor import qr_svg, step_of
 from plimsoll.testing.clock import FakeClock
@@ -228,3 +234,21 @@ def test_the_picture_of_the_secret_needs_no_style_and_no_script() -> None:
     root = ElementTree.fromstring(qr_svg("otpauth://totp/Plimsoll:anna?secret=ABC"))
     assert root.tag.endswith("svg") and "style" not in root.attrib and "width" not in root.attrib
     assert {one.tag.rpartition("}")[2] for one in root.iter()} <= {"svg", "title", "path", "g"}
+
+
+def test_an_administrator_is_reset_by_the_socket_alone(at: Desk, clock: FakeClock) -> None:
+    enrolled(at, clock)
+    anna = Principal("user", "anna", ROOT.role, "web")
+    with pytest.raises(Forbidden, match="own computer"):
+        at.services.access.reset_administrator(anna, "anna")
+    at.services.access.update_user(ROOT, "anna", disabled=True)
+    made = at.services.access.reset_administrator(ROOT, "anna")
+    assert made.password is not None
+    assert at.services.access.sign_in("anna", made.password, "").principal.name == "anna"
+    at.services.access.create_user(ROOT, "bert", PASSWORD, "auditor")
+    with pytest.raises(Conflict, match="no administrator"):
+        at.services.access.reset_administrator(ROOT, "bert")
+    with pytest.raises(BadInput, match="at least"):
+        at.services.access.reset_administrator(ROOT, "anna", "short")
+    assert at.services.access.sign_in("anna", made.password, "").principal.name == "anna"
+    assert ADMINISTRATOR_RESET in events(at)

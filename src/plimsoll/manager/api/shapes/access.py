@@ -86,6 +86,12 @@ class Users(Shape):
     administrators: list[User]
 
 
+class ResetUser(User):
+    """`password` is null where it was given."""
+
+    password: Annotated[str | None, Field(description="in this answer and nowhere else")]
+
+
 class SessionAnswer(Shape):
     """Of a person who signed in. `lastUsed` is to the minute; `current` is the session that asks."""
 
