@@ -26,7 +26,7 @@ from plimsoll.manager.home import open_home
 from plimsoll.manager.services import Services
 from plimsoll.manager.services.computer_views import Intake
 from plimsoll.messages import Inventory, Kind, bundle
-from tests.support import client_maker
+from tests.support import answers, client_maker
 from tests.support.homes import Desk
 from tests.support.manager import HOST, Manager
 from tests.support.process import eventually
@@ -210,6 +210,7 @@ def main() -> None:
     for name, text in wanted.items():
         (FOLDER / name).write_text(text)
     client_maker.main()
+    answers.record()
 
 
 if __name__ == "__main__":

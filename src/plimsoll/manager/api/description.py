@@ -6,7 +6,9 @@ headers that every request may carry. Refusals are declared once, and each opera
 
 from __future__ import annotations
 
+import functools
 import json
+from importlib import resources
 from typing import Any, Final, cast
 
 from fastapi import FastAPI
@@ -157,6 +159,7 @@ def _complete(method: str, path: str, operation: dict[str, Any]) -> None:
         given.setdefault(str(status), {"$ref": f"#/components/responses/{_REFUSALS[status][0]}"})
     operation["responses"] = dict(sorted(given.items()))
     _exemplify(operation)
+    _show_answer(operation)
     operation.setdefault("parameters", []).append({"$ref": "#/components/parameters/api-version"})
 
 
@@ -171,6 +174,24 @@ def _exemplify(operation: dict[str, Any]) -> None:
     content = operation.get("requestBody", {}).get("content", {}).get("application/json")
     if content is not None and example.body is not None:
         content["example"] = example.body
+
+
+def _show_answer(operation: dict[str, Any]) -> None:
+    """What a manager really answered, as it was recorded."""
+    recorded = answers().get(operation["operationId"])
+    if recorded is None:
+        return
+    status = next(status for status in operation["responses"] if status.startswith("2"))
+    for content in operation["responses"][status].get("content", {}).values():
+        content["example"] = recorded
+
+
+@functools.cache
+def answers() -> dict[str, Any]:
+    """By operation id, a successful answer of a real manager, which `make reference` records."""
+    text = resources.files("plimsoll.manager.api").joinpath("data", "answers.json").read_text(encoding="utf-8")
+    found: dict[str, Any] = json.loads(text)
+    return found
 
 
 def _possible(method: str, path: str, operation: dict[str, Any]) -> list[int]:

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
+from tests.support import answers
 from tests.unit.manager.api.conftest import Made
 
 from plimsoll.manager.api.description import PATH, operations
+from plimsoll.manager.api.description import answers as recorded
 
 Described = dict[str, Any]
 
@@ -120,3 +122,24 @@ def test_the_page_needs_nothing_from_elsewhere(made: Made) -> None:
     assert "style=" not in answer.text
     found = {path.partition("?")[0] for path in re.findall(r'(?:src|href)="([^"#]+)"', answer.text)}
     assert found == {"/static/plimsoll.css", "/static/mark.svg", "/api/openapi.json"}
+
+
+def test_every_answer_has_an_example_that_a_manager_gave_and_its_shape_takes() -> None:
+    assert answers.missing() == [], "make reference records what is missing"
+    shapes = dict(answers.shapes())
+    assert set(recorded()) <= set(shapes)
+    for name, answer in recorded().items():
+        assert answers.faults(shapes[name], answer) == [], name
+
+
+def test_what_is_shown_as_an_answer_is_in_the_description_and_tells_nothing_of_who_recorded_it(
+    described: Described,
+) -> None:
+    shown = {one["operationId"]: one for _, _, one in operations(described)}
+    for name, answer in recorded().items():
+        (content,) = shown[name]["responses"]["200" if "200" in shown[name]["responses"] else "201"]["content"].values()
+        assert content["example"] == answer
+    text = answers.FILE.read_text()
+    for word in ("/tmp/", "/root", "PRIVATE KEY", "BEGIN ENCRYPTED"):
+        assert word not in text
+    assert not re.search(r'"(secretKey|secret|token|password)": "[^"…]', text)
