@@ -51,7 +51,7 @@ def tab(browser: Browser, on: Manager, **options: Any) -> Iterator[Page]:
 
 def _ours(text: str) -> bool:
     """The browser and htmx also note refusals (403, 409 …) and a manager that is away: no faults of a page."""
-    return not text.startswith(("Failed to load resource", "htmx:")) and "/live" not in text
+    return not text.startswith(("Failed to load resource", "htmx:", "Response Status Error")) and "/live" not in text
 
 
 def sign_in(page: Page, user: str, password: str) -> None:

@@ -79,6 +79,7 @@ def seeded(folder: Path) -> Iterator[Seeded]:
             "certificate": "1",
             "token": token,
             "software": "1",
+            "session": "0123456789abcdef",
         }
         made.known["scan"] = str(_finished_scan(at))
         made.known["name"] = "platformSettingHeartbeatInterval"

@@ -52,9 +52,9 @@ class Enrolment:
 
 
 def qr_svg(uri: str) -> str:
-    """An SVG element for a page. It has no style and no script, and takes the size that the page gives it."""
+    """An SVG element for a page. It has no style and no script; on white, for cameras."""
     code = segno.make(uri, error="m", micro=False)
-    return code.svg_inline(omitsize=True, svgclass="qr", lineclass=None, border=4, light="#fff", title="QR code")
+    return code.svg_inline(scale=4, svgclass="qr", lineclass=None, border=4, light="#fff", title="QR code")
 
 
 def step_of(totp_secret: str, code: str, now: float, after: int) -> int | None:

@@ -32,6 +32,14 @@ ACCESS = Permission.ACCESS_CHANGE
 #: What each screen's own permission is, where it is not FLOORS_READ; all roles of ours may read all.
 FORMS: dict[str, Form] = {
     "/sign-out": Form(None),
+    # -- one's own account
+    "/account/password": Form(None, {"old": "x", "password": "y", "again": "z"}),
+    "/account/second-factor": Form(None, {"password": "x"}),
+    "/account/second-factor/confirm": Form(None, {"code": "123456"}),
+    "/account/second-factor/codes": Form(None, {"password": "x", "code": "123456"}),
+    "/account/second-factor/remove": Form(None, {"password": "x", "code": "123456"}),
+    "/account/sessions/end-others": Form(None),
+    "/account/sessions/{session}/end": Form(None),
     # -- users and keys
     "/administration/users": Form(
         ACCESS, {"username": "berta", "password": "a long enough one", "role": "auditor", "full_name": "Berta B."}

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-from plimsoll.manager.web.routes import apikeys, audit, dashboard, events, live, oidc, reference, session, users
+from plimsoll.manager.web.routes import (
+    account,
+    apikeys,
+    audit,
+    dashboard,
+    events,
+    live,
+    oidc,
+    reference,
+    session,
+    users,
+)
 
 routers = (
     session.router,
+    account.router,
     oidc.router,
     live.router,
     reference.router,
