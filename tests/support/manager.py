@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import ssl
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -53,6 +54,12 @@ class Manager:
     @property
     def environment(self) -> dict[str, str]:
         return {"PLIMSOLL_HOME": str(self.home)}
+
+    def at_home(self, home: Path) -> Manager:
+        """The same manager in another home, stopped."""
+        other = copy.copy(self)
+        other.home, other.ca, other.process, other._client = home, home / "ca" / "ca.pem", None, None
+        return other
 
     def start(self) -> Manager:
         self.process = Service([PLIMSOLL, "manager", "run", "--home", self.home])

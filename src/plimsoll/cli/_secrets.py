@@ -48,6 +48,18 @@ def passphrase(
     return None
 
 
+def first_line(name: str) -> str:
+    """The first line of a file, or of standard input (``-``): a password of the database."""
+    try:
+        text = sys.stdin.readline() if name == "-" else Path(name).read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandError(f"{name} was not read: {error}; nothing was changed") from error
+    line = text.partition("\n")[0].rstrip("\r")
+    if not line:
+        raise CommandError(f"{name} has no password in its first line; nothing was changed")
+    return line
+
+
 def load_key(env: Mapping[str, str], key: Path, passphrase_file: Path | None, credential: str | None) -> Any:
     """A private release key, its passphrase asked for where it has one."""
     from plimsoll.messages import release

@@ -33,6 +33,7 @@ def find(computers: Sequence[dict[str, Any]], name: str) -> dict[str, Any]:
 def list_computers(
     context: typer.Context,
     kind: Annotated[str | None, typer.Option(help="Only agent, relay or appliance.")] = None,
+    state: Annotated[str | None, typer.Option(help="Only active, approval (they wait for one) or revoked.")] = None,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
@@ -40,7 +41,7 @@ def list_computers(
     used = session(context)
     with used.client(home) as client:
         data = client.get("/api/computers")
-    computers = [one for one in data["computers"] if kind is None or one.get("kind") == kind]
+    computers = [one for one in data["computers"] if kind in (None, one.get("kind")) and state in (None, one["state"])]
     if as_json:
         used.output.json({**data, "computers": computers})
         return
@@ -156,7 +157,7 @@ def approve(context: typer.Context, computer: Which, home: Home = None) -> None:
     with used.client(home) as client:
         one = find(client.get("/api/computers")["computers"], computer)
         client.post(f"/api/computers/{one['ID']}/approve")
-    used.output.say(f"{one.get('hostName')} is approved")
+    used.output.say(f"{one.get('hostName') or one['hostGUID']} is approved")
 
 
 @app.command("delete")

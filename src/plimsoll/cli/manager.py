@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,13 +10,16 @@ from urllib.parse import quote
 
 import typer
 
-from plimsoll.cli import manager_certificate
+from plimsoll.cli import manager_backup, manager_certificate
 from plimsoll.cli._errors import Code, CommandError
 from plimsoll.cli._output import when
+from plimsoll.cli._secrets import first_line
 from plimsoll.cli._session import Home, Json, Session, group, session
 
 app = group("The manager of this computer.")
 app.add_typer(manager_certificate.app, name="certificate")
+app.command("backup")(manager_backup.backup)
+app.command("restore")(manager_backup.restore)
 
 
 @app.command("init")
@@ -41,7 +43,7 @@ def init(
     from plimsoll.manager.ports import ServiceError
 
     used = session(context)
-    password = None if database_password_file is None else _first_line(database_password_file)
+    password = None if database_password_file is None else first_line(database_password_file)
     try:
         made = init_home(
             used.home_dir(home).absolute(),
@@ -64,17 +66,6 @@ def init(
     if kept.exists():
         used.output.say(f"the database's password is kept in {kept}, which its owner alone can read")
     used.output.say(f"start it with: plimsoll manager run --home {data.get('home')}")
-
-
-def _first_line(name: str) -> str:
-    try:
-        text = sys.stdin.readline() if name == "-" else Path(name).read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise CommandError(f"{name} was not read: {error}; nothing was changed") from error
-    line = text.partition("\n")[0].rstrip("\r")
-    if not line:
-        raise CommandError(f"{name} has no password in its first line; nothing was changed")
-    return line
 
 
 @app.command("run")
@@ -158,7 +149,7 @@ def migrate_database(
     from plimsoll.manager.ports import ServiceError
 
     used = session(context)
-    password = None if database_password_file is None else _first_line(database_password_file)
+    password = None if database_password_file is None else first_line(database_password_file)
 
     def progress(table: str, rows: int) -> None:
         if rows and not as_json:

@@ -177,7 +177,7 @@ def init_home(
     """
     _check_ports(gui_port, heartbeat_port)
     address = _address(store, store_password)
-    home = _unused(directory)
+    home = unused(directory)
     if address is not None:
         opened = Store.connect(address)
         try:
@@ -248,7 +248,7 @@ def _check_ports(*ports: int) -> None:
         raise HomeError("the GUI port and the heartbeat port must differ; nothing was made")
 
 
-def _unused(directory: Path) -> Path:
+def unused(directory: Path) -> Path:
     home = directory.absolute()
     if home.exists() and (not home.is_dir() or any(home.iterdir())):
         what = "is a manager's home already" if (home / config.FILE_NAME).exists() else "is not empty"

@@ -34,7 +34,17 @@ def store_of(home: Path, configuration: Configuration) -> Store:
     return Store.open(home / DATABASE)
 
 
-def _connected(home: Path, address: DatabaseAddress) -> Store:
+def beside(home: Path, configuration: Configuration) -> Store:
+    """The same store beside a manager that uses it: it is not ours, and its writers take turns with us. Raises
+    HomeError.
+    """
+    address = database.parse(configuration.database)
+    if address is None:
+        return store_of(home, configuration)
+    return _connected(home, address, ours=False)
+
+
+def _connected(home: Path, address: DatabaseAddress, *, ours: bool = True) -> Store:
     password = home / PASSWORD
     if password.exists() and stat.S_IMODE(password.stat().st_mode) & 0o077:
         # libpq would pass it over and then say that there is no password.
@@ -43,7 +53,8 @@ def _connected(home: Path, address: DatabaseAddress) -> Store:
         )
     store = Store.connect(address, passfile=password if password.exists() else None)
     try:
-        store.claim()
+        if ours:
+            store.claim()
         _same_installation(home, store)
     except BaseException as error:
         store.close()

@@ -83,6 +83,12 @@ class Connection:
         return self._suite
 
     @property
+    def certificate_ends(self) -> float | None:
+        """When the peer's certificate expires, in seconds since the epoch; None where it showed none."""
+        shown = None if self.transport is None else self.transport.get_extra_info("peercert")
+        return ssl.cert_time_to_seconds(shown["notAfter"]) if shown and "notAfter" in shown else None
+
+    @property
     def tls_name(self) -> str:
         """The negotiated version as administrators write it, ``TLSv1.2``."""
         return str(self.version)

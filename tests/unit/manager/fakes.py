@@ -48,6 +48,7 @@ class FakeConnection:
     who: str | None = None
     user_agent: str = ""
     suite: str = ""
+    certificate_ends: float | None = None
 
     def real(self) -> Connection:
         return cast(Connection, self)
@@ -130,8 +131,12 @@ class FakeComputers:
     def entry(self, computer: str) -> RegistryEntry | None:
         return self.entries.get(computer)
 
-    def note_unknown(self, computer: str, kind: Kind, print_: str, address: str) -> RegistryEntry:
+    def note_unknown(
+        self, computer: str, kind: Kind, print_: str, address: str, expires: float | None = None
+    ) -> RegistryEntry:
         self.unknown.append(computer)
+        if expires is not None:  # it got it after a backup
+            return entry(computer, kind=kind, fingerprints=(print_,))
         return entry(computer, kind=kind, state="approval", fingerprints=(print_,))
 
 

@@ -305,6 +305,8 @@ class HeartbeatDoor:
         """Signed by our CA, and not in the store: a restored manager, or a computer that was deleted here."""
         if identity.installation != self._installation or identity.role not in ("agent", "relay"):
             return self.problem(403, "this certificate belongs to another installation or role", "wrong-role")
+        if identity.id in self._registry.by_id and await self._look_again(identity, connection):
+            return self.problem(503, "the certificate was not known here until now; come again", "again", 1.0)
         stranger = self._strangers.get(identity.fingerprint)
         if stranger is not None and now - stranger.at < STRANGER_QUIET:
             stranger.unsaid += 1
@@ -316,6 +318,25 @@ class HeartbeatDoor:
             "unrecognised",
             retry_after=300.0,
         )
+
+    async def _look_again(self, identity: Identity, connection: Connection) -> bool:
+        """Whether a certificate that a known computer got after a backup counts from now on."""
+        if identity.fingerprint in self._strangers:
+            return False
+        await self._noted(identity, connection)
+        return identity.fingerprint in self._registry.by_fingerprint
+
+    async def _noted(self, identity: Identity, connection: Connection) -> None:
+        kind = Kind.RELAY if identity.role == "relay" else Kind.AGENT
+        entry = await self._in_executor(
+            self._services.computers.note_unknown,
+            identity.id,
+            kind,
+            identity.fingerprint,
+            connection.address,
+            connection.certificate_ends,
+        )
+        self._registry.put(entry)
 
     async def _note_stranger(self, identity: Identity, connection: Connection, now: float, unsaid: int) -> None:
         if len(self._strangers) >= STRANGERS:
@@ -337,11 +358,7 @@ class HeartbeatDoor:
                 )
             ]
         )
-        kind = Kind.RELAY if identity.role == "relay" else Kind.AGENT
-        entry = await self._in_executor(
-            self._services.computers.note_unknown, identity.id, kind, identity.fingerprint, connection.address
-        )
-        self._registry.put(entry)
+        await self._noted(identity, connection)
 
     def _not_active(self, known: Known) -> Response:
         state = known.entry.state

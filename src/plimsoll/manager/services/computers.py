@@ -28,7 +28,7 @@ from plimsoll.manager.services.computer_views import (
 from plimsoll.manager.services.core import Core, Unit
 from plimsoll.manager.services.events import NewEvent
 from plimsoll.manager.services.policy_rules import PolicyValues
-from plimsoll.manager.store import Connection, computer_fields, kept_settings
+from plimsoll.manager.store import Connection, computer_fields, facts, kept_settings
 from plimsoll.manager.store import computers as table
 from plimsoll.manager.store import groups as group_table
 from plimsoll.manager.store import policies as policy_table
@@ -274,8 +274,14 @@ class ComputersService:
         self._core.write(lambda unit: relay_look.note(unit, observation))
 
     @internal
-    def note_unknown(self, computer: str, kind: Kind, fingerprint: str, address: str) -> RegistryEntry:
-        """A validly signed identity that the store does not know (a restored manager): waits for approval."""
+    def note_unknown(
+        self, computer: str, kind: Kind, fingerprint: str, address: str, expires: float | None = None
+    ) -> RegistryEntry:
+        """A validly signed identity that the store does not know (a restored manager): waits for approval.
+
+        A computer that is known, whose certificate `expires` (in seconds) later than the one on record, got it after
+        the backup: nobody else can sign one, so it counts. Where the manager was never restored, nothing is taken over.
+        """
 
         def work(unit: Unit) -> RegistryEntry:
             known = table.get(unit.connection, computer)
@@ -295,6 +301,7 @@ class ComputersService:
                     policy_id=base.id,
                     fingerprint=fingerprint,
                     state=APPROVAL,
+                    certificate_expires=expires,
                     activated=unit.now,
                     **policy_rules.given(policy.message(held, held), unit.now, sent=False),
                 )
@@ -304,11 +311,27 @@ class ComputersService:
                 )
                 unit.event(NewEvent(event_numbers.UNKNOWN_AGENT, "warning", text, computer=computer, target=address))
                 unit.changed(computer)
+            elif _issued_since(unit.connection, known, expires):
+                columns = {"previous_fingerprint": known.fingerprint, "fingerprint": fingerprint}
+                table.change(unit.connection, computer, certificate_expires=expires, **columns)
+                text = (
+                    f"{known.display} shows a certificate from {address} that it got after the backup from which this"
+                    " manager was restored; it counts from now on"
+                )
+                number = event_numbers.CERTIFICATE_ACCEPTED
+                unit.event(NewEvent(number, "info", text, computer=computer, target=known.display))
+                unit.changed(computer)
             found = heartbeat.read_entry(unit, computer)
             assert found is not None
             return found
 
         return self._core.write(work)
+
+
+def _issued_since(connection: Connection, known: ComputerRecord, expires: float | None) -> bool:
+    if known.state != ACTIVE or expires is None or known.certificate_expires is None:
+        return False
+    return expires > known.certificate_expires and facts.get(connection, facts.RESTORED) is not None
 
 
 def _known(connection: Connection, computer: str) -> ComputerRecord:

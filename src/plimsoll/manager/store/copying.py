@@ -166,7 +166,7 @@ def counted(connection: Connection) -> Mapping[str, int]:
         else:
             named = {"table": table.name, "column": column.name}
             highest = max(highest, int(connection.execute(_GIVEN, named).scalar_one_or_none() or 0))
-        found[table.name] = highest
+        found[str(table.name)] = highest
     return found
 
 

@@ -23,6 +23,9 @@ FLOOR_GENERATION = "floor_generation"
 SIGHTINGS_TIDIED = "sightings_tidied"
 #: What was found of databases of other kinds, as JSON: `services.database_checks`.
 DATABASE_CHECKS = "database_checks"
+#: When this home was restored from a backup (seconds), and from when that was; without the two it never was.
+RESTORED = "restored"
+RESTORED_FROM = "restored_from"
 POLICY_GENERATION = "policy_generation"
 
 

@@ -230,6 +230,20 @@ def test_a_validly_signed_stranger_makes_one_event_and_waits_for_approval(bench:
     assert bench.services.events.numbers == [771]
 
 
+def test_a_certificate_of_after_the_backup_counts_at_once(bench: Bench) -> None:
+    newer = Identity(INSTALLATION, "agent", "a", "newer")
+
+    async def ask() -> Response:
+        connection = FakeConnection(newer, certificate_ends=2.0)
+        answer = bench.door(Request("POST", HEARTBEAT, {}, {}, msgspec.json.encode(heartbeat()), connection.real()))
+        return await answer if inspect.isawaitable(answer) else answer
+
+    first = asyncio.run(ask())
+    assert (first.status, problem(first).reason, problem(first).retry_after) == (503, "again", 1.0)
+    assert asyncio.run(ask()).status == 200
+    assert not bench.services.events.numbers, "nobody unknown was here"
+
+
 def test_malformed_heartbeats_say_what_is_wrong(bench: Bench) -> None:
     for body in (b"", b"{", b"[]", b'{"capability":"x"}', b"\xff\xfe"):
         answer = bench.run(HEARTBEAT, body, identity("a"))

@@ -12,6 +12,7 @@ from plimsoll.manager.services.computers import ComputerChange, Intake, RelayObs
 from plimsoll.manager.services.hub import Change, ComputersChanged, EventRecorded
 from plimsoll.manager.services.policies import PolicyValues
 from plimsoll.manager.store import computers as table
+from plimsoll.manager.store import facts
 from plimsoll.messages import Ack, AgentEvent, Direction, FloorOrigin, FloorReport, Inventory, Kind, fingerprint
 from plimsoll.tls.versions import Version
 
@@ -307,6 +308,26 @@ def test_the_hub_hears_of_changes_after_they_are_stored(at: Desk) -> None:
     assert len(heard) == 3
     assert at.services.computers.get(ROOT, computer).state == "revoked"
     assert at.services.computers.get(ROOT, computer).messages == ("Revoked",)
+
+
+def test_a_certificate_that_was_issued_after_the_backup_counts_where_there_was_one(at: Desk) -> None:
+    computer = at.activate("web-1").computer
+    known = at.services.computers.entry(computer)
+    assert known is not None
+    before = known.fingerprints
+    later, earlier = time.time() + 400 * 86400, time.time() + 86400
+
+    def shown(expires: float | None, print_: str) -> tuple[str, ...]:
+        return tuple(at.services.computers.note_unknown(computer, Kind.AGENT, print_, "10.0.0.9", expires).fingerprints)
+
+    assert shown(later, "b" * 64) == before, "this manager was never restored"
+    at.home.store.write(lambda c: facts.put(c, facts.RESTORED, str(time.time())))
+    assert shown(earlier, "b" * 64) == before
+    assert shown(None, "b" * 64) == before
+    assert shown(later, "b" * 64) == ("b" * 64, *before)
+    assert [e.number for e in at.services.events.list(ROOT)].count(930) == 1
+    at.services.computers.revoke(ROOT, computer)
+    assert "c" * 64 not in shown(later + 1, "c" * 64)
 
 
 def test_an_unknown_identity_waits_for_approval_once(at: Desk) -> None:
