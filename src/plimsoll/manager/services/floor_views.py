@@ -42,10 +42,16 @@ class Drift:
 
 @dataclass(frozen=True, slots=True)
 class FloorsView:
+    """All points. `protocols` is the line ``protocols=`` that is in force at 4119, None where there is none (R15);
+    `file` is where it stands.
+    """
+
     generation: int
     floors: tuple[PointView, ...]
     drift: Drift | None
     minimum: Version
+    protocols: str | None = None
+    file: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,7 +136,9 @@ class FloorsService:
             )
             for point in Point
         )
-        return FloorsView(generation, views, self._drift(state), min(state.heartbeat, state.gui))
+        lowest = min(state.heartbeat, state.gui)
+        file = str(self._core.home.config_path)
+        return FloorsView(generation, views, self._drift(state), lowest, state.protocols, file)
 
     @permits(Permission.FLOORS_READ)
     def minimum(self, principal: Principal) -> MinimumView:
@@ -164,6 +166,18 @@ class FloorsService:
                 row.policy,
             )
             for row in rows
+        )
+
+    @permits(Permission.FLOORS_READ)
+    def outlook(self, principal: Principal, floor: str, point: str = ALL) -> tuple[PointChange, ...]:
+        """Where `set` would lead: the points asked for, and 4119 where it would follow 4120. Raises BadInput."""
+        target, points = parse_floor(floor), parse_points(point)
+        before = self._core.store.read(floor_state.read)
+        after = before.with_floor(target, points)
+        return tuple(
+            PointChange(one, before.floor(one), after.floor(one))
+            for one in Point
+            if one in points or before.floor(one) is not after.floor(one)
         )
 
     @permits(Permission.FLOORS_CHANGE)

@@ -56,6 +56,11 @@ class SystemSettingsService:
         so = {name: value for name, (value, _) in self._facts().items()}
         return {name: unset(name) for name in SYSTEM_SHOWN} | kept | so
 
+    @permits(Permission.MANAGER_READ)
+    def decided(self, principal: Principal) -> dict[str, str]:
+        """Who or what decides those that no program sets, by name."""
+        return {name: who for name, (_, who) in self._facts().items()}
+
     @permits(Permission.MANAGER_CHANGE)
     def set(self, principal: Principal, given: Mapping[str, str]) -> None:
         """All or nothing. Raises BadInput for another value of what no program decides, NotFound for no setting."""

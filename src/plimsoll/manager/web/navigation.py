@@ -29,6 +29,14 @@ class Group:
 GROUPS: tuple[Group, ...] = (
     Group("", (Entry("Dashboard", "/", Permission.FLOORS_READ),)),
     Group(
+        "System settings",
+        (
+            Entry("General", "/administration/system-settings", Permission.MANAGER_READ),
+            Entry("TLS", "/administration/system-settings/tls", Permission.FLOORS_READ),
+            Entry("Exceptions", "/administration/system-settings/exceptions", Permission.FLOORS_READ),
+        ),
+    ),
+    Group(
         "Administration",
         (
             Entry("Users", "/administration/users", Permission.ACCESS_READ),

@@ -93,6 +93,14 @@ def version(value: Version | None) -> Markup:
     return Markup('<span class="version {}">{}</span>').format("early" if value.early else "modern", value.label)
 
 
+_POINTS = {"heartbeat": "Heartbeat", "gui": "GUI", "relay": "Relays", "agent": "Agents"}
+
+
+def point_name(value: Any) -> str:
+    """A point as a title."""
+    return _POINTS[value if isinstance(value, str) else value.value]
+
+
 def plural(number: int, one: str, many: str | None = None) -> str:
     """``1 computer``, ``12 computers``."""
     return f"{count(number)} {one if number == 1 else many or one + 's'}"
@@ -132,6 +140,7 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "count": count,
     "size": size,
     "version": version,
+    "point_name": point_name,
     "plural": plural,
     "dash": dash,
     "listed": listed,

@@ -5,6 +5,7 @@ A route without an example fails the walk, so that no screen and no form is left
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 
 from plimsoll.manager.ports import Permission
@@ -27,6 +28,7 @@ OPEN = {"/sign-in", "/sign-in/oidc", "/sign-in/oidc/callback", "/api/docs", "/st
 #: A stream, which does not end by itself.
 ENDLESS = {"/live"}
 
+IN_A_MONTH = time.strftime("%Y-%m-%dT%H:%M", time.gmtime(time.time() + 30 * 86400))
 ACCESS = Permission.ACCESS_CHANGE
 
 #: What each screen's own permission is, where it is not FLOORS_READ; all roles of ours may read all.
@@ -57,4 +59,23 @@ FORMS: dict[str, Form] = {
     "/administration/api-keys/{key}": Form(ACCESS, {"name": "second", "role": "auditor", "active": "1"}),
     "/administration/api-keys/{key}/renew": Form(ACCESS, answers=(200,)),
     "/administration/api-keys/{key}/delete": Form(ACCESS),
+    # -- system settings
+    "/administration/system-settings": Form(
+        Permission.MANAGER_CHANGE, {"name": "platformSettingUserSessionIdleTimeout", "value": "20 Minutes"}
+    ),
+    "/administration/system-settings/reset": Form(
+        Permission.MANAGER_CHANGE, {"name": "platformSettingUserSessionIdleTimeout"}
+    ),
+    # A change is under way in the world of the walk.
+    "/administration/system-settings/tls/floor": Form(
+        Permission.FLOORS_CHANGE, {"point": "gui", "to": "TLSv1.3", "reason": "a trial"}, answers=(409,)
+    ),
+    "/administration/system-settings/tls/ciphers": Form(Permission.FLOORS_CHANGE, {"point": "gui", "to": "legacy"}),
+    "/administration/system-settings/tls/shadow": Form(Permission.FLOORS_CHANGE, {"point": "gui", "to": "TLSv1.3"}),
+    "/administration/system-settings/tls/reload": Form(Permission.MANAGER_CHANGE),
+    "/administration/system-settings/exceptions": Form(
+        Permission.FLOORS_CHANGE,
+        {"source": "10.0.0.8", "point": "gui", "floor": "TLSv1", "until": IN_A_MONTH, "reason": "a machine tool"},
+    ),
+    "/administration/system-settings/exceptions/{exception}/end": Form(Permission.FLOORS_CHANGE),
 }

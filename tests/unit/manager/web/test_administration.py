@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from starlette.requests import Request
+from tests.support.homes import desk
+from tests.support.seeded import Seeded
+from tests.unit.manager.api.client import GateConnection
 from tests.unit.manager.api.conftest import Made
 from tests.unit.manager.web.console import ROOT, Console
+from tests.unit.manager.web.forms import IN_A_MONTH
 
+from plimsoll.manager.api.application import create_app
+from plimsoll.manager.api.backend import Backend
 from plimsoll.manager.ports import BadInput, Permission, Role
 from plimsoll.manager.web import fields
 from plimsoll.manager.web.routes import users
+from plimsoll.tls.versions import Version
 
 
 def _request(zone: str = "Europe%2FBerlin") -> Request:
@@ -89,3 +98,91 @@ def test_passwords_that_differ_change_nothing(made: Made) -> None:
     assert "nothing was changed" in answer.text
     assert console.says(console.post(f"{at}/password", password="b" * 16, again="b" * 16)).startswith("a/b has a new")
     assert access.sign_in("a/b", "b" * 16, "192.0.2.1").principal.role is Role.AUDITOR
+
+
+TLS = "/administration/system-settings/tls"
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Iterator[Seeded]:
+    """An empty manager of its own, for what moves floors."""
+    with desk(tmp_path) as at:
+        made = Seeded(at, create_app(Backend(at.services, at.home.installation)), {})
+        yield made
+
+
+@pytest.mark.rule("R12")
+def test_a_floor_is_raised_only_with_a_reason_where_the_page_names_blockers(office: Seeded) -> None:
+    console, floors = Console.of(office), office.at.services.floors
+    console.client.connection = GateConnection(version=Version.TLS1_3)
+    office.at.activate("old-1.example.test", "9.6.0", address="127.0.0.9")
+    page = console.get(f"{TLS}/floor?point=heartbeat&to=TLSv1.3")
+    assert "old-1.example.test" in page
+    assert "Force TLSv1.3, cutting 1 off" in page
+    assert "follows, as its file has no" in page  # 4119
+    assert "old-1.example.test" in console.get(f"{TLS}/names.csv?kind=floor&point=heartbeat&to=TLSv1.3")
+    form: dict[str, Any] = {"point": "heartbeat", "to": "TLSv1.3"}
+    refused = console.post(f"{TLS}/floor", 409, **form)
+    assert "old-1.example.test" in refused.text
+    console.post(f"{TLS}/floor", 400, **form, force="1", reason=" ")
+    assert floors.minimum(ROOT).heartbeat.value == "TLSv1.2"
+    said = console.says(console.post(f"{TLS}/floor", **form, force="1", reason="it is retired tonight"))
+    assert said.startswith("In force: Heartbeat TLSv1.2 → TLSv1.3")
+    page = console.get(TLS)
+    assert "it is retired tonight" in page
+    assert "over old-1.example.test" in page
+
+
+@pytest.mark.rule("R13")
+def test_a_session_below_the_target_is_told_so_and_refused(office: Seeded) -> None:
+    console = Console.of(office)
+    # What a connection of the tests has by itself.
+    assert console.client.connection is not None
+    assert console.client.connection.version is Version.TLS1_2
+    page = console.get(f"{TLS}/floor?point=gui&to=TLSv1.3")
+    assert "Not from this session" in page
+    assert "Raise to" not in page
+    assert "Not from this session" in console.get(f"{TLS}/floor?point=heartbeat&to=TLSv1.3")
+    refused = console.post(f"{TLS}/floor", 403, point="gui", to="TLSv1.3")
+    assert "your own connection uses TLSv1.2" in refused.text
+
+
+@pytest.mark.rule("R15")
+def test_a_hand_edit_of_the_file_shows_as_drift_until_it_is_reloaded(office: Seeded) -> None:
+    console, path = Console.of(office), office.at.home.config_path
+    path.write_text(path.read_text() + "protocols=TLSv1.3\n")
+    page = console.get(TLS)
+    assert "Drift" in page
+    assert "protocols=TLSv1.3" in page
+    said = console.says(console.post(f"{TLS}/reload"))
+    assert "GUI TLSv1.2 → TLSv1.3" in said
+    page = console.get(TLS)
+    assert "Drift" not in page
+    assert "<code>protocols=TLSv1.3</code>" in page
+
+
+@pytest.mark.rule("R12")
+def test_a_stricter_profile_leads_over_the_names_too(office: Seeded) -> None:
+    console = Console.of(office)
+    console.client.connection = GateConnection(version=Version.TLS1_3)
+    page = console.get(f"{TLS}/ciphers?point=gui&to=strong")
+    assert "stricter" in page
+    assert console.says(console.post(f"{TLS}/ciphers", point="gui", to="strong")) == (
+        "In force: GUI intermediate → strong."
+    )
+
+
+def test_an_exception_is_for_a_computer_by_its_name_or_for_a_network_not_for_both(office: Seeded) -> None:
+    console, exceptions = Console.of(office), office.at.services.exceptions
+    office.at.activate("old-1.example.test", "9.6.0", address="127.0.0.9")
+    at = "/administration/system-settings/exceptions"
+    form: dict[str, Any] = {"point": "heartbeat", "floor": "TLSv1", "until": IN_A_MONTH, "reason": "a machine tool"}
+    both = console.post(at, 400, **form, source="10.0.0.1", computer="old-1.example.test")
+    assert "one of them" in both.text
+    console.post(at, 404, **form, computer="nobody.example.test")
+    console.post(at, **form, computer="old-1.example.test")
+    assert [one.name for one in exceptions.list(ROOT)] == ["old-1.example.test"]
+    assert "old-1.example.test" in console.get(at)
+    console.post(f"{at}/{exceptions.list(ROOT)[0].id}/end")
+    assert "There is no exception" in console.get(at)
+    assert "old-1.example.test" in console.get(f"{at}?show=ended")

@@ -8,10 +8,13 @@ from plimsoll.manager.web.routes import (
     audit,
     dashboard,
     events,
+    exceptions,
     live,
     oidc,
     reference,
     session,
+    system_settings,
+    tls_settings,
     users,
 )
 
@@ -26,4 +29,7 @@ routers = (
     audit.router,
     users.router,
     apikeys.router,
+    system_settings.router,
+    tls_settings.router,
+    exceptions.router,
 )
