@@ -41,7 +41,9 @@ def list_computers(
     used = session(context)
     with used.client(home) as client:
         data = client.get("/api/computers")
-    computers = [one for one in data["computers"] if kind in (None, one.get("kind")) and state in (None, one.get("state"))]
+    computers = [
+        one for one in data["computers"] if kind in (None, one.get("kind")) and state in (None, one.get("state"))
+    ]
     if as_json:
         used.output.json({**data, "computers": computers})
         return
