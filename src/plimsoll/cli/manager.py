@@ -178,7 +178,7 @@ def reset_administrator(
 ) -> None:
     """The way back in, on the manager's own computer: a new password, no lock, no second factor. Sessions end."""
     used = session(context)
-    body = {} if password_file is None else {"password": _first_line(password_file)}
+    body = {} if password_file is None else {"password": first_line(password_file)}
     with used.client(home) as client:
         data = client.post(f"/api/administrators/{quote(name, safe='')}/reset", body)
     if as_json:
