@@ -162,7 +162,7 @@ class ApiUsageMetric(Shape):
     ID: int
     who: Who
     requests: int
-    limited: Annotated[int, Field(description="how many of them were refused with 429")]
+    limited: Annotated[int, Field(description="how many of them were refused as too many")]
     first: Milliseconds
     last: Milliseconds
 

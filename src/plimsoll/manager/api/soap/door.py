@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from lxml import etree
 from starlette.concurrency import run_in_threadpool
 
-from plimsoll.manager.api.auth import backend_of, connection_of, local_principal
+from plimsoll.manager.api.auth import backend_of, check_rate, connection_of, local_principal
 from plimsoll.manager.api.backend import Backend
 from plimsoll.manager.api.markup import local, serialized
 from plimsoll.manager.api.soap import wsdl
@@ -17,7 +19,7 @@ from plimsoll.manager.api.soap.codec import NAMESPACE, read_fields, write
 from plimsoll.manager.api.soap.envelope import SOAP_11, Message, NotSoap, SessionEnded, fault, frame, parse
 from plimsoll.manager.api.soap.operations import __all__ as _subjects
 from plimsoll.manager.api.soap.registry import OPERATIONS, Call
-from plimsoll.manager.ports import BadInput, Principal, ServiceError, Unauthenticated
+from plimsoll.manager.ports import BadInput, Principal, ServiceError, TooMany, Unauthenticated, Unavailable
 from plimsoll.net.gate import Connection
 
 log = logging.getLogger(__name__)
@@ -42,26 +44,33 @@ async def call(request: Request) -> Response:
     """One operation. A refusal is a fault with HTTP status 500, as WS-I's Basic Profile asks (R1126)."""
     body = await request.body()
     connection = connection_of(request)
-    status, answer = await run_in_threadpool(_serve, backend_of(request), connection, local_principal(request), body)
-    if status == 400:
-        return Response(answer, 400, media_type="text/plain; charset=utf-8")
-    return Response(answer, status, media_type="text/xml; charset=utf-8")
+    given = await run_in_threadpool(_serve, backend_of(request), connection, local_principal(request), body)
+    kind = "text/plain" if given.status == 400 else "text/xml"
+    return Response(given.body, given.status, media_type=f"{kind}; charset=utf-8", headers=given.headers)
 
 
-def _serve(
-    back: Backend, connection: Connection | None, socket_principal: Principal | None, body: bytes
-) -> tuple[int, bytes]:
+@dataclass(frozen=True, slots=True)
+class _Given:
+    status: int
+    body: bytes
+    headers: Mapping[str, str] | None = None
+
+
+def _serve(back: Backend, connection: Connection | None, socket_principal: Principal | None, body: bytes) -> _Given:
     try:
         message = parse(body)
     except NotSoap as error:
-        return 400, f"{error}\n".encode()
+        return _Given(400, f"{error}\n".encode())
     try:
-        return 200, _answer(back, connection, socket_principal, message)
+        return _Given(200, _answer(back, connection, socket_principal, message))
+    except (TooMany, Unavailable) as error:
+        again = {"retry-after": str(max(1, round(error.retry_after)))}
+        return _Given(500, fault(message.envelope, error), again)
     except ServiceError as error:
-        return 500, fault(message.envelope, error)
+        return _Given(500, fault(message.envelope, error))
     except Exception as error:
         log.exception("SOAP %s failed", local(message.body))
-        return 500, fault(message.envelope, error)
+        return _Given(500, fault(message.envelope, error))
 
 
 def _answer(
@@ -77,6 +86,7 @@ def _answer(
         session = values.pop("s_id")
         if connection is not None:
             principal = _by_session(back, connection, session)
+            check_rate(back, principal)
     result = found.run(Call(back, connection, principal), **values)
     root, body = frame(message.envelope if message.envelope else SOAP_11)
     response = etree.SubElement(body, f"{{{NAMESPACE}}}{name}Response")

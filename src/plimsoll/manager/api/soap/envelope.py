@@ -18,6 +18,7 @@ from plimsoll.manager.ports import (
     Forbidden,
     NotFound,
     ServiceError,
+    TooMany,
     Unauthenticated,
     Unavailable,
 )
@@ -39,6 +40,8 @@ FAULTS: tuple[tuple[type[Exception], str], ...] = (
     (BadInput, "ManagerValidationException"),
     (Conflict, "ManagerIntegrityConstraintException"),
     (Unavailable, "ManagerCommunicationException"),
+    # The reference has no fault for it; what its programs do at this one, wait and come again, is right here too.
+    (TooMany, "ManagerCommunicationException"),
 )
 ANY_FAULT = "ManagerException"
 FAULT_NAMES = tuple(dict.fromkeys([*(name for _, name in FAULTS), ANY_FAULT]))
@@ -88,7 +91,8 @@ def fault(space: str, error: Exception) -> bytes:
     name = next((called for kind, called in FAULTS if isinstance(error, kind)), ANY_FAULT)
     said = error.message if isinstance(error, ServiceError) else "the manager failed at this; its log says why"
     said = markup.holdable(said)
-    ours = isinstance(error, (Unavailable,)) or not isinstance(error, ServiceError)
+    # SOAP 1.1, 4.4.1: what may succeed later as it is, is the server's.
+    ours = isinstance(error, Unavailable | TooMany) or not isinstance(error, ServiceError)
     root, body = frame(space)
     made = etree.SubElement(body, f"{{{space}}}Fault")
     if space == SOAP_11:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -10,7 +11,9 @@ from typing import Any
 import pytest
 import zeep.exceptions
 from tests.support.homes import ROOT
+from tests.support.process import eventually
 from tests.support.releases import Publisher
+from tests.unit.manager.api.client import Client
 from tests.unit.manager.api.soap.conftest import Soap
 
 from plimsoll.manager.api.soap.registry import OPERATIONS
@@ -68,6 +71,21 @@ def test_sessions_begin_and_end(soap: Soap) -> None:
     assert kind_of(caught.value) == "ManagerAuthenticationException"
     with pytest.raises(zeep.exceptions.Fault, match="no tenant 'acme'"):
         service["authenticateTenant"](tenantName="acme", username="admin", password=soap.at.made.admin_password)
+
+
+def test_too_many_requests_are_a_fault_and_are_counted(soap: Soap) -> None:
+    soap.at.home.config = dataclasses.replace(soap.at.home.config, requests_each=2)
+    for _ in range(2):
+        assert soap.call("hostRetrieveAll") == []
+    found = fault(soap, "hostRetrieveAll")
+    assert (kind_of(found), found.message) == ("ManagerCommunicationException", "Too many API requests")
+    assert found.code == "soapenv:Server"
+    assert soap.zeep.service["getApiVersion"]() == 4, "who has no session is nobody who could be counted"
+    local = Client(soap.client._app)
+    (usage,) = local.get("/api/apiusagemetrics")["apiUsageMetrics"]
+    assert (usage["who"], usage["requests"], usage["limited"]) == ("user:admin", 3, 1)
+    told = eventually(lambda: soap.at.services.events.list(ROOT, limit=1)[0].number == 2017, "it is an event")
+    assert told
 
 
 def test_the_gate_learns_who_calls(soap: Soap) -> None:
