@@ -102,6 +102,9 @@ def _sent(client: Any, case: Any) -> httpx.Response:
 #: What changes nothing but what is its own, or nothing at all, and so is anybody's who may ask.
 ANYBODYS = {"software_check", "upgrades_plan", "access_change_own_password", "proof_build"}
 OWN = {"access_change_current_key", "access_renew_current_key"}
+#: What a person does about sessions and second factor of his own: a key has neither.
+OWN |= {"access_end_other_sessions", "access_end_own_session"}
+OWN |= {f"access_{what}" for what in ("begin_factor", "confirm_factor", "renew_recovery_codes", "remove_factor")}
 
 
 def _asked(name: str, world: Seeded) -> tuple[str, str, Example]:

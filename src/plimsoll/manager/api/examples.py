@@ -245,12 +245,12 @@ EXAMPLES: Final[dict[str, Example]] = {
     ),
     "access_get_administrator": _one("administrator", "anna"),
     "access_change_user": _one("username", "anna", body={"role": "auditor", "unlock": True}),
-    "access_list_own_sessions": Example(status=400, why="a key has no sessions"),
+    "access_list_own_sessions": Example(),
     "access_end_other_sessions": Example(status=400, why="a key has no sessions"),
     "access_end_own_session": _one("session", "2fd4e1c67a2d28fc", status=400, why="a key has no sessions"),
     "access_list_user_sessions": _one("username", "anna"),
     "access_end_user_sessions": _one("username", "anna"),
-    "access_show_own_factor": Example(status=400, why="a key has no second factor"),
+    "access_show_own_factor": Example(),
     "access_begin_factor": Example(
         body={"password": "a long enough one"}, status=400, why="a key has no second factor"
     ),
@@ -280,7 +280,7 @@ EXAMPLES: Final[dict[str, Example]] = {
         }
     ),
     "access_remove_provider": Example(),
-    "access_check_provider": Example(status=404, why="none is set any more"),
+    "access_check_provider": Example(status=409, why="none is set any more"),
     "access_audit": Example(query={"limit": "20"}),
     "access_verify_audit": Example(),
     "access_prune_audit": Example(body={"olderThanDays": 365}),

@@ -172,13 +172,13 @@ class OidcService:
     def remove(self, principal: Principal) -> None:
         """Nobody signs in through it any more, and sessions of its people end; they stay users without a way in.
 
-        Raises NotFound where none is set.
+        Raises Conflict where none is set.
         """
 
         def work(unit: Unit) -> None:
             before = _kept(unit.connection)
             if before is None:
-                raise NotFound("no identity provider is set; nothing was changed")
+                raise Conflict("no identity provider is set; nothing was changed")
             facts.drop(unit.connection, FACT)
             for user in table.all_users(unit.connection):
                 if user.origin == OIDC:
@@ -191,10 +191,10 @@ class OidcService:
 
     @permits(Permission.ACCESS_CHANGE)
     def check(self, principal: Principal) -> Metadata:
-        """Asks the provider for its description now. Raises NotFound, Conflict with what is wrong."""
+        """Asks the provider for its description now. Raises Conflict with what is wrong, or where none is set."""
         kept = self._core.store.read(_kept)
         if kept is None:
-            raise NotFound("no identity provider is set; nothing was asked")
+            raise Conflict("no identity provider is set; nothing was asked")
         try:
             return self._provider(self._client(kept)).metadata()
         except ProviderError as error:

@@ -54,4 +54,4 @@ def test_a_person_sees_and_ends_own_sessions(made: Made) -> None:
     third.get(sessions, expect=401)
     assert made.local().delete("/api/administrators/emil/sessions") == {"ended": 1}
     one.get(sessions, expect=401)
-    made.local().get(sessions, expect=400)
+    assert made.local().get(sessions) == {"sessions": []}

@@ -163,4 +163,5 @@ def test_an_administrator_ends_sessions_of_others(at: Desk) -> None:
     with pytest.raises(NotFound):
         at.services.sessions.end_of_user(ROOT, "nobody")
     with pytest.raises(BadInput, match="only a user"):
-        at.services.sessions.own(ROOT)
+        at.services.sessions.end_own_others(ROOT)
+    assert at.services.sessions.own(ROOT) == ()
