@@ -49,6 +49,7 @@ COMMANDS = (
     "deploy_script",
     "simulate",
     "demo",
+    "doctor",
     "version",
     "scan_listed",
 )
