@@ -75,6 +75,8 @@ def restore(
     """
     address = _address(to, password)
     home = unused(directory)
+    if home.is_mount():
+        raise HomeError(f"{home} is where a disk is mounted, so nothing can take its place; name a folder in it")
     try:
         with file.open("rb") as source:
             _check_release(file, sealed.read_header(source)[0])
