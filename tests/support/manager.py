@@ -42,6 +42,26 @@ class Manager:
         self.process: Service | None = None
         self._client: httpx.Client | None = None
 
+    def join(self, home: Path, scratch: Path) -> Manager:
+        """A further manager of the installation, which is not started. `scratch` is a folder for its node file."""
+        secret, file = scratch / "passphrase", scratch / f"{home.name}.node"
+        secret.write_text("a passphrase for one node\n")
+        made = self.cli("manager", "node-file", file, "--passphrase-file", secret)
+        assert made.returncode == 0, made.stderr
+        other = copy.copy(self)
+        other.home, other.process, other._client = home, None, None
+        other.gui_port, other.heartbeat_port = free_ports(2)
+        command: list[str | Path] = [PLIMSOLL, "manager", "init", "--home", home, "--join", file, "--json"]
+        command += ["--passphrase-file", secret]
+        command += ["--gui-port", str(other.gui_port), "--heartbeat-port", str(other.heartbeat_port)]
+        command += ["--name", home.name]
+        made = run(command)
+        assert made.returncode == 0, made.stderr
+        other.ca = Path(parse_json(made)["ca_certificate"])
+        with other.file.open("a") as text:
+            text.write("apiRequestsPerMinute=0\napiRequestsPerMinuteAll=0\n")
+        return other
+
     @property
     def url(self) -> str:
         """The address that agents are given."""

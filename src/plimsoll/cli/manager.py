@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import typer
 
-from plimsoll.cli import manager_backup, manager_certificate
+from plimsoll.cli import manager_backup, manager_certificate, manager_nodes
 from plimsoll.cli._errors import Code, CommandError
 from plimsoll.cli._output import when
 from plimsoll.cli._secrets import first_line
@@ -20,6 +20,8 @@ app = group("The manager of this computer.")
 app.add_typer(manager_certificate.app, name="certificate")
 app.command("backup")(manager_backup.backup)
 app.command("restore")(manager_backup.restore)
+app.command("nodes")(manager_nodes.nodes)
+app.command("node-file")(manager_nodes.node_file)
 
 
 @app.command("init")
@@ -36,6 +38,10 @@ def init(
     database_password_file: Annotated[
         str | None, typer.Option(metavar="FILE", help="Its first line is the database's password; - is standard input.")
     ] = None,
+    join: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Make a further manager of an installation: its node file.")
+    ] = None,
+    passphrase_file: manager_nodes.PassphraseFile = None,
     as_json: Json = False,
 ) -> None:
     """Make a home: CA, store, first user, first API key. TLS 1.2 is enforced from the first start."""
@@ -43,6 +49,10 @@ def init(
     from plimsoll.manager.ports import ServiceError
 
     used = session(context)
+    if join is not None:
+        ports = gui_port, heartbeat_port
+        manager_nodes.join_home(used, home, join, passphrase_file, ports, listen, name, as_json)
+        return
     password = None if database_password_file is None else first_line(database_password_file)
     try:
         made = init_home(

@@ -604,6 +604,16 @@ class Manager(Group):
             "shapes.SettingValue", self._ask("DELETE", f"/api/systemsettings/{quote(str(name), safe='')}", {}, None, {})
         )
 
+    def list_nodes(self) -> shapes.Nodes:
+        """The managers that share the database; none where the store is a file."""
+        return cast("shapes.Nodes", self._ask("GET", "/api/manager/nodes", {}, None, {}))
+
+    def forget_node(self, node: str) -> shapes.Empty:
+        """Takes a manager that is gone for good off the list, by its name or ID."""
+        return cast(
+            "shapes.Empty", self._ask("DELETE", f"/api/manager/nodes/{quote(str(node), safe='')}", {}, None, {})
+        )
+
     def status(self) -> shapes.Status:
         """Ports, connections, computers and the database of this manager."""
         return cast("shapes.Status", self._ask("GET", "/api/manager/status", {}, None, {}))

@@ -1092,6 +1092,31 @@ class NextRootBody(TypedDict):
     rotate: NotRequired[list[str]]
 
 
+class Node(TypedDict):
+    """A manager of the installation. `generation` is that of the floors in force there, `current` whether it is
+    the stored one, `works` what it alone does at present.
+    """
+
+    ID: str
+    name: str
+    address: str
+    release: str
+    guiPort: int
+    heartbeatPort: int
+    started: float
+    seen: float
+    generation: int
+    state: Literal["running", "stopped", "gone"]
+    current: bool
+    own: bool
+    works: list[str]
+    text: str
+
+
+class Nodes(TypedDict):
+    nodes: list[Node]
+
+
 class Nothing(TypedDict):
     """A kind of thing that this product does not have: no list of them ever has an entry."""
 
@@ -2004,6 +2029,7 @@ class Status(TypedDict):
     state: Literal["running", "stopped"]
     started: NotRequired[float]
     generation: NotRequired[int]
+    current: NotRequired[bool]
     ports: NotRequired[dict[str, int]]
     connections: NotRequired[dict[str, int]]
     computers: NotRequired[Counted]

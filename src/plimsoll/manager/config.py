@@ -41,6 +41,7 @@ KNOWN = (
     "sightingsDays",
     "sightingsHourlyDays",
     "softwareCredential",
+    "softwareDirectory",
     "softwareFolder",
     "softwareUpstream",
     "softwareUpstreamCa",
@@ -239,6 +240,8 @@ class Configuration:
     software_credential: str = ""
     #: Where signed packages are put to be imported, and where they are fetched from.
     software_folder: str = ""
+    #: Where packages and metadata lie instead of HOME/software: a folder that several managers share.
+    software_directory: str = ""
     software_upstream: str = ""
     software_upstream_ca: str = ""
     #: API requests a minute of each user or key (the reference's default), and of all together; 0 is no limit.
@@ -252,7 +255,15 @@ class Configuration:
 LONGEST_DAYS = 3650
 
 #: Settings that are read only when the manager starts.
-AT_START = ("gui_port", "heartbeat_port", "listen_address", "public_name", "database", "trusted_proxies")
+AT_START = (
+    "gui_port",
+    "heartbeat_port",
+    "listen_address",
+    "public_name",
+    "database",
+    "trusted_proxies",
+    "software_directory",
+)
 
 
 def load(path: Path) -> Configuration:
@@ -281,6 +292,7 @@ def _configuration(properties: Properties) -> Configuration:
         sightings_hourly_days=_days(properties, "sightingsHourlyDays", 14),
         software_credential=_text(properties, "softwareCredential", ""),
         software_folder=_text(properties, "softwareFolder", ""),
+        software_directory=_text(properties, "softwareDirectory", ""),
         software_upstream=_text(properties, "softwareUpstream", ""),
         software_upstream_ca=_text(properties, "softwareUpstreamCa", ""),
         requests_each=_requests(properties, "apiRequestsPerMinute", 500),

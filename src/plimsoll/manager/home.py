@@ -17,6 +17,7 @@ from plimsoll.manager.ca import Authority, ensure_serving
 from plimsoll.manager.ca_keyring import Keyring, Standing
 from plimsoll.manager.config import Configuration
 from plimsoll.manager.database import DatabaseAddress
+from plimsoll.manager.node_identity import node_of
 from plimsoll.manager.opening import DATABASE, PASSWORD, HomeError, check_release, reach_fresh, store_of
 from plimsoll.manager.ports import BadInput, Role
 from plimsoll.manager.sealing import Sealer
@@ -28,11 +29,12 @@ from plimsoll.tls.versions import Version
 __all__ = ["DATABASE", "Home", "HomeError", "HomeLock", "InitResult", "init_home", "lock_home", "open_home"]
 
 ADMINISTRATOR = "admin"
+SOFTWARE = "software"
 #: The activation token that init makes: many uses, for that long.
 TOKEN_SECONDS = 30 * 86400.0
 _ANYWHERE = ("0.0.0.0", "::", "")  # names of all addresses, which stand in no certificate
 
-_PROPERTIES = """\
+PROPERTIES = """\
 # The manager's own settings. After a change: plimsoll manager reload (ports and addresses: restart).
 serviceName={service}
 # A line protocols= below serviceName= lists what the GUI port accepts; its lowest version is that port's floor.
@@ -101,11 +103,17 @@ class Home:
         self.installation = store.read(lambda c: facts.get(c, facts.INSTALLATION)) or ""
         self.keys = Keyring(path / "ca", self.installation)
         self.sealer = Sealer(path)
+        self.node = node_of(path)
         self._lock = lock
 
     @property
     def config_path(self) -> Path:
         return self.path / config.FILE_NAME
+
+    @property
+    def software(self) -> Path:
+        """Packages and their signed metadata: in the home, or where several managers share them."""
+        return Path(self.config.software_directory) if self.config.software_directory else self.path / SOFTWARE
 
     @property
     def tls(self) -> Path:
@@ -175,7 +183,7 @@ def init_home(
     `store` is what ``database=`` will say; a password for it, there or apart, goes into a file that only the home's
     owner can read. configuration.properties comes last: a folder without it is no home, whatever else a crash left.
     """
-    _check_ports(gui_port, heartbeat_port)
+    check_ports(gui_port, heartbeat_port)
     address = _address(store, store_password)
     home = unused(directory)
     if address is not None:
@@ -184,11 +192,11 @@ def init_home(
             reach_fresh(opened)
         finally:
             opened.close()
-    text = _PROPERTIES.format(service="Plimsoll", gui=gui_port, heartbeat=heartbeat_port, listen=listen)
+    text = PROPERTIES.format(service="Plimsoll", gui=gui_port, heartbeat=heartbeat_port, listen=listen)
     text += f"publicName={name}\n" if name else ""
     text += f"database={address}\n" if address is not None else ""
     configuration = config.parse(home / config.FILE_NAME, text)
-    _make_folders(home)
+    make_folders(home)
     lock = HomeLock(home)
     try:
         now = time.time()
@@ -241,7 +249,7 @@ def _fill(
     return made[0]
 
 
-def _check_ports(*ports: int) -> None:
+def check_ports(*ports: int) -> None:
     if any(not 0 <= port <= 65535 for port in ports):
         raise HomeError("ports are numbers from 0 to 65535; nothing was made")
     if len(set(ports)) < len(ports) and any(ports):
@@ -256,11 +264,12 @@ def unused(directory: Path) -> Path:
     return home
 
 
-def _make_folders(home: Path) -> None:
+def make_folders(home: Path) -> None:
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     home.chmod(0o700)
     for folder in ("ca", "tls", "backup"):
         (home / folder).mkdir(mode=0o700)
+    node_of(home)
 
 
 def _seed(connection: Connection, authority: Authority, installation: str, now: float) -> tuple[str, str, str]:
@@ -320,7 +329,7 @@ def open_home(directory: Path) -> Home:
     home, lock = lock_home(directory)
     try:
         configuration = config.load(home / config.FILE_NAME)
-        store = store_of(home, configuration)
+        store = store_of(home, configuration, alone=False)
         try:
             check_release(home, store)
             try:

@@ -83,7 +83,8 @@ class Monitor:
             await asyncio.sleep(EXCEPTION_SECONDS)
             looks += 1
             try:
-                await asyncio.to_thread(self._services.exceptions.look)
+                if await asyncio.to_thread(self._services.nodes.holds, "exceptions"):
+                    await asyncio.to_thread(self._services.exceptions.look)
                 if looks % REFRESH_LOOKS == 0:
                     await asyncio.to_thread(self._services.exceptions.refresh)
                 if looks % FORGET_LOOKS == 1:
@@ -100,6 +101,8 @@ class Monitor:
 
     async def tidy(self) -> None:
         """Old sightings are rolled up or forgotten; a store that is down is asked again later."""
+        if not await asyncio.to_thread(self._services.nodes.holds, "tidying"):
+            return
         try:
             done = await asyncio.to_thread(self._services.sightings.tidy)
         except ServiceError as error:
@@ -120,6 +123,10 @@ class Monitor:
         silent = self._registry.silent(now, self.started)
         if not silent:
             return
+        if self._services.nodes.shared:
+            silent = await self._silent_everywhere(silent)
+            if not silent:
+                return
         for known in silent:
             known.online, known.away = False, True
         try:
@@ -130,6 +137,26 @@ class Monitor:
                 known.online, known.away = True, False
             return
         self._services.events.record_later([_offline(known, now) for known in silent])
+
+    async def _silent_everywhere(self, silent: list[Known]) -> list[Known]:
+        """Those whom no other manager on the database has seen either. One of the managers tells it."""
+        try:
+            if not await asyncio.to_thread(self._services.nodes.holds, "silence"):
+                return []
+            heard = await asyncio.to_thread(self._services.computers.last_heard, [known.id for known in silent])
+        except ServiceError as error:
+            log.error("who fell silent was not looked at, and is soon: %s", error.message)
+            return []
+        left: list[Known] = []
+        for known in silent:
+            online, last_seen = heard.get(known.id, (False, 0.0))
+            if last_seen > (known.last_seen or 0.0):
+                known.last_seen = last_seen
+            elif not online:
+                known.online, known.away = False, True  # another manager has told it
+            else:
+                left.append(known)
+        return left
 
     async def _follow_clock(self) -> None:
         """A step of the wall clock makes nobody silent, and nobody present: what was seen keeps its age."""

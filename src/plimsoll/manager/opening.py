@@ -10,6 +10,7 @@ from plimsoll.manager import config, database
 from plimsoll.manager.ca_keyring import Keyring
 from plimsoll.manager.config import Configuration
 from plimsoll.manager.database import DatabaseAddress
+from plimsoll.manager.node_identity import node_of
 from plimsoll.manager.ports import Conflict, ServiceError, Unavailable
 from plimsoll.manager.store import Store, facts, migrate
 
@@ -24,11 +25,13 @@ class HomeError(ServiceError):
     status = 409
 
 
-def store_of(home: Path, configuration: Configuration) -> Store:
-    """The home's store, whatever is in it. A PostgreSQL database is ours until it is closed. Raises HomeError."""
+def store_of(home: Path, configuration: Configuration, *, alone: bool = True) -> Store:
+    """The home's store, whatever is in it. A PostgreSQL database is ours until it is closed: `alone` ours only, for
+    whoever changes its schema or takes it away; else as one of the managers that share it. Raises HomeError.
+    """
     address = database.parse(configuration.database)
     if address is not None:
-        return _connected(home, address)
+        return _connected(home, address, None if alone else node_of(home))
     if not (home / DATABASE).exists():
         raise HomeError(f"{home / DATABASE} is missing; restore it from a backup, its floors cannot be guessed")
     return Store.open(home / DATABASE)
@@ -41,10 +44,10 @@ def beside(home: Path, configuration: Configuration) -> Store:
     address = database.parse(configuration.database)
     if address is None:
         return store_of(home, configuration)
-    return _connected(home, address, ours=False)
+    return _connected(home, address, None, claim=False)
 
 
-def _connected(home: Path, address: DatabaseAddress, *, ours: bool = True) -> Store:
+def _connected(home: Path, address: DatabaseAddress, node: str | None, *, claim: bool = True) -> Store:
     password = home / PASSWORD
     if password.exists() and stat.S_IMODE(password.stat().st_mode) & 0o077:
         # libpq would pass it over and then say that there is no password.
@@ -53,8 +56,8 @@ def _connected(home: Path, address: DatabaseAddress, *, ours: bool = True) -> St
         )
     store = Store.connect(address, passfile=password if password.exists() else None)
     try:
-        if ours:
-            store.claim()
+        if claim:
+            store.claim(node)
         _same_installation(home, store)
     except BaseException as error:
         store.close()

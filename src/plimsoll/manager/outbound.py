@@ -57,6 +57,8 @@ RENEW_BEFORE = 30 * 86400.0
 #: Seconds until a computer is visited again that has something new to say after this visit.
 SOON = 2.0
 _TICK = 0.25
+#: Seconds between two looks whether this manager is the one that calls, where several share a database.
+_ASK = 1.0
 _WORKERS = 12
 
 T = TypeVar("T")
@@ -105,12 +107,18 @@ class Outbound:
         self._executor = ThreadPoolExecutor(_WORKERS, thread_name_prefix="plimsoll-outbound")
         self._due: dict[tuple[str, str], float] = {}
         self._busy: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self._mine = False
 
     async def run_forever(self) -> None:
         """Visits and relay checks as they fall due, a bounded number at once."""
+        asked = -_ASK
         try:
             while True:
-                self._start_due()
+                if self._steady() - asked >= _ASK:
+                    asked = self._steady()
+                    self._mine = await asyncio.to_thread(self._services.nodes.holds, "calls")
+                if self._mine:
+                    self._start_due()
                 await asyncio.sleep(_TICK)
         finally:
             for task in list(self._busy.values()):
@@ -121,6 +129,8 @@ class Outbound:
 
     def soon(self, computers: Iterable[str]) -> None:
         """These have something new waiting: visit or wake them now where we may call them."""
+        if not self._mine:
+            return  # the manager that calls hears of it too
         for computer in computers:
             known = self._registry.by_id.get(computer)
             if known is None or known.entry.listen_port is None or not known.entry.commands:

@@ -90,8 +90,30 @@ class Registry:
         """The store changed this computer; None means that it was deleted."""
         if entry is None:
             self.drop(computer)
-        else:
-            self.put(entry).told += 1
+            return
+        known = self.put(entry)
+        known.told += 1
+        unseen = known not in self.dirty and (entry.last_seen or 0.0) >= (known.last_seen or 0.0)
+        if known.online and not entry.online and unseen:
+            # Another manager found it silent, and nobody here has seen it since.
+            known.online, known.away = False, True
+
+    def seen_elsewhere(self, seen: Iterable[Presence]) -> list[Known]:
+        """What other managers saw of computers. Those with a problem who came through there."""
+        came: list[Known] = []
+        for one in seen:
+            known = self.by_id.get(one.computer)
+            if known is None or one.last_seen <= (known.last_seen or 0.0):
+                continue
+            known.last_seen, known.online, known.away = one.last_seen, True, False
+            if one.observed_at is not None and one.observed_at > (known.observed_at or 0.0):
+                self._unindex_hello(known)
+                known.address, known.ja4, known.observed_at = one.address, one.ja4, one.observed_at
+                known.offered, known.negotiated = one.offered, one.negotiated
+                self._index_hello(known)
+            if known.problem:
+                came.append(known)
+        return came
 
     def drop(self, computer: str) -> None:
         known = self.by_id.pop(computer, None)

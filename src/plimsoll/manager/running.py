@@ -6,7 +6,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from plimsoll.manager.home import Home
 from plimsoll.manager.loops import LoopThread
 from plimsoll.manager.metrics import Metrics
 from plimsoll.manager.monitor import Monitor
+from plimsoll.manager.node_link import NodeLink
 from plimsoll.manager.notify.forwarder import Forwarder
 from plimsoll.manager.outbound import Caller, Outbound
 from plimsoll.manager.ports import SYSTEM, Conflict, Presence, Principal, ServiceError
@@ -89,7 +90,7 @@ class Running:
             self.services.events.record_later,
             clock,
             ours=self.services.sightings.is_own_scan,
-            watch=self.services.changes.saw_refusal,
+            watch=self._saw_refusal,
         )
         self._relay_lists = RelayLists(self._registry, clock)
         self._handout = Handout(self, self._relay_lists)
@@ -114,6 +115,7 @@ class Running:
         )
         self._outbound = Outbound(self.services, self._registry, self._door, self._board, caller, clock)
         self._door.acked = self._outbound.relay_soon
+        self._link = NodeLink(self.services, self, clock)
         self._metrics = Metrics()
         self._backend = Backend(self.services, home.installation, live=self, metrics=self._metrics)
         self._http = HttpDoor(create_app(self._backend))
@@ -143,18 +145,26 @@ class Running:
         await self._gates[Point.GUI].start(config.listen_address, config.gui_port)
         await self._http.listen_unix(self.home.socket_path)
         self._monitor.started = self._clock()
+        ports = self._gates[Point.GUI].port, self._gates[Point.HEARTBEAT].port
+        await asyncio.to_thread(services.nodes.begin, *ports, self.generation())
+        self._link.start()
+        only = services.nodes.only_here
         await asyncio.to_thread(self._look_what_is_served)
         self.supervisor.start("flush", self._monitor.flush_forever())
         self.supervisor.start("tidying", self._monitor.tidy_forever())
         self.supervisor.start("silence", self._monitor.watch_forever())
         self.supervisor.start("exceptions", self._monitor.exceptions_forever())
         self.supervisor.start("software", software.run_forever(self.services, self._hand_out_anew))
-        self.supervisor.start("upstream", steps.run_forever(services.software_upstream.tick, "upstream", UPSTREAM_TICK))
-        self.supervisor.start("changes", steps.run_forever(self.services.changes.tick, "change"))
-        self.supervisor.start("upgrades", steps.run_forever(self.services.upgrades.tick, "upgrade", UPGRADE_TICK))
-        self.supervisor.start("tasks", steps.run_forever(services.tasks.tick, "scheduled task", TASK_TICK))
+        upstream = only("software", services.software_upstream.tick)
+        self.supervisor.start("upstream", steps.run_forever(upstream, "upstream", UPSTREAM_TICK))
+        self.supervisor.start("changes", steps.run_forever(only("changes", services.changes.tick), "change"))
+        upgrades = only("upgrades", services.upgrades.tick)
+        self.supervisor.start("upgrades", steps.run_forever(upgrades, "upgrade", UPGRADE_TICK))
+        tasks = only("tasks", services.tasks.tick)
+        self.supervisor.start("tasks", steps.run_forever(tasks, "scheduled task", TASK_TICK))
         self.supervisor.start("scans", steps.run_forever(services.scans.tick, "scan"))
-        self.supervisor.start("ca", steps.run_forever(self.services.ca.tick, "rotation of the CA", CA_TICK))
+        self.supervisor.start("ca", steps.run_forever(only("ca", services.ca.tick), "rotation of the CA", CA_TICK))
+        self.supervisor.start("nodes", self._link.look_forever())
         self.supervisor.start("outbound", self._outbound.run_forever())
         self.supervisor.start("notifications", Forwarder(services).run_forever())
 
@@ -282,7 +292,8 @@ class Running:
 
     def _prepare_software(self) -> None:
         """Before a port opens: what a crash left is gone, and there is a root that new agents can begin with."""
-        self.services.software.tidy()
+        if self.services.nodes.holds("software"):
+            self.services.software.tidy()
         self.services.capability_table.apply()
         self.services.software_metadata.tend()
         self._hand_out_anew()
@@ -349,6 +360,28 @@ class Running:
             self._registry.apply(computer, entry)
         self._outbound.soon(entries)
 
+    # Other managers on the same database
+
+    def generation(self) -> int:
+        return self._board.snapshot.generation
+
+    def everyone(self) -> tuple[str, ...]:
+        known = self._thread.run(lambda: list(self._registry.by_id))
+        return tuple(dict.fromkeys([*known, *self.services.computers.ids()]))
+
+    def seen_elsewhere(self, seen: Sequence[Presence]) -> None:
+        """From a thread."""
+
+        def take() -> None:
+            for known in self._registry.seen_elsewhere(seen):
+                self._refusals.talked(known, self._clock())
+
+        self._thread.run(take)
+
+    def _saw_refusal(self, sighting: Sighting, computers: Sequence[tuple[str, str]]) -> None:
+        self.services.changes.saw_refusal(sighting, computers)
+        self._link.refused(sighting, computers)
+
     # What the API asks of a running manager, from its threads
 
     def visit(self, principal: Principal, address: str, port: int, code: str | None) -> str:
@@ -365,6 +398,7 @@ class Running:
             "state": "running",
             "started": self._started,
             "generation": self._board.snapshot.generation,
+            "current": not self._link.unsure,
             "ports": {point.value: gate.port for point, gate in self._gates.items()},
             "connections": {point.value: len(gate.connections) for point, gate in self._gates.items()},
             "computers": {"known": len(known), "online": sum(one.online for one in known)},

@@ -30,6 +30,10 @@ class Sealer:
         self._path = home / KEY_FILE
         self._making = threading.Lock()
 
+    def begin(self) -> None:
+        """Makes the key where there is none yet: before it is copied to a further manager's home."""
+        self._key(make=True)
+
     def seal(self, text: str, about: str) -> str:
         """`about` says what the text is and whose: sealed, it cannot be moved to another place."""
         nonce = os.urandom(_NONCE)

@@ -36,6 +36,15 @@ def hello(newest: Version = Version.TLS1_2, suites: tuple[int, ...] = (0xC02F, 0
     return found
 
 
+class Alone:
+    """The nodes of an embedded store: this one does everything."""
+
+    shared = False
+
+    def holds(self, work: str) -> bool:
+        return True
+
+
 @dataclass
 class FakeConnection:
     """What the door reads of a connection."""

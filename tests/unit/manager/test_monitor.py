@@ -6,7 +6,7 @@ import asyncio
 from typing import cast
 
 import pytest
-from tests.unit.manager.fakes import FakeConnection, FakeEvents, entry, identity
+from tests.unit.manager.fakes import Alone, FakeConnection, FakeEvents, entry, identity
 
 from plimsoll.manager.monitor import Monitor
 from plimsoll.manager.ports import Unavailable
@@ -50,6 +50,7 @@ class Bench:
         self.jumped = 0.0
         self.registry = Registry()
         self.registry.load([entry("a"), entry("b")])
+        self.nodes = Alone()
         self.events, self.sightings, self.computers = FakeEvents(), FakeSightings(), FakeComputers()
         self.monitor = Monitor(
             cast(Services, self),

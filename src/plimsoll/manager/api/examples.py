@@ -76,6 +76,8 @@ EXAMPLES: Final[dict[str, Example]] = {
     "tls_show_shadow": Example(),
     "tls_shadow_report": Example(query={"days": "7"}),
     "manager_status": Example(),
+    "manager_list_nodes": Example(),
+    "manager_forget_node": _one("node", "b.example.test", status=404, why="this manager keeps its store for itself"),
     "manager_show_database": Example(),
     "manager_show_certificate": Example(),
     "events_list_events": Example(query={"after": "1", "limit": "50"}),

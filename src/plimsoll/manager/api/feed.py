@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 from collections.abc import Iterator
 
-from plimsoll.manager.services.hub import Change, EventRecorded, Hub
+from plimsoll.manager.services.hub import Change, Elsewhere, EventRecorded, Hub
 
 
 class Feed:
@@ -47,7 +47,7 @@ class Feed:
             self._waiting.discard(event)
 
     def _heard(self, change: Change) -> None:
-        if isinstance(change, EventRecorded) and self._loop is not None:
+        if isinstance(change, EventRecorded | Elsewhere) and self._loop is not None:
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody streams any more
                 self._loop.call_soon_threadsafe(self._wake)
 

@@ -25,6 +25,7 @@ from plimsoll.manager.services.exceptions import ExceptionView
 from plimsoll.manager.services.floors import FloorChange, FloorHistoryEntry, FloorsView, ReloadResult
 from plimsoll.manager.services.groups import ComputerGroupView
 from plimsoll.manager.services.judgement import RelayView
+from plimsoll.manager.services.nodes import NodeView
 from plimsoll.manager.services.policies import PolicyValues, PolicyView, RelayGroupView
 from plimsoll.manager.services.roles import NUMBERS
 from plimsoll.manager.services.sessions import SessionView
@@ -436,6 +437,25 @@ def relay_group(view: RelayGroupView) -> computers.RelayGroup:
         "parent": view.parent,
         "relays": list(view.relays),
         "computers": view.computers,
+    }
+
+
+def node(view: NodeView) -> manager.Node:
+    return {
+        "ID": view.id,
+        "name": view.name,
+        "address": view.address,
+        "release": view.release,
+        "guiPort": view.gui_port,
+        "heartbeatPort": view.heartbeat_port,
+        "started": view.started,
+        "seen": view.seen,
+        "generation": view.generation,
+        "state": view.state,
+        "current": view.current,
+        "own": view.own,
+        "works": list(view.works),
+        "text": view.text,
     }
 
 

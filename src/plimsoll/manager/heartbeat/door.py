@@ -161,6 +161,8 @@ class HeartbeatDoor:
             return self.problem(403, "a heartbeat needs the certificate that activation gave", "no-certificate")
         known = self._registry.by_fingerprint.get(identity.fingerprint)
         if known is None:
+            if self._services.nodes.shared:
+                return self._guarded(self._perhaps_new(request, identity, now))
             return self._guarded(self._stranger(identity, connection, now))
         if known.entry.state != ACTIVE or known.entry.id != identity.id:
             return self._not_active(known)
@@ -172,6 +174,15 @@ class HeartbeatDoor:
         if self._is_news(known, beat, identity.fingerprint):
             return self._guarded(self._encoded(self._take_in(known, beat, identity.fingerprint, now)))
         return self._said(self._reply(known, beat, now, stored_event=known.entry.last_event_sequence))
+
+    async def _perhaps_new(self, request: Request, identity: Identity, now: float) -> Response:
+        """Another manager on the database may have activated it, or renewed its certificate, a moment ago."""
+        entry = await self._in_executor(self._services.computers.entry, identity.id)
+        if entry is None or identity.fingerprint not in entry.fingerprints:
+            return await self._stranger(identity, request.connection, now)
+        self._registry.put(entry)
+        answer = self._heartbeat(request, now)
+        return answer if isinstance(answer, Response) else await answer
 
     async def digest(self, known: Known, beat: Heartbeat, fingerprint: str, now: float) -> HeartbeatReply:
         """A heartbeat that the manager fetched itself. Raises ServiceError."""

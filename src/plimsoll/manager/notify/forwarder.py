@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from plimsoll.manager.notify.senders import DeliveryError, Sender
 from plimsoll.manager.ports import ServiceError
-from plimsoll.manager.services.hub import Change, EventRecorded
+from plimsoll.manager.services.hub import Change, Elsewhere, EventRecorded
 from plimsoll.net.backoff import Backoff
 
 if TYPE_CHECKING:
@@ -65,7 +65,8 @@ class Forwarder:
 
     def look(self) -> None:
         """Begins a thread for each target, anew where its settings changed, and ends those of removed ones."""
-        found = {one.id: one for one in self._services.notifications.targets()}
+        mine = self._services.nodes.holds("notifications")
+        found = {one.id: one for one in self._services.notifications.targets()} if mine else {}
         for identifier, worker in list(self._workers.items()):
             target = found.get(identifier)
             if target is None or _terms(target) != _terms(worker.known):
@@ -95,7 +96,7 @@ class Forwarder:
             worker.thread.join(0.5)
 
     def _heard(self, change: Change) -> None:
-        if isinstance(change, EventRecorded):
+        if isinstance(change, EventRecorded | Elsewhere):
             for worker in tuple(self._workers.values()):
                 worker.wake.set()
 

@@ -26,6 +26,7 @@ from plimsoll.manager.services.floors import FloorsService
 from plimsoll.manager.services.groups import GroupsService
 from plimsoll.manager.services.judgement import JudgementService
 from plimsoll.manager.services.metrics import MetricsService
+from plimsoll.manager.services.nodes import NodesService
 from plimsoll.manager.services.notifications import NotificationsService
 from plimsoll.manager.services.oidc import OidcService
 from plimsoll.manager.services.policies import PoliciesService
@@ -69,6 +70,9 @@ class Services:
     ) -> None:
         core = Core(store, home, publish, observed, clock)
         self.hub = core.hub
+        #: For what other managers changed: the same as if it had been changed here.
+        self.core_tell = core.tell
+        self.nodes = NodesService(core)
         self.database = DatabaseService(core)
         self.events = EventsService(core)
         self.computers = ComputersService(core)
@@ -105,6 +109,7 @@ class Services:
         self.software_upstream = SoftwareUpstreamService(core, self.software_bundles)
         self.capability_table = CapabilityTableService(core, self.software)
         self.software_metadata = SoftwareMetadataService(core, self.software)
+        self.software_metadata.signs = lambda: self.nodes.holds("software")
         self.tasks = TasksService(core, self.computers, self.policies, self.groups, self._look_for_software)
         self.activation = ActivationService(core, self._pins)
         self.deployment = DeploymentService(core, self.floors, self.software, self.activation, self.certificates)

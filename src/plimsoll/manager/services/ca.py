@@ -35,6 +35,7 @@ from plimsoll.manager.store import Connection
 from plimsoll.manager.store import ca as table
 from plimsoll.manager.store import changes as change_table
 from plimsoll.manager.store import computers as computer_table
+from plimsoll.manager.store import nodes as node_table
 from plimsoll.manager.store.ca import RotationRecord, StaleError
 from plimsoll.manager.store.computers import CommandRecord
 from plimsoll.messages import Command, Direction
@@ -442,6 +443,13 @@ class CaService:
             raise Conflict(
                 f"rotation {running.id} is under way, in the phase {running.state}: one at a time; nothing was changed."
                 " See: plimsoll ca status"
+            )
+        others = [one.name for one in node_table.everyone(connection) if one.id != self._core.home.node]
+        if others:
+            raise Conflict(
+                f"{some(others)} would not have the new CA's key, which lies in the home of the manager that makes it;"
+                " nothing was changed. Stop the others, take them off the list (plimsoll manager nodes --forget NAME),"
+                " rotate, and let them join anew"
             )
         check_no_upgrade(connection, "the CA is not rotated")
         change = change_table.under_way(connection)

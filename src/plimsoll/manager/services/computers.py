@@ -259,7 +259,26 @@ class ComputersService:
 
     @internal
     def set_online(self, computers: Sequence[str], online: bool) -> None:
-        self._core.store.write(lambda c: table.set_online(c, computers, online))
+        def work(unit: Unit) -> None:
+            table.set_online(unit.connection, computers, online)
+            unit.changed_elsewhere(*computers)
+
+        self._core.write(work)
+
+    @internal
+    def presence_since(self, since: float) -> tuple[Presence, ...]:
+        """Whom a manager saw after that time, as it is stored: what other managers on the database saw among it."""
+        return self._core.store.read(lambda c: table.presence_since(c, since))
+
+    @internal
+    def last_heard(self, computers: Sequence[str]) -> dict[str, tuple[bool, float]]:
+        """Whether each counts as online, and when it was last seen, by whichever manager."""
+        return self._core.store.read(lambda c: table.last_heard(c, computers))
+
+    @internal
+    def ids(self) -> tuple[str, ...]:
+        """Of all computers."""
+        return self._core.store.read(table.ids)
 
     @internal
     def clock_moved(self, by: float) -> None:

@@ -6,11 +6,11 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from plimsoll.manager.ports import NothingObserved, Observed, Principal, Publish
+from plimsoll.manager.ports import NothingObserved, Observed, Principal, Publish, Unavailable
 from plimsoll.manager.services import floor_state
 from plimsoll.manager.services.events import EventView, NewEvent, event_name
 from plimsoll.manager.services.hub import Change, ComputersChanged, EventRecorded, Hub
@@ -35,6 +35,7 @@ class Unit:
         self.now = now
         self.changes: list[Change] = []
         self._computers: dict[str, None] = {}
+        self._elsewhere: dict[str, None] = {}
 
     def event(self, new: NewEvent) -> EventView:
         at = self.now if new.time is None else new.time
@@ -71,6 +72,14 @@ class Unit:
         """These computers' registry entries are old now."""
         self._computers.update(dict.fromkeys(computers))
 
+    def changed_elsewhere(self, *computers: str) -> None:
+        """The same for other managers alone: whoever called has the new entry."""
+        self._elsewhere.update(dict.fromkeys(computers))
+
+    def told_elsewhere(self) -> list[Change]:
+        computers = self._computers | self._elsewhere
+        return [ComputersChanged(tuple(computers)), *self.changes] if computers else self.changes
+
     def told(self) -> list[Change]:
         if not self._computers:
             return self.changes
@@ -94,6 +103,10 @@ class Core:
         self.observed: Observed = observed or NothingObserved()
         self.clock = clock
         self.hub = Hub()
+        #: Told, within the transaction, of what it changed, and of floors once they are in force here: for managers
+        #: that share the database (`services.nodes`).
+        self.told_elsewhere: Callable[[Connection, Sequence[Change]], None] | None = None
+        self.floors_elsewhere: Callable[[], None] | None = None
         self.late_events: deque[NewEvent] = deque(maxlen=_LATE)
         self._publishing = threading.Lock()
         self._published: FloorSnapshot | None = None
@@ -105,6 +118,11 @@ class Core:
         """
         with self._publishing:
             self._put_in_force(self.store.read(floor_state.snapshot))
+        if self.floors_elsewhere is not None:
+            try:
+                self.floors_elsewhere()
+            except Unavailable:
+                log.warning("other managers were not told of the floors at once; they look within seconds")
 
     def refresh_floors(self) -> bool:
         """The same where what the gates have is not what is stored: a ruled computer moved, or was deleted."""
@@ -127,7 +145,9 @@ class Core:
 
         def run(connection: Connection) -> T:
             units.append(Unit(connection, self.clock()))
-            return work(units[-1])
+            done = work(units[-1])
+            self._tell_elsewhere(units[-1])
+            return done
 
         result = self.store.write(run)
         self._tell(units[-1])
@@ -139,7 +159,9 @@ class Core:
 
         def run(connection: Connection) -> tuple[T, Unit]:
             unit = Unit(connection, self.clock())
-            return work(unit), unit
+            done = work(unit)
+            self._tell_elsewhere(unit)
+            return done, unit
 
         def finish(inner: Future[tuple[T, Unit]]) -> None:
             problem = inner.exception()
@@ -153,6 +175,10 @@ class Core:
         outer.set_running_or_notify_cancel()
         self.store.enqueue(run).add_done_callback(finish)
         return outer
+
+    def _tell_elsewhere(self, unit: Unit) -> None:
+        if self.told_elsewhere is not None and (told := unit.told_elsewhere()):
+            self.told_elsewhere(unit.connection, told)
 
     def _tell(self, unit: Unit) -> None:
         for change in unit.told():

@@ -92,6 +92,9 @@ NAMES: Mapping[int, str] = {
     2056: "User Came From Identity Provider",
     2057: "Administrator Reset",
     2060: "Database Moved",
+    2065: "Manager Started",
+    2066: "Manager Does Not Know the Current Floors",
+    2067: "Manager Knows the Current Floors Again",
     2061: "Backup Made",
     2062: "Manager Restored From a Backup",
     4002: "Command Session Initiated",
@@ -144,6 +147,9 @@ SOFTWARE_ROOT_CHANGED = 1975
 NOTIFY_FAILS = 1980
 DATABASE_MOVED = 2060
 BACKUP_MADE = 2061
+NODE_STARTED = 2065
+NODE_UNSURE = 2066
+NODE_SURE = 2067
 RESTORED = 2062
 NOTIFY_RECOVERED = 1981
 UPGRADE_STARTED = 1990

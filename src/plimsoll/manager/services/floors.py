@@ -15,6 +15,7 @@ from dataclasses import asdict, replace
 from plimsoll.fleet.parts import Fleet
 from plimsoll.manager import config
 from plimsoll.manager.config import Configuration, ConfigurationError
+from plimsoll.manager.node_identity import JOINED
 from plimsoll.manager.ports import SYSTEM, BadInput, Blocked, Conflict, Permission, Principal, internal, permits
 from plimsoll.manager.services import events as event_numbers
 from plimsoll.manager.services import floor_state, policy_rules
@@ -263,10 +264,51 @@ class FloorsService:
         """At start: finishes an interrupted file write and takes a hand edit; publishes the snapshot."""
         with self._changing:
             self._finish_write()
+            self._follow_file()
             self._core.home.config = self._core.home.read_config()
             change = self._take_edit(SYSTEM, self._core.home.config.protocols)
             self._core.publish_floors()
         return change
+
+    @internal
+    def follow(self) -> bool:
+        """Takes what another manager on the database has changed: the gates, and this home's own file. Whether it had.
+
+        A manager that is alone has nothing to follow.
+        """
+        moved = self._core.refresh_floors()
+        if self._core.store.database.shared:
+            with self._changing:
+                self._follow_file()
+        return moved
+
+    def _follow_file(self) -> None:
+        """Each node has a file of its own (design §11): where it still says what was last written to it, and another
+        node has changed ``protocols=`` since, it is written anew. What a person wrote there stays, and is an edit.
+        """
+        if not self._core.store.database.shared:
+            return
+        fact = f"{facts.PROTOCOLS_FILE}{self._core.home.node}"
+        written, state = self._core.store.read(lambda c: (facts.get(c, fact), floor_state.applied_protocols(c)))
+        wanted = config.digest(state)
+        if written == wanted:
+            return
+        try:
+            in_file = config.digest(self._core.home.protocols_in_file())
+        except ConfigurationError:
+            return  # a person is at it; the next start says what is wrong
+        if in_file != wanted:
+            if written is not None and in_file != written:
+                return
+            if written is None and not self._is_joined():
+                return
+            if self._write_file(state):
+                return
+        self._core.store.write(lambda c: facts.put(c, fact, wanted))
+
+    def _is_joined(self) -> bool:
+        """Whether this home came to an installation that others had begun: its file has never said anything."""
+        return (self._core.home.path / JOINED).exists()
 
     @internal
     def snapshot(self) -> FloorSnapshot:
@@ -337,6 +379,9 @@ class FloorsService:
         if changed:
             self._core.publish_floors()
         warnings = self._write_file(after.protocols) if writing else ()
+        if self._core.store.database.shared and not warnings:
+            fact = f"{facts.PROTOCOLS_FILE}{self._core.home.node}"
+            self._core.store.write(lambda c: facts.put(c, fact, config.digest(after.protocols)))
         return FloorChange(changed, judged.preflight, pending.computers, generation, warnings)
 
     def _write_file(self, value: str | None) -> tuple[str, ...]:

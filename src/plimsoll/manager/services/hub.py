@@ -45,8 +45,19 @@ class AuthoritiesChanged:
     """Another CA issues, or others are trusted: what follows from it is on disk."""
 
 
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """Another manager on the same database recorded events."""
+
+
 Change = (
-    ComputersChanged | EventRecorded | CertificateChanged | SoftwareChanged | RelayGroupsChanged | AuthoritiesChanged
+    ComputersChanged
+    | EventRecorded
+    | CertificateChanged
+    | SoftwareChanged
+    | RelayGroupsChanged
+    | AuthoritiesChanged
+    | Elsewhere
 )
 
 

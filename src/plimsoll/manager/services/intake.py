@@ -48,6 +48,7 @@ def take_in(unit: Unit, intake: Intake) -> IntakeResult:
             "relay_reported_at": unit.now,
         }
     table.change(unit.connection, computer.id, **columns)
+    unit.changed_elsewhere(computer.id)
     return IntakeResult(stored, last_event, read_entry(unit, computer.id), clone)
 
 

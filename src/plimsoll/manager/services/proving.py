@@ -7,7 +7,7 @@ handshake showed stay three different things.
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +15,10 @@ from plimsoll.manager.ports import SYSTEM, ServiceError, internal
 from plimsoll.manager.services import floor_state, policy_rules
 from plimsoll.manager.services.core import Core
 from plimsoll.manager.services.exceptions import ExceptionView
+from plimsoll.manager.services.nodes import GONE_SECONDS
 from plimsoll.manager.store import Connection
 from plimsoll.manager.store import computers as computer_table
+from plimsoll.manager.store import nodes as node_table
 from plimsoll.manager.store import policies as policy_table
 from plimsoll.messages import Kind
 from plimsoll.scan.certificates import TrustStore
@@ -114,7 +116,9 @@ class ProvingService:
 
     @internal
     def places(self) -> tuple[Place, ...]:
-        """The manager's own two ports, each relay's 4122, the 4118 of each agent that listens; by name."""
+        """The manager's own two ports and those of the others that run, each relay's 4122, the 4118 of each agent that
+        listens; by name.
+        """
         config = self._core.home.config
         own = "127.0.0.1" if config.listen_address in _ANY else config.listen_address
 
@@ -127,6 +131,8 @@ class ProvingService:
                 Place(point, "manager", own, port, state.floor(point), profile=ciphers.get(point, DEFAULT))
                 for point, port in ports.items()
             ]
+            if self._core.store.database.shared:
+                ours += _others(connection, self._core.home.node, state, ciphers)
             found: list[Place] = []
             for one in computer_table.find(connection):
                 if one.state != "active":
@@ -190,6 +196,18 @@ class ProvingService:
             scan_many(list(whole), Options(mode=FULL, timeout=timeout, trust=trust), take, total=len(whole))
         excused = [view for view in self._excused() if view.source is not None]
         return tuple(_judge(place, reports.get((place.address, place.port)), sources, excused) for place in places)
+
+
+def _others(
+    connection: Connection, own: str, state: floor_state.FloorState, ciphers: Mapping[Point, CipherProfile]
+) -> list[Place]:
+    """The ports of further managers on the database, where each says that it is."""
+    return [
+        Place(point, f"manager {one.name}", one.address, port, state.floor(point), profile=ciphers.get(point, DEFAULT))
+        for one in node_table.running(connection, GONE_SECONDS)
+        if one.id != own
+        for point, port in ((Point.GUI, one.gui_port), (Point.HEARTBEAT, one.heartbeat_port))
+    ]
 
 
 def own_scan(register: Callable[..., object]) -> Callable[[str, int], None]:

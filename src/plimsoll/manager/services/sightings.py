@@ -8,6 +8,7 @@ the computer that it looks like is said apart from that, as attribution (design 
 from __future__ import annotations
 
 import ipaddress
+import logging
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -146,6 +147,8 @@ class SightingsService:
         self._offers: dict[str, ciphers.Offer] = {}
         self._stored_offers: set[tuple[str, bool]] = set()
         self._probers = Probers()
+        #: Told of an address that was registered here: for other managers, at whose gates our scan shows too.
+        self.registered: Callable[[str, int], None] = lambda address, seconds: None
         #: An upper bound of the kinds in the store, so that they are counted rarely.
         self._kinds: int | None = None
 
@@ -175,8 +178,17 @@ class SightingsService:
         # What was seen before this moment is somebody else's.
         self.absorb()
         registered = self._probers.register(address, seconds, self._core.clock())
+        self.registered(registered[0], seconds)
         self._core.write(lambda unit: unit.audit(principal, "prober.register", registered[0], None, seconds))
         return registered
+
+    @internal
+    def note_prober(self, address: str, seconds: int) -> None:
+        """Another manager's scan comes from there."""
+        try:
+            self._probers.register(address, seconds, self._core.clock())
+        except ServiceError as error:
+            logging.getLogger(__name__).warning("a scan of another manager is listed as a client: %s", error.message)
 
     @internal
     def is_own_scan(self, sighting: Sighting) -> bool:

@@ -114,7 +114,7 @@ class Import:
 class SoftwareService:
     def __init__(self, core: Core, depot: Depot | None = None) -> None:
         self._core = core
-        self._depot = depot or Depot(core.home.path / FOLDER)
+        self._depot = depot or Depot(core.home.software)
         # A file gets its name and its row, or loses both, in one go as seen by others.
         self._shelf = threading.Lock()
 

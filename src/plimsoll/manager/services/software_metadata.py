@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ from plimsoll.manager.services import events as event_numbers
 from plimsoll.manager.services.core import Core
 from plimsoll.manager.services.events import NewEvent
 from plimsoll.manager.services.hub import Change, SoftwareChanged
-from plimsoll.manager.services.software import FOLDER, SoftwareService, SoftwareView
+from plimsoll.manager.services.software import SoftwareService, SoftwareView
 from plimsoll.manager.software import repository, roots
 from plimsoll.manager.software.keys import ONLINE, TARGETS, SigningKeys, credential
 from plimsoll.manager.software.repository import Offer, Repository, RoleView
@@ -44,10 +44,12 @@ class SoftwareMetadataService:
     def __init__(self, core: Core, software: SoftwareService) -> None:
         self._core = core
         self._software = software
-        folder = core.home.path / FOLDER
+        folder = core.home.software
         self._keys = SigningKeys(folder / "keys", self._passphrase)
         self._repository = Repository(folder / "metadata", self._keys, core.clock)
         self._signing = threading.Lock()
+        #: Whether this manager is the one that signs: several that share a store share the repository too.
+        self.signs: Callable[[], bool] = lambda: True
         self._problem = ""
         self._warned = 0
         core.hub.subscribe(self._heard)
@@ -117,6 +119,8 @@ class SoftwareMetadataService:
     @internal
     def tend(self) -> bool:
         """Signs what changed and what expires soon; what is in the way is said once. Whether all is signed."""
+        if not self.signs():
+            return True
         with self._signing:
             try:
                 self._begin()

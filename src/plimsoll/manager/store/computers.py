@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import JSON, Connection, Select, Text, bindparam, cast, delete, func, insert, or_, select, update
 
+from plimsoll.manager.ports import Presence
 from plimsoll.manager.store._rows import chunks, record, records
 from plimsoll.manager.store.tables import commands, computer_numbers, computers
 from plimsoll.tls.versions import Version
@@ -295,6 +296,27 @@ def change_many(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
 def set_online(connection: Connection, ids: Sequence[str], online: bool) -> None:
     for part in chunks(list(ids)):
         connection.execute(update(computers).where(computers.c.id.in_(part)).values(online=online))
+
+
+def presence_since(connection: Connection, since: float) -> tuple[Presence, ...]:
+    """Whom anybody saw after that time."""
+    c = computers.c
+    columns = (c.id.label("computer"), c.last_seen, c.address, c.ja4, c.offered, c.negotiated, c.observed_at)
+    return records(Presence, connection.execute(select(*columns).where(c.last_seen > since)))
+
+
+def last_heard(connection: Connection, identifiers: Sequence[str]) -> dict[str, tuple[bool, float]]:
+    """Online or not, and when it was last seen, by id."""
+    c = computers.c
+    found: dict[str, tuple[bool, float]] = {}
+    for part in chunks(list(identifiers)):
+        for row in connection.execute(select(c.id, c.online, c.last_seen).where(c.id.in_(part))):
+            found[row.id] = row.online, row.last_seen or 0.0
+    return found
+
+
+def ids(connection: Connection) -> tuple[str, ...]:
+    return tuple(connection.execute(select(computers.c.id)).scalars())
 
 
 def move_last_seen(connection: Connection, by: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -55,8 +56,25 @@ class Database(Protocol):
         """A transaction in which the schema may be changed; committed at the end."""
         ...
 
-    def claim(self) -> None:
-        """From now on no other manager's home uses this database. Raises Conflict where one does."""
+    #: Whether several managers can share it.
+    shared: bool
+
+    def claim(self, node: str | None = None) -> None:
+        """From now on no other manager uses this database, or, where a node is named, none but other nodes do.
+
+        Raises Conflict where one does.
+        """
+        ...
+
+    def say(self, connection: Connection, channel: str, text: str) -> None:
+        """Tells every other manager once the transaction is committed. At most 7,900 bytes."""
+        ...
+
+    def hear(self, channel: str, heard: Callable[[str | None], None], stopped: Callable[[], bool]) -> None:
+        """Blocks, and gives what others say to `heard`; None where something may have been missed, first of all at
+        the beginning. Returns when `stopped` says so, which is asked each second; raises DBAPIError where the
+        connection is lost.
+        """
         ...
 
     def refused(self, error: BaseException) -> bool:

@@ -111,10 +111,25 @@ class Store:
         """
         return self._group.put(work)
 
-    def claim(self) -> None:
-        """From now on until `close` no other manager uses the database. Raises Conflict, naming who does."""
+    def claim(self, node: str | None = None) -> None:
+        """From now on until `close` no other manager uses the database, or, where `node` names one of several that
+        share it, nobody does under that name or alone. Raises Conflict, naming who does.
+        """
         try:
-            self.database.claim()
+            self.database.claim(node)
+        except DBAPIError as error:
+            raise self.database.unavailable(error) from error
+
+    def say(self, connection: Connection, channel: str, text: str) -> None:
+        """Within a transaction: other managers on the database hear it once that is committed."""
+        self.database.say(connection, channel, text)
+
+    def hear(self, channel: str, heard: Callable[[str | None], None], stopped: Callable[[], bool]) -> None:
+        """Blocks until `stopped`. `heard` is given what other managers say, and None where something may have been
+        missed. Raises Unavailable where the connection is lost.
+        """
+        try:
+            self.database.hear(channel, heard, stopped)
         except DBAPIError as error:
             raise self.database.unavailable(error) from error
 

@@ -18,6 +18,9 @@ CREATED = "created"
 PROTOCOLS_DIGEST = "protocols_digest"
 PROTOCOLS_VALUE = "protocols_value"
 PROTOCOLS_WRITING = "protocols_writing"
+#: With a node's id behind it: the digest of what its own file was last seen or made to say, where several managers
+#: share the store.
+PROTOCOLS_FILE = "protocols_file:"
 FLOOR_GENERATION = "floor_generation"
 #: The last day (since 1970) up to which sightings were rolled up.
 SIGHTINGS_TIDIED = "sightings_tidied"

@@ -14,12 +14,14 @@ import logging
 import os
 import socket
 import threading
-from collections.abc import Iterator, Mapping
+import zlib
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 import psycopg
+import psycopg.sql
 import sqlalchemy as sa
 from psycopg.types.string import StrDumperUnknown
 from sqlalchemy import Connection, event
@@ -37,6 +39,10 @@ log = logging.getLogger(__name__)
 _LOCKS = 0x706C696D
 _WRITER = 1
 _MANAGER = 2
+#: The class of the locks that hold a node's identity; the second number is made of its id.
+_NODES = 0x706C696E
+#: Seconds between two looks of a listener whether it is to stop, and whether its connection lives.
+HEAR_SECONDS = 1.0
 #: The oldest major version that an installation begins on: older ones have had no corrections for years.
 OLDEST = 13
 _WRITES = "plimsoll_writes"
@@ -110,6 +116,7 @@ class PostgresDatabase:
     """`parameters` are libpq's; `where` is the address for people. `encrypted` where it asks for encryption."""
 
     kind: Literal["sqlite", "postgresql"] = "postgresql"
+    shared = True
 
     def __init__(self, where: str, parameters: Mapping[str, str], busy_timeout: float, encrypted: bool = False) -> None:
         self.where = where
@@ -185,8 +192,27 @@ class PostgresDatabase:
             self.queue(connection)
             yield connection
 
-    def claim(self) -> None:
-        self._claim.take()
+    def claim(self, node: str | None = None) -> None:
+        self._claim.take(node)
+
+    def say(self, connection: Connection, channel: str, text: str) -> None:
+        connection.exec_driver_sql("SELECT pg_notify(%s, %s)", (channel, text))
+
+    def hear(self, channel: str, heard: Callable[[str | None], None], stopped: Callable[[], bool]) -> None:
+        try:
+            with psycopg.connect(**self._parameters, autocommit=True) as connection:
+                connection.execute(psycopg.sql.SQL("LISTEN {}").format(psycopg.sql.Identifier(channel)))
+                # Whatever was said before this moment is in the tables.
+                heard(None)
+                while not stopped():
+                    for one in connection.notifies(timeout=HEAR_SECONDS):
+                        heard(one.payload)
+                        if stopped():
+                            break
+                    # A connection that leads nowhere any more is noticed here.
+                    connection.execute("SELECT 1")
+        except psycopg.Error as error:
+            raise DBAPIError.instance("hear", None, error, psycopg.Error) from error
 
     def refused(self, error: BaseException) -> bool:
         if isinstance(error, PoolTimeoutError):
@@ -281,13 +307,18 @@ class _Claim:
         self._patience = patience
         self._connection: psycopg.Connection[Any] | None = None
         self._wanted = False
+        self._node: str | None = None
         self._guard = threading.Lock()
         self.doubted = False
 
-    def take(self) -> None:
-        """Raises Conflict where somebody else has it, and psycopg's errors wrapped as SQLAlchemy's are."""
+    def take(self, node: str | None) -> None:
+        """Raises Conflict where somebody else has it, and psycopg's errors wrapped as SQLAlchemy's are.
+
+        `node` None is for whoever must be alone; nodes share the database, and each is there once.
+        """
         with self._guard:
             self._wanted = True
+            self._node = node
             self._take()
 
     def look(self) -> None:
@@ -326,13 +357,24 @@ class _Claim:
             raise DBAPIError.instance("connect", None, error, psycopg.Error) from error
         try:
             connection.execute(_SESSION, (f"{int(self._patience * 1000)}ms",))
-            connection.execute("SELECT pg_advisory_lock(%s, %s)", (_LOCKS, _MANAGER))
+            held = _LOCKS, _MANAGER
+            if self._node is None:
+                connection.execute("SELECT pg_advisory_lock(%s, %s)", held)
+            else:
+                connection.execute("SELECT pg_advisory_lock_shared(%s, %s)", held)
+                held = _NODES, zlib.crc32(self._node.encode()) & 0x7FFFFFFF
+                connection.execute("SELECT pg_advisory_lock(%s, %s)", held)
         except psycopg.errors.LockNotAvailable:
-            holder = connection.execute(_HOLDER, (_LOCKS, _MANAGER)).fetchone()
+            holder = connection.execute(_HOLDER, held).fetchone()
             connection.close()
             raise Conflict(
-                f"another manager uses this database{_named(holder)}; nothing was changed. In this release a database"
-                " serves one manager: stop the other one first"
+                f"another manager uses this database{_named(holder)}; nothing was changed. "
+                + (
+                    "For this all managers of the installation must be stopped"
+                    if held[0] == _LOCKS
+                    else "It has the identity of this home, which is a copy of the other's: stop one of the two, and"
+                    " make a further manager with plimsoll manager init --join"
+                )
             ) from None
         except psycopg.Error as error:
             connection.close()

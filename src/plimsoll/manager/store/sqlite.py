@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,6 +24,7 @@ class SqliteDatabase:
 
     kind: Literal["sqlite", "postgresql"] = "sqlite"
     link: Link | None = None
+    shared = False
 
     def __init__(self, path: Path, busy_timeout: float) -> None:
         self.path = path
@@ -65,8 +66,14 @@ class SqliteDatabase:
                 driver.execute("PRAGMA foreign_keys=ON")
                 driver.close()
 
-    def claim(self) -> None:
+    def claim(self, node: str | None = None) -> None:
         """The lock of the home has done so."""
+
+    def say(self, connection: Connection, channel: str, text: str) -> None:
+        """There is nobody else."""
+
+    def hear(self, channel: str, heard: Callable[[str | None], None], stopped: Callable[[], bool]) -> None:
+        """Nobody else says anything."""
 
     def refused(self, error: BaseException) -> bool:
         if isinstance(error, PoolTimeoutError):

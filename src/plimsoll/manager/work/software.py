@@ -33,7 +33,8 @@ async def run_forever(services: Services, told: Callable[[], None]) -> None:
     while True:
         await asyncio.sleep(FOLDER_SECONDS)
         try:
-            await asyncio.to_thread(services.software_folder.look)
+            if await asyncio.to_thread(services.nodes.holds, "software"):
+                await asyncio.to_thread(services.software_folder.look)
             if loop.time() >= next_tending:
                 next_tending = loop.time() + TEND_SECONDS
                 await asyncio.to_thread(look)

@@ -48,6 +48,19 @@ async def ping() -> PlainTextResponse:
     return PlainTextResponse("OK\n")
 
 
+@router.get("/api/manager/nodes")
+def list_nodes(asks: Asks, back: Back) -> shapes.Nodes:
+    """The managers that share the database; none where the store is a file."""
+    return {"nodes": [views.node(one) for one in back.services.nodes.list(asks)]}
+
+
+@router.delete("/api/manager/nodes/{node}")
+def forget_node(node: str, asks: Asks, back: Back) -> Empty:
+    """Takes a manager that is gone for good off the list, by its name or ID."""
+    back.services.nodes.forget(asks, node)
+    return {}
+
+
 @router.get("/api/manager/status")
 def status(asks: Asks, back: Back) -> shapes.Status:
     """Ports, connections, computers and the database of this manager."""

@@ -60,10 +60,36 @@ class Status(Shape):
     state: Annotated[str, OneOf("running", "stopped")]
     started: NotRequired[Seconds]
     generation: NotRequired[int]
+    current: NotRequired[bool]
     ports: NotRequired[dict[str, int]]
     connections: NotRequired[dict[str, int]]
     computers: NotRequired[Counted]
     database: Database
+
+
+class Node(Shape):
+    """A manager of the installation. `generation` is that of the floors in force there, `current` whether it is the
+    stored one, `works` what it alone does at present.
+    """
+
+    ID: str
+    name: str
+    address: str
+    release: str
+    guiPort: int
+    heartbeatPort: int
+    started: Seconds
+    seen: Seconds
+    generation: int
+    state: Annotated[str, OneOf("running", "stopped", "gone")]
+    current: bool
+    own: bool
+    works: list[str]
+    text: str
+
+
+class Nodes(Shape):
+    nodes: list[Node]
 
 
 class Certificate(Shape):

@@ -33,6 +33,7 @@ def upgrade() -> None:
     _add_ciphers()
     _add_ca_rotations()
     _add_scans()
+    _add_nodes()
 
 
 def _text(name: str, default: str | None = "") -> sa.Column[Any]:
@@ -625,4 +626,22 @@ def _add_scans() -> None:
         sa.Column("report", TEXT, nullable=False),
         sa.PrimaryKeyConstraint("scan", "position", name="pk_scan_endpoints"),
         sa.ForeignKeyConstraint(["scan"], ["scans.id"], name="fk_scan_endpoints_scan"),
+    )
+
+
+def _add_nodes() -> None:
+    op.create_table(
+        "nodes",
+        *(sa.Column(name, TEXT, nullable=False) for name in ("id", "name", "address", "release")),
+        *(sa.Column(name, LONG, nullable=False) for name in ("gui_port", "heartbeat_port")),
+        *(sa.Column(name, sa.Float(), nullable=False) for name in ("started", "seen")),
+        sa.Column("generation", LONG, nullable=False),
+        *(sa.Column(name, TEXT, nullable=False) for name in ("state", "text")),
+        sa.PrimaryKeyConstraint("id", name="pk_nodes"),
+    )
+    op.create_table(
+        "leases",
+        *(sa.Column(name, TEXT, nullable=False) for name in ("name", "node")),
+        sa.Column("until", sa.Float(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name="pk_leases"),
     )

@@ -1,0 +1,195 @@
+"""Two managers on one PostgreSQL behind HAProxy: floors on both, agents at either, and one that is killed."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.support import postgres
+from tests.support.balancer import SOURCE, balancer
+from tests.support.manager import Manager, peer
+from tests.support.process import Service, eventually
+from tests.support.tools import SClient, s_client, s_client_early
+
+EXCEPTED = "127.9.0.9"
+
+
+@dataclass
+class Site:
+    """`front` is the first manager as agents see it: through the balancer."""
+
+    server: postgres.Server
+    a: Manager
+    b: Manager
+    front: Manager
+    agent: Service
+    folder: Path
+
+    def holder(self, work: str) -> Manager:
+        """The manager that does that work."""
+
+        def look() -> Manager | None:
+            for one in (self.a, self.b):
+                if one.process is not None and one.process.process.poll() is None:
+                    for node in one.get("/api/manager/nodes")["nodes"]:
+                        if node["own"] and work in node["works"]:
+                            return one
+            return None
+
+        return eventually(look, f"somebody does {work}")
+
+    def other(self, one: Manager) -> Manager:
+        return self.b if one is self.a else self.a
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    folder = tmp_path_factory.mktemp("site")
+    (folder / "password").write_text(postgres.PASSWORD + "\n")
+    with postgres.server() as server:
+        address = server.tcp_url(postgres.new_database(server))
+        a = Manager(folder / "a", "--database", address, "--database-password-file", folder / "password")
+        (folder / "software").mkdir()
+        with a.file.open("a") as file:
+            file.write(f"softwareDirectory={folder / 'software'}\ntrustedProxies={SOURCE}\npublicName=a\n")
+        b = a.join(folder / "b", folder)
+        with b.file.open("a") as file:
+            file.write(f"trustedProxies={SOURCE}\n")
+        try:
+            a.start()
+            b.start()
+            a.quick_policy()
+            with balancer(folder / "haproxy", (a.heartbeat_port, b.heartbeat_port)) as port:
+                front = copy.copy(a)
+                front.heartbeat_port = port
+                with peer(front, folder / "agent", "12.0.0", address="127.9.0.1") as agent:
+                    yield Site(server, a, b, front, agent, folder)
+        finally:
+            b.close()
+            a.close()
+
+
+def early_from(one: Manager) -> SClient:
+    """A client of TLS 1.0 at the address of an exception."""
+    return s_client(one.heartbeat_port, "-tls1", "-cipher", "ALL:@SECLEVEL=0", "-bind", f"{EXCEPTED}:0")
+
+
+def lets_early_in(one: Manager, port: str) -> bool:
+    return s_client_early(getattr(one, port)).connected
+
+
+def refuses_early(one: Manager, port: str) -> bool:
+    return s_client_early(getattr(one, port)).refused_by_version
+
+
+def answers(one: Manager) -> bool:
+    return one.client.get("/api/tls/floors").status_code == 200
+
+
+def nodes(of: Manager) -> dict[str, dict[str, Any]]:
+    return {one["name"]: one for one in of.get("/api/manager/nodes")["nodes"]}
+
+
+def test_both_are_on_the_list_and_neither_is_a_copy(site: Site) -> None:
+    known = eventually(
+        lambda: found if len(found := nodes(site.a)) == 2 and all(one["current"] for one in found.values()) else None,
+        "both managers run with the current floors",
+    )
+    assert set(known) == {"a", "b"}
+    works = [work for one in known.values() for work in one["works"]]
+    assert len(works) == len(set(works))
+    shown = site.b.cli("manager", "nodes")
+    assert shown.returncode == 0
+    assert "b (this one)" in shown.stdout
+    refused = site.a.cli("manager", "nodes", "--forget", "b")
+    assert refused.returncode != 0
+    assert "Stop it first" in refused.stderr
+
+
+@pytest.mark.rule("R13")
+def test_a_floor_set_at_one_is_in_force_at_the_other(site: Site) -> None:
+    assert site.a.dsm_c("TLSv1").returncode == 0
+    for one in (site.a, site.b):
+        for port in ("heartbeat_port", "gui_port"):
+            eventually(partial(lets_early_in, one, port), "early TLS is let in")
+    eventually(lambda: "protocols=TLSv1" in site.b.file.read_text(), "the other's file says so")
+    assert site.b.dsm_c("TLSv1.2").returncode == 0
+    for one in (site.b, site.a):
+        for port in ("heartbeat_port", "gui_port"):
+            eventually(partial(refuses_early, one, port), "early TLS is refused")
+        assert s_client(one.heartbeat_port, "-tls1_2").connected
+    eventually(
+        lambda: "protocols=" not in site.a.file.read_text().replace("# A line protocols=", ""), "the line is gone"
+    )
+    assert site.a.floors() == site.b.floors()
+
+
+def test_an_exception_made_at_one_holds_at_the_other_and_ends_there(site: Site) -> None:
+    body = {"floor": "TLSv1", "point": "heartbeat", "source": EXCEPTED, "until": time.time() + 600, "reason": "test"}
+    made = site.a.post("/api/tls/exceptions", body, expect=200)
+    eventually(lambda: early_from(site.b).connected, "the exception holds at the other")
+    assert s_client_early(site.b.heartbeat_port).refused_by_version
+    site.a.client.delete(f"/api/tls/exceptions/{made['id']}")
+    eventually(lambda: early_from(site.b).refused_by_version, "it ended at the other")
+
+
+def test_a_computer_that_talks_to_both_is_online_for_both(site: Site) -> None:
+    name = next(iter(site.a.computers()))
+    for one in (site.a, site.b):
+        computer = one.computer(name)
+        assert computer["computerStatus"]["agentStatusMessages"] == ["Managed (Online)"], computer
+    policy = site.b.post("/api/tls/send-policy", {"all": True})
+    assert policy["queued"] == 1
+    eventually(lambda: not site.a.computer(name).get("policyPending"), "it took the policy")
+
+
+def test_one_is_killed_and_the_other_goes_on(site: Site) -> None:
+    name = next(iter(site.a.computers()))
+    doing = site.holder("changes")
+    left = site.other(doing)
+    options = {"to": "TLSv1.3", "points": ["heartbeat"], "soak": 4, "acceptAffected": True}
+    change = left.post("/api/tls/changes", options)
+    eventually(
+        lambda: left.get(f"/api/tls/changes/{change['id']}")["stage"] not in ("preflight",), "the change is on its way"
+    )
+    doing.kill()
+    before = time.time()
+    done = eventually(
+        lambda: (
+            found
+            if (found := left.get(f"/api/tls/changes/{change['id']}"))["state"] not in ("running", "scheduled")
+            else None
+        ),
+        "the other finishes the change",
+        timeout=90,
+    )
+    assert done["state"] == "done", done
+    assert s_client(left.heartbeat_port, "-tls1_3").connected
+    assert not s_client(left.heartbeat_port, "-tls1_2").connected
+    events = left.get("/api/events", limit=200)["events"]
+    told = [one for one in events if one["number"] == 730 and one["time"] >= before]
+    assert not told, "a computer that talks to the other manager is not offline"
+    assert site.agent.process.poll() is None
+    eventually(lambda: nodes(left)[doing.home.name]["state"] == "gone", "the killed one is gone")
+    doing.start()
+    eventually(lambda: nodes(left)[doing.home.name]["current"], "it is back, with the current floors")
+    assert not s_client(doing.heartbeat_port, "-tls1_2").connected
+    assert left.computer(name)
+
+
+def test_while_the_database_is_away_both_hold_their_floors_and_come_back(site: Site) -> None:
+    site.server.stop()
+    for one in (site.a, site.b):
+        assert not s_client(one.heartbeat_port, "-tls1_2").connected
+        assert s_client(one.heartbeat_port, "-tls1_3").connected
+    site.server.start()
+    for one in (site.a, site.b):
+        eventually(partial(answers, one), "it answers again")
+    assert site.a.dsm_c("TLSv1.2").returncode == 0
+    eventually(lambda: s_client(site.b.heartbeat_port, "-tls1_2").connected, "and hears of floors again")
