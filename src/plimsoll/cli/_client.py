@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import json
 import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -290,11 +289,3 @@ def _remote(url: str, env: Mapping[str, str]) -> Client:
         base_url=url, verify=context, timeout=TIMEOUT, headers={"api-secret-key": key, "accept": "application/json"}
     )
     return Client(http, url)
-
-
-def body_of(text: str) -> Any:
-    """JSON from a line of a stream, or the text itself."""
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text

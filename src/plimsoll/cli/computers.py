@@ -130,7 +130,7 @@ def activate(
     """Manager-initiated activation: visit an agent that waits on 4118."""
     used = session(context)
     with used.client(home) as client:
-        data = client.post("/api/computers/activate", {"address": address, "port": port, "code": code})
+        data = client.typed.computers.visit({"address": address, "port": port, "code": code})
     if as_json:
         used.output.json(data)
         return
@@ -148,7 +148,7 @@ def revoke(
     used = session(context)
     with used.client(home) as client:
         one = find(client.get("/api/computers")["computers"], computer)
-        client.post(f"/api/computers/{one['ID']}/revoke", {"reason": reason})
+        client.typed.computers.revoke_computer(one["ID"], {"reason": reason})
     used.output.say(f"the certificate of {one.get('hostName')} is revoked")
 
 
@@ -158,7 +158,7 @@ def approve(context: typer.Context, computer: Which, home: Home = None) -> None:
     used = session(context)
     with used.client(home) as client:
         one = find(client.get("/api/computers")["computers"], computer)
-        client.post(f"/api/computers/{one['ID']}/approve")
+        client.typed.computers.approve_computer(one["ID"])
     used.output.say(f"{one.get('hostName') or one['hostGUID']} is approved")
 
 
@@ -168,7 +168,7 @@ def delete(context: typer.Context, computer: Which, home: Home = None) -> None:
     used = session(context)
     with used.client(home) as client:
         one = find(client.get("/api/computers")["computers"], computer)
-        client.delete(f"/api/computers/{one['ID']}")
+        client.typed.computers.delete_computer(one["ID"])
     used.output.say(f"{one.get('hostName')} is deleted")
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from plimsoll.cli._output import cell, when
 from plimsoll.cli._session import Home, Json, group, session
 
+if TYPE_CHECKING:
+    from plimsoll.client.shapes import Event
+
 app = group("System events.")
 
 
-def _row(event: dict[str, Any]) -> tuple[object, ...]:
+def _row(event: Event) -> tuple[object, ...]:
     return (
         event["ID"],
         when(event["time"]),
@@ -34,7 +37,7 @@ def list_events(
     """The latest events."""
     used = session(context)
     with used.client(home) as client:
-        data = client.get("/api/events", limit=limit, after=after)
+        data = client.typed.events.list_events(limit=limit, after=after)
     if as_json:
         used.output.json(data)
         return
@@ -52,15 +55,12 @@ def tail(
     as_json: Json = False,
 ) -> None:
     """Events as they happen, until Ctrl-C."""
-    from plimsoll.cli._client import body_of
+    from plimsoll.client import events_of
 
     used = session(context)
     with used.client(home) as client:
-        for line in client.lines("/api/events/stream", after=after):
-            if not line.startswith("data:"):
-                continue
-            event = body_of(line.removeprefix("data:").strip())
+        for event in events_of(client.lines("/api/events/stream", after=after)):
             if as_json:
                 used.output.json_line(event)
-            elif isinstance(event, dict):
+            else:
                 used.output.line("  ".join(cell(value) for value in _row(event)))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from plimsoll.cli import _findings
 from plimsoll.cli._output import Output, when
 from plimsoll.cli._session import Home, Json, group, session
+
+if TYPE_CHECKING:
+    from plimsoll.client.shapes import Excused, HistoryEntry, PointFloor
 
 #: How many ports of a point fit in the table.
 _PORTS = 3
@@ -21,10 +24,10 @@ def show(context: typer.Context, home: Home = None, as_json: Json = False) -> No
     """Each point with its floor and what it serves, drift of the file, and policies that wait to be sent."""
     used = session(context)
     with used.client(home) as client:
-        data = client.get("/api/tls/floors")
+        data = client.typed.tls.show_floors()
         if not as_json:
-            sources = _sources(client.get("/api/tls/floors/history", limit=500)["history"])
-            excepted = client.get("/api/tls/exceptions")["exceptions"]
+            sources = _sources(client.typed.tls.history(limit=500)["history"])
+            excepted = client.typed.tls.list_exceptions()["exceptions"]
     if as_json:
         used.output.json(data)
         return
@@ -50,7 +53,7 @@ def show(context: typer.Context, home: Home = None, as_json: Json = False) -> No
         used.output.say(data["drift"]["message"])
 
 
-def _excepted(exceptions: list[dict[str, Any]]) -> list[str]:
+def _excepted(exceptions: list[Excused]) -> list[str]:
     """Why a point may serve versions below its floor: to whom an exception names, and to nobody else."""
     lowest: dict[str, list[str]] = {}
     for one in exceptions:
@@ -63,13 +66,13 @@ def _excepted(exceptions: list[dict[str, Any]]) -> list[str]:
     ]
 
 
-def _ports(floor: dict[str, Any]) -> str:
+def _ports(floor: PointFloor) -> str:
     """The ports in use, the most common first."""
     ports = [str(port) for port in floor["ports"]]
     return ", ".join(ports[:_PORTS]) + (", …" if len(ports) > _PORTS else "")
 
 
-def _sources(history: list[dict[str, Any]]) -> dict[str, str]:
+def _sources(history: list[HistoryEntry]) -> dict[str, str]:
     """How each point came by its floor: the newest entry of its history."""
     sources: dict[str, str] = {}
     for entry in history:
@@ -150,7 +153,7 @@ def history(
     """Who changed a floor, when, from what to what, and why."""
     used = session(context)
     with used.client(home) as client:
-        data = client.get("/api/tls/floors/history", limit=limit)
+        data = client.typed.tls.history(limit=limit)
     if as_json:
         used.output.json(data)
         return

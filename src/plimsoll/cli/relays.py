@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import typer
 
 from plimsoll.cli._errors import Code
 from plimsoll.cli._output import when
 from plimsoll.cli._session import Home, Json, session
+
+if TYPE_CHECKING:
+    from plimsoll.client.shapes import RelayFloor
 
 _COLUMNS = (
     "RELAY", "VERSION", "GROUP", "ADDRESS", "PORT", "REQUIRED", "SENT", "SENT AT", "ACKED AT", "HELD", "OBSERVED", "AT",
@@ -22,7 +25,7 @@ def command(context: typer.Context, home: Home = None, as_json: Json = False) ->
     """
     used = session(context)
     with used.client(home) as client:
-        data = client.get("/api/tls/relays")
+        data = client.typed.tls.relays()
     drifts = [one for one in data["relays"] if one["drift"]]
     if as_json:
         used.output.json(data)
@@ -37,8 +40,8 @@ def command(context: typer.Context, home: Home = None, as_json: Json = False) ->
     return Code.BLOCKERS if drifts else Code.OK
 
 
-def _row(one: dict[str, Any]) -> tuple[object, ...]:
-    observed = one["observed"]
+def _row(one: RelayFloor) -> tuple[object, ...]:
+    observed: str | None = one["observed"]
     if one["lookedAt"] and (one["observedAt"] is None or one["lookedAt"] > one["observedAt"]):
         # The newest look showed nothing: an older handshake must not pass for one of now.
         observed = f"{observed}, now unknown" if observed else one["observedDetail"] or "unknown"

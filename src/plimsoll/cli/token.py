@@ -22,7 +22,7 @@ def create(
     """Make a token; it is shown once."""
     used = session(context)
     with used.client(home) as client:
-        data = client.post("/api/activationtokens", {"uses": uses, "expiresIn": expires_in})
+        data = client.typed.computers.create_token({"uses": uses, "expiresIn": expires_in})
     if as_json:
         used.output.json(data)
     else:

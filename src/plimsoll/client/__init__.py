@@ -8,13 +8,15 @@
         manager.tls.set_floor({"floor": "TLSv1.3", "point": "agent"})
 
 `operations` and `shapes` are written from the description of REST (``make reference``), so that they say what it says.
-A refusal is `Refused`, with the status and the manager's words.
+`follow` gives events as they happen. A refusal is `Refused`, with the status and the manager's words.
 """
 
 from __future__ import annotations
 
+import json
 import ssl
-from collections.abc import Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -22,11 +24,19 @@ from typing import Any, Self
 import httpx
 
 from plimsoll.client.operations import Operations, Params
+from plimsoll.client.shapes import Event
 
-__all__ = ["Client", "Refused", "Unreachable"]
+__all__ = ["Client", "Refused", "Unreachable", "events_of"]
 
 #: Seconds that an answer may take.
 TIMEOUT = 60.0
+#: Seconds before a stream that broke is asked for again, at first and at most.
+PAUSE = 1.0
+LONGEST_PAUSE = 30.0
+#: Seconds without a sign of life after which a stream counts as broken: the manager gives one every fifteen.
+SILENCE = 45.0
+#: Refusals that pass.
+_LATER = (429, 503)
 
 
 class Refused(Exception):  # noqa: N818 - names a condition
@@ -78,6 +88,42 @@ class Client(Operations):
     def close(self) -> None:
         self._http.close()
 
+    def follow(self, after: int | None = None, *, pause: float = PAUSE) -> Iterator[Event]:
+        """Events as they happen, each once and in order, for as long as the caller goes on. Begins after the event of
+        that ID, else with what happens now.
+
+        A connection that breaks, or a manager that is away, is tried again after `pause` seconds, then twice as many,
+        up to 30; it goes on after the last event that was handed out. Raises Refused where the manager does not let us
+        listen any more, and Unreachable only where it was not reached at the beginning.
+        """
+        if after is None:
+            newest = self.events.list_events(limit=1)["events"]
+            after = newest[-1]["ID"] if newest else 0
+        wait = pause
+        while True:
+            try:
+                for event in self._stream(after):
+                    after, wait = event["ID"], pause
+                    yield event
+            except httpx.HTTPError:
+                pass  # it is tried again
+            except Refused as refused:
+                if refused.status not in _LATER:
+                    raise
+                wait = max(wait, refused.retry_after or 0.0)
+            except Unreachable:
+                pass  # something between answered in the manager's place
+            time.sleep(wait)
+            wait = min(wait * 2, LONGEST_PAUSE)
+
+    def _stream(self, after: int) -> Iterator[Event]:
+        timeout = httpx.Timeout(SILENCE, connect=10.0)
+        with self._http.stream("GET", "/api/events/stream", params={"after": after}, timeout=timeout) as answer:
+            if answer.status_code >= 400:
+                answer.read()
+                raise _refused(answer)
+            yield from events_of(answer.iter_lines())
+
     def _ask(self, method: str, path: str, params: Params, body: object, headers: Mapping[str, str]) -> Any:
         sent: dict[str, Any] = {"content": body} if isinstance(body, bytes) else {"json": body}
         given = {name: _text(value) for name, value in params.items() if value is not None}
@@ -92,6 +138,17 @@ class Client(Operations):
         if answer.headers.get("content-type", "").startswith("application/json"):
             return answer.json()
         return answer.content
+
+
+def events_of(lines: Iterable[str]) -> Iterator[Event]:
+    """The events of a stream's lines (server-sent events, as WHATWG's HTML standard has them, 9.2.6)."""
+    data: list[str] = []
+    for line in lines:
+        if line.startswith("data:"):
+            data.append(line.removeprefix("data:").removeprefix(" "))
+        elif not line and data:
+            yield json.loads("\n".join(data))
+            data = []
 
 
 def _text(value: object) -> Any:

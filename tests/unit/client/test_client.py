@@ -95,3 +95,52 @@ def test_what_is_no_manager_is_said_to_be_none() -> None:
         transport = httpx.MockTransport(answer)
         with Client("https://manager", "1:x", transport=transport) as client, pytest.raises(Unreachable):
             client.tls.show_floors()
+
+
+class _Breaking(httpx.SyncByteStream):
+    """A stream's pieces, and then a connection that breaks."""
+
+    def __init__(self, *pieces: str) -> None:
+        self._pieces = pieces
+
+    def __iter__(self) -> Iterator[bytes]:
+        for piece in self._pieces:
+            yield piece.encode()
+        raise httpx.ReadError("the connection broke")
+
+
+def _told(number: int) -> str:
+    return f'id: {number}\nevent: event\ndata: {{"ID": {number}}}\n\n'
+
+
+def test_a_stream_goes_on_where_it_broke_off_and_ends_with_the_key() -> None:
+    answers = [
+        httpx.Response(200, stream=_Breaking(": the stream begins\n\n", _told(8), ": alive\n\n", _told(9), "data: {")),
+        httpx.Response(503, json={"message": "the manager is stopping"}, headers={"retry-after": "0"}),
+        httpx.Response(502, text="<html>a balancer</html>"),
+        httpx.Response(200, stream=_Breaking(_told(10))),
+        httpx.Response(401, json={"message": "unknown key"}),
+    ]
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/api/events":
+            return httpx.Response(200, json={"events": [{"ID": 7}]})
+        asked.append(request.url.params["after"])
+        return answers.pop(0)
+
+    found = []
+    client = Client("https://manager", "1:x", transport=httpx.MockTransport(answer))
+    with client, pytest.raises(Refused, match="unknown key"):
+        for event in client.follow(pause=0):
+            found.append(event["ID"])  # noqa: PERF401 - what came before the end is looked at
+    assert (found, asked) == ([8, 9, 10], ["7", "9", "9", "9", "10"])
+
+
+def test_a_manager_that_is_not_there_at_the_beginning_is_said_at_once() -> None:
+    def nobody(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("refused")
+
+    client = Client("https://manager", "1:x", transport=httpx.MockTransport(nobody))
+    with client, pytest.raises(Unreachable):
+        next(client.follow())
