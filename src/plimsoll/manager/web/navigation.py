@@ -34,6 +34,7 @@ GROUPS: tuple[Group, ...] = (
             Entry("General", "/administration/system-settings", Permission.MANAGER_READ),
             Entry("TLS", "/administration/system-settings/tls", Permission.FLOORS_READ),
             Entry("Exceptions", "/administration/system-settings/exceptions", Permission.FLOORS_READ),
+            Entry("Sign-in", "/administration/system-settings/sign-in", Permission.ACCESS_READ),
         ),
     ),
     Group(

@@ -59,6 +59,12 @@ FORMS: dict[str, Form] = {
     "/administration/api-keys/{key}": Form(ACCESS, {"name": "second", "role": "auditor", "active": "1"}),
     "/administration/api-keys/{key}/renew": Form(ACCESS, answers=(200,)),
     "/administration/api-keys/{key}/delete": Form(ACCESS),
+    "/administration/system-settings/sign-in": Form(
+        ACCESS, {"issuer": "https://id.example.test", "client_id": "plimsoll", "roles": "admins = administrator"}
+    ),
+    # Nothing answers there.
+    "/administration/system-settings/sign-in/check": Form(ACCESS, answers=(409,)),
+    "/administration/system-settings/sign-in/remove": Form(ACCESS),
     # -- system settings
     "/administration/system-settings": Form(
         Permission.MANAGER_CHANGE, {"name": "platformSettingUserSessionIdleTimeout", "value": "20 Minutes"}

@@ -9,6 +9,7 @@ from plimsoll.manager.web.routes import (
     dashboard,
     events,
     exceptions,
+    identity_provider,
     live,
     oidc,
     reference,
@@ -32,4 +33,5 @@ routers = (
     system_settings.router,
     tls_settings.router,
     exceptions.router,
+    identity_provider.router,
 )
