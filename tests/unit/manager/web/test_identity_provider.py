@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from tests.unit.manager.api.conftest import Made
 from tests.unit.manager.web.console import Console
@@ -9,10 +11,12 @@ from tests.unit.manager.web.console import Console
 from plimsoll.manager.ports import BadInput
 from plimsoll.manager.web.routes.identity_provider import PATH, parse_roles
 
-FORM = {
+FORM: dict[str, Any] = {
     "issuer": "https://id.example.test/realm",
     "client_id": "plimsoll",
-    "roles": "admins = administrator\n\nall=auditor",
+    "roles": "admins = administrator
+
+all=auditor",
 }
 
 

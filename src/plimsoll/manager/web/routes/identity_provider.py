@@ -68,9 +68,8 @@ def save(
 @router.post(f"{PATH}/check")
 def check(request: Request, asks: Signed, back: Back) -> Response:
     found = back.services.oidc.check(asks)
-    return done(
-        request, PATH, f"It answers: people are sent to {found.authorization}, and its keys are at {found.keys}."
-    )
+    text = f"It answers: people are sent to {found.authorization}, and its keys are at {found.keys}."
+    return done(request, PATH, text)
 
 
 @router.post(f"{PATH}/remove")
