@@ -14,9 +14,7 @@ from plimsoll.manager.web.routes.identity_provider import PATH, parse_roles
 FORM: dict[str, Any] = {
     "issuer": "https://id.example.test/realm",
     "client_id": "plimsoll",
-    "roles": "admins = administrator
-
-all=auditor",
+    "roles": "admins = administrator\n\nall=auditor",
 }
 
 
