@@ -89,6 +89,8 @@ class Part:
     since: float | None = None
     #: The fingerprint of that latest hello of its own.
     ja4: str = ""
+    #: The computer's number, by which lists are made; 0 for what is no computer.
+    number: int = 0
 
     @property
     def observed(self) -> Observed | None:

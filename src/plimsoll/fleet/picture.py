@@ -6,8 +6,9 @@ whose members settle on different versions has a link for each.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Hashable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
 from plimsoll.fleet.capabilities import capability
@@ -45,13 +46,16 @@ _GROUPS = (
 _FIRST_MODERN = (10, 0)
 #: How many members a link names; `count` says how many there are.
 _NAMED = 3
+#: How many programs of one crowd are kept by name.
+MOST_PROGRAMS = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
     """A line of the picture. `version` is what both settle on, None where refused, unknown or not TLS.
 
-    `basis` says where the version comes from: seen in a handshake, or worked out from the table.
+    `basis` says where the version comes from: seen in a handshake, or worked out from the table. `excepted` are those
+    whom only an exception lets stay below the floor.
     """
 
     from_: str
@@ -63,6 +67,50 @@ class Link:
     basis: Basis = "tabled"
     count: int = 1
     members: tuple[str, ...] = ()
+    excepted: bool = False
+
+
+@dataclass(slots=True)
+class Crowd:
+    """Parts, or programs, that are alike in all that a picture looks at.
+
+    `names` are the first few of them, `numbers` those of the computers, `programs` the newest of the programs.
+    """
+
+    alike: Part | Program
+    names: list[str] = field(default_factory=list)
+    count: int = 0
+    numbers: array[int] = field(default_factory=lambda: array("q"))
+    programs: list[Program] = field(default_factory=list)
+
+    def settled(self) -> Crowd:
+        """Without the names that no picture shows: what is kept of a large fleet stays small."""
+        self.count = len(self.names)
+        self.names = sorted(self.names, key=str.casefold)[:_NAMED]
+        self.programs = sorted(self.programs, key=lambda one: one.observed_at or 0.0, reverse=True)[:MOST_PROGRAMS]
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """All of a fleet that its pictures need, at any floor. It holds no part of the fleet itself."""
+
+    crowds: tuple[Crowd, ...]
+    databases: tuple[Database, ...]
+    manager: Version
+    relays: frozenset[_RelayEnd]
+
+    def of(self, group: str) -> list[Crowd]:
+        """The crowds that stand in that box of a picture."""
+        return [crowd for crowd in self.crowds if group_of(crowd.alike) == group]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A link with those who are behind it."""
+
+    link: Link
+    crowds: tuple[Crowd, ...]
 
 
 class _End(NamedTuple):
@@ -72,6 +120,13 @@ class _End(NamedTuple):
     newest: Version | None
     basis: Basis
     settled: Version | None = None
+
+
+class _Floor(NamedTuple):
+    """The floor that is held against a peer, and the one that is held against those without an exception."""
+
+    held: Version
+    ordinary: Version
 
 
 class _RelayEnd(NamedTuple):
@@ -87,41 +142,26 @@ def links(fleet: Fleet, floors: Mapping[Point, Version], *, as_if: bool = False)
 
     Relays are drawn with the floor that each holds, as seen, reported or sent; `as_if` draws all with `floors` instead.
     """
+    return [line.link for line in lines(digest(fleet), floors, as_if=as_if)]
+
+
+def lines(fleet: Digest, floors: Mapping[Point, Version], *, as_if: bool = False) -> list[Line]:
+    """The same with those who are behind each; it takes as long as there are crowds, not parts."""
     drawing = _Drawing(fleet, floors, as_if)
-    for part in sorted(fleet.parts, key=lambda part: (part.name.casefold(), part.id)):
-        if part.kind == "database":
-            drawing.draw_database(part.database)
-        elif part.kind != "manager":
-            drawing.draw_part(part)
-    for program in sorted(fleet.programs, key=lambda program: (program.who.casefold(), program.id)):
-        drawing.draw_program(program)
+    for database in fleet.databases:
+        drawing.draw_database(database)
+    for crowd in fleet.crowds:
+        drawing.draw(crowd)
     return drawing.finished()
 
 
-class _Drawing:
-    """Collects the lines; those that say the same become one, with a count."""
-
-    def __init__(self, fleet: Fleet, floors: Mapping[Point, Version], as_if: bool) -> None:
-        self._floors = {point: floors.get(point, Version.TLS1_2) for point in Point}
-        self._manager = next(
-            (newest for part in fleet.parts if part.kind == "manager" and (newest := _newest(part)[0]) is not None),
-            Version.TLS1_3,
-        )
-        relays = [part for part in fleet.parts if part.kind == "relay"]
-        self._relays = {
-            _RelayEnd(
-                relay.relay_group,
-                self._floors[Point.RELAY] if as_if else held_floor(relay),
-                _newest(relay)[0] or Version.TLS1_3,
-            )
-            for relay in relays
-        }
-        self._same_floor = len({relay.floor for relay in self._relays}) < 2
-        self._lines: dict[Link, list[str]] = {}
-        self._alike: dict[Hashable, list[list[str]]] = {}
-
-    def draw_part(self, part: Part) -> None:
-        likeness = (
+def digest(fleet: Fleet) -> Digest:
+    """One look at every part."""
+    crowds: dict[Hashable, Crowd] = {}
+    for part in fleet.parts:
+        if part.kind in ("manager", "database"):
+            continue
+        likeness: Hashable = (
             part.kind,
             part.version,
             part.points,
@@ -130,62 +170,94 @@ class _Drawing:
             part.relay_group,
             part.exceptions,
         )
-        lines = self._alike.get(likeness)
-        if lines is None:
-            # Two relays can come to the same line, on which the part stands once.
-            lines = self._alike[likeness] = [self._members(line) for line in dict.fromkeys(self._lines_of(part))]
-        for members in lines:
-            members.append(part.name)
+        crowd = crowds.get(likeness)
+        if crowd is None:
+            crowd = crowds[likeness] = Crowd(part)
+        crowd.names.append(part.name)
+        crowd.numbers.append(part.number)
+    for program in fleet.programs:
+        likeness = (program.point, program.offered, program.exceptions)
+        crowd = crowds.get(likeness)
+        if crowd is None:
+            crowd = crowds[likeness] = Crowd(program)
+        crowd.names.append(program.who)
+        crowd.programs.append(program)
+    newest = (_newest(part)[0] for part in fleet.parts if part.kind == "manager")
+    return Digest(
+        tuple(crowd.settled() for crowd in crowds.values()),
+        tuple(part.database for part in fleet.parts if part.kind == "database" and part.database is not None),
+        next((version for version in newest if version is not None), Version.TLS1_3),
+        frozenset(
+            _RelayEnd(part.relay_group, held_floor(part), _newest(part)[0] or Version.TLS1_3)
+            for part in fleet.parts
+            if part.kind == "relay"
+        ),
+    )
+
+
+class _Drawing:
+    """Collects the lines; those that say the same become one, with a count."""
+
+    def __init__(self, fleet: Digest, floors: Mapping[Point, Version], as_if: bool) -> None:
+        self._floors = {point: floors.get(point, Version.TLS1_2) for point in Point}
+        self._manager = fleet.manager
+        held = self._floors[Point.RELAY]
+        self._relays = {relay._replace(floor=held) for relay in fleet.relays} if as_if else fleet.relays
+        self._same_floor = len({relay.floor for relay in self._relays}) < 2
+        self._lines: dict[Link, list[Crowd]] = {}
+
+    def draw(self, crowd: Crowd) -> None:
+        one = crowd.alike
+        found = self._lines_of(one) if isinstance(one, Part) else [self._line_of_program(one)]
+        # Two relays can come to the same line, on which a part stands once.
+        for line in dict.fromkeys(found):
+            self._lines.setdefault(line, []).append(crowd)
 
     def _lines_of(self, part: Part) -> Iterator[Link]:
         newest, basis = _newest(part)
-        end = _End(_group(part), newest, basis, part.negotiated)
+        end = _End(group_of(part), newest, basis, part.negotiated)
         if Point.HEARTBEAT in part.points:
-            floor = _excepted(self._floors[Point.HEARTBEAT], part.exceptions, Point.HEARTBEAT)
-            yield _line(end, MANAGER, Point.HEARTBEAT, floor, self._manager)
+            yield _line(end, MANAGER, Point.HEARTBEAT, self._at(Point.HEARTBEAT, part), self._manager)
         if Point.AGENT in part.points:
-            yield _line(end, MANAGER, Point.AGENT, self._floor_of_calls(part), self._manager, turned=True)
+            yield _line(end, MANAGER, Point.AGENT, self._of_calls(part), self._manager, turned=True)
         if Point.RELAY in part.points and part.kind != "relay":
             for relay in self._relays_of(part):
                 target = RELAYS if self._same_floor else f"{RELAYS} that hold {relay.floor}"
-                floor = _excepted(relay.floor, part.exceptions, Point.RELAY)
+                floor = _Floor(_excepted(relay.floor, part.exceptions, Point.RELAY), relay.floor)
                 yield _line(end._replace(settled=None), target, Point.RELAY, floor, relay.newest)
 
-    def draw_program(self, program: Program) -> None:
-        group = UNKNOWN_PROGRAMS
-        if program.offered is not None:
-            group = NEW_PROGRAMS if program.offered >= Version.TLS1_2 else OLD_PROGRAMS
-        end = _End(group, program.offered, "unknown" if program.offered is None else "seen")
-        floor = _excepted(self._floors[program.point], program.exceptions, program.point)
-        self._members(_line(end, MANAGER, program.point, floor, self._manager)).append(program.who)
+    def _line_of_program(self, program: Program) -> Link:
+        end = _End(group_of(program), program.offered, "unknown" if program.offered is None else "seen")
+        return _line(end, MANAGER, program.point, self._at(program.point, program), self._manager)
 
-    def draw_database(self, database: Database | None) -> None:
-        if database is None or database.engine == "sqlite" or not database.ours:
+    def draw_database(self, database: Database) -> None:
+        if database.engine == "sqlite" or not database.ours:
             return
         how = "not encrypted"
         if database.encrypted:
             how = "Oracle's native encryption" if database.engine == "oracle" else "TLS"
         version = database.speaks if how == "TLS" else None
-        self._members(Link(MANAGER, DATABASE, None, version, "talks", how)).append(DATABASE)
+        self._lines.setdefault(Link(MANAGER, DATABASE, None, version, "talks", how), [])
 
-    def finished(self) -> list[Link]:
-        together: dict[Link, dict[Basis, list[str]]] = {}
-        for line, members in self._lines.items():
-            if members:
-                together.setdefault(replace(line, basis="tabled"), {})[line.basis] = members
-        return sorted((_merged(line, by_basis) for line, by_basis in together.items()), key=_place)
+    def finished(self) -> list[Line]:
+        together: dict[Link, dict[Basis, list[Crowd]]] = {}
+        for line, crowds in self._lines.items():
+            together.setdefault(replace(line, basis="tabled"), {})[line.basis] = crowds
+        found = (_merged(line, by_basis) for line, by_basis in together.items())
+        return sorted(found, key=lambda line: _place(line.link))
 
-    def _members(self, line: Link) -> list[str]:
-        """Those of whom the line holds; the same list for every line that says the same."""
-        return self._lines.setdefault(line, [])
+    def _at(self, point: Point, one: Part | Program) -> _Floor:
+        ordinary = self._floors[point]
+        return _Floor(_excepted(ordinary, one.exceptions, point), ordinary)
 
-    def _floor_of_calls(self, part: Part) -> Version:
+    def _of_calls(self, part: Part) -> _Floor:
         """4120's floor also governs the manager's calls to 4118; the agent's own holds where it can enforce one."""
-        floor = _excepted(self._floors[Point.HEARTBEAT], part.exceptions, Point.HEARTBEAT)
+        called = self._at(Point.HEARTBEAT, part)
         version = parse_or_none(part.version)
         if version is None or not capability(part.kind, version).enforces:
-            return floor
-        return max(floor, _excepted(self._floors[Point.AGENT], part.exceptions, Point.AGENT))
+            return called
+        own = self._at(Point.AGENT, part)
+        return _Floor(max(called.held, own.held), max(called.ordinary, own.ordinary))
 
     def _relays_of(self, part: Part) -> list[_RelayEnd]:
         """The relays of the part's group; all of them where it has none or its group is empty."""
@@ -194,22 +266,31 @@ class _Drawing:
         return sorted(alike, key=lambda relay: (relay.floor.rank, relay.newest.rank))
 
 
-def _merged(line: Link, by_basis: Mapping[Basis, list[str]]) -> Link:
+def _merged(line: Link, by_basis: Mapping[Basis, list[Crowd]]) -> Line:
     """One line for members that come to the same, some as seen and some by the table; it says how many of each."""
-    members = sorted((name for names in by_basis.values() for name in names), key=str.casefold)
+    crowds = tuple(crowd for found in by_basis.values() for crowd in found)
+    if not crowds:  # the database, of which there is one
+        return Line(replace(line, members=(line.to,)), ())
+    counts = {basis: sum(crowd.count for crowd in found) for basis, found in by_basis.items()}
+    members = sorted((name for crowd in crowds for name in crowd.names), key=str.casefold)
     weakest: Basis = next(basis for basis in ("unknown", "tabled", "seen") if basis in by_basis)
+    count = sum(counts.values())
     reason = line.reason
     if len(by_basis) > 1:
-        told = f"{len(by_basis['tabled'])} of {len(members)} by the table, not seen yet"
+        told = f"{counts['tabled']} of {count} by the table, not seen yet"
         reason = f"{reason}; {told}" if reason else told
-    return replace(line, basis=weakest, reason=reason, count=len(members), members=tuple(members[:_NAMED]))
+    return Line(replace(line, basis=weakest, reason=reason, count=count, members=tuple(members[:_NAMED])), crowds)
 
 
-def _line(end: _End, to: str, point: Point, floor: Version, served: Version, turned: bool = False) -> Link:
+def _line(end: _End, to: str, point: Point, floor: _Floor, served: Version, turned: bool = False) -> Link:
     """What two ends come to at a floor; `turned` where the manager is the one that calls."""
-    version, state, reason = _settle(end, floor, served)
+    version, state, reason = _settle(end, floor.held, served)
+    excepted = version is not None and version < floor.ordinary
+    if excepted:
+        reason = f"by an exception from the floor {floor.ordinary}"
     from_, target = (to, end.group) if turned else (end.group, to)
-    return Link(from_, target, point, version, state, reason, "unknown" if state == "unknown" else end.basis)
+    basis: Basis = "unknown" if state == "unknown" else end.basis
+    return Link(from_, target, point, version, state, reason, basis, excepted=excepted)
 
 
 def _settle(end: _End, floor: Version, served: Version) -> tuple[Version | None, State, str]:
@@ -242,7 +323,12 @@ def _newest(part: Part) -> tuple[Version | None, Basis]:
     return capability(part.kind, version).speaks_to, "tabled"
 
 
-def _group(part: Part) -> str:
+def group_of(part: Part | Program) -> str:
+    """The box of the picture that it stands in."""
+    if isinstance(part, Program):
+        if part.offered is None:
+            return UNKNOWN_PROGRAMS
+        return NEW_PROGRAMS if part.offered >= Version.TLS1_2 else OLD_PROGRAMS
     if part.kind == "relay":
         return RELAYS
     if part.kind == "appliance":

@@ -63,6 +63,8 @@ TASK_TICK = 1.0
 UPSTREAM_TICK = 60.0
 #: Seconds between two looks at a rotation of the CA; each asks some computers to renew.
 CA_TICK = 1.0
+#: Seconds between two looks whether a large fleet is to be looked at for the dashboard.
+OVERVIEW_TICK = 1.0
 #: More changed computers than this are read in one go.
 READ_ONE_BY_ONE = 64
 _REFUSED = (Outcome.REFUSED, Outcome.REFUSED_AFTER)
@@ -165,6 +167,7 @@ class Running:
         self.supervisor.start("scans", steps.run_forever(services.scans.tick, "scan"))
         self.supervisor.start("ca", steps.run_forever(only("ca", services.ca.tick), "rotation of the CA", CA_TICK))
         self.supervisor.start("nodes", self._link.look_forever())
+        self.supervisor.start("overview", steps.run_forever(services.overview.tick, "overview", OVERVIEW_TICK))
         self.supervisor.start("outbound", self._outbound.run_forever())
         self.supervisor.start("notifications", Forwarder(services).run_forever())
 

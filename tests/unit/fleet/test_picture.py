@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from plimsoll.fleet.parts import Database, Fleet, Part, Program, RelayFloor
-from plimsoll.fleet.picture import Link, example, held_floor, link_as_json, links, picture_text, rows
+from plimsoll.fleet.picture import (
+    Link,
+    digest,
+    example,
+    held_floor,
+    lines,
+    link_as_json,
+    links,
+    picture_text,
+    rows,
+)
 from plimsoll.tls.floors import Point, Rule
 from plimsoll.tls.versions import FLOORS, Version
 
@@ -218,3 +229,31 @@ def test_a_computer_that_two_relays_serve_alike_is_counted_once() -> None:
     drawn = links(Fleet((*relays, agent(1, "11.3.1"), agent(2, "11.3.1"))), HELD)
     (served,) = (one for one in drawn if one.to.startswith("relays"))
     assert (served.count, served.members) == (2, ("host-1", "host-2"))
+
+
+@pytest.mark.rule("R19")
+def test_an_exception_is_marked_with_the_floor_that_it_is_from() -> None:
+    rule = Rule(Point.HEARTBEAT, TLS1, computer="1", until=2e9)
+    drawn = links(Fleet.of([agent(1, "9.6", exceptions=(rule,)), agent(2, "10.0", exceptions=(rule,))]), HELD)
+    at_manager = [one for one in drawn if one.point is Point.HEARTBEAT]
+    assert [(one.excepted, one.reason) for one in at_manager] == [
+        (False, ""),
+        (True, "by an exception from the floor TLSv1.2"),
+    ]
+
+
+@pytest.mark.rule("R19")
+def test_one_digest_draws_every_floor_and_says_who_is_behind_each_line() -> None:
+    parts = [replace(agent(each, "9.6"), number=each) for each in range(1, 6)] + [agent(9, "10.0")]
+    seen = digest(Fleet.of(parts, [Program("p", "old script", offered=TLS1)]))
+    for floors in (OPEN, HELD):
+        assert [line.link for line in lines(seen, floors)] == links(
+            Fleet.of(parts, [Program("p", "old script", offered=TLS1)]), floors
+        )
+    refused = [line for line in lines(seen, HELD) if line.link.state == "refused"]
+    assert [sorted(number for crowd in line.crowds for number in crowd.numbers) for line in refused] == [
+        [1, 2, 3, 4, 5],
+        [],
+    ]
+    assert [program.name for line in refused for crowd in line.crowds for program in crowd.programs] == ["old script"]
+    assert sum(crowd.count for crowd in seen.of("agents before 10.0")) == 5

@@ -29,6 +29,7 @@ from plimsoll.manager.services.metrics import MetricsService
 from plimsoll.manager.services.nodes import NodesService
 from plimsoll.manager.services.notifications import NotificationsService
 from plimsoll.manager.services.oidc import OidcService
+from plimsoll.manager.services.overview import OverviewService
 from plimsoll.manager.services.policies import PoliciesService
 from plimsoll.manager.services.proof import ProofService
 from plimsoll.manager.services.proving import ProvingService, own_scan
@@ -82,6 +83,9 @@ class Services:
         self.sightings = SightingsService(core, self.computers.apply_presence, self.shadow.count)
         self.judgement = JudgementService(core, self.sightings)
         self.floors = FloorsService(core, self.judgement.fleet)
+        self.overview = OverviewService(
+            core, self.floors, self.judgement, self.sightings, self.exceptions, self.computers
+        )
         self.proving = ProvingService(core, own_scan(self.sightings.register_prober), self.exceptions.in_force)
         self.changes = ChangesService(core, self.floors, self.judgement, self.shadow, self.proving)
         self.policies = PoliciesService(core, self.judgement.fleet)

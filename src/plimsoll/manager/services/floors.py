@@ -91,7 +91,11 @@ class FloorsService:
     @permits(Permission.FLOORS_READ)
     def show(self, principal: Principal) -> FloorsView:
         """All points, what waits to be sent, and a hand edit that is not in force yet."""
+        return self.view()
 
+    @internal
+    def view(self) -> FloorsView:
+        """The same for the manager's own looks."""
         settings = self._core.home.config
 
         def work(
@@ -313,6 +317,11 @@ class FloorsService:
     @internal
     def snapshot(self) -> FloorSnapshot:
         return self._core.store.read(floor_state.snapshot)
+
+    @internal
+    def drift_of(self, state: FloorState) -> Drift | None:
+        """What the file says otherwise than that state."""
+        return self._drift(state)
 
     def _drift(self, state: FloorState) -> Drift | None:
         """What a person wrote into the file and nobody applied yet."""

@@ -53,6 +53,7 @@ _COLUMNS = (
     "state",
     "own_direction",
     "ja4",
+    "number",
 )
 
 
@@ -134,6 +135,12 @@ class JudgementService:
 
     @permits(Permission.COMPUTERS_READ)
     def relays(self, principal: Principal) -> tuple[RelayView, ...]:
+        return self.relay_views()
+
+    @internal
+    def relay_views(self) -> tuple[RelayView, ...]:
+        """The same for the manager's own looks."""
+
         def work(connection: Connection) -> tuple[RelayView, ...]:
             policies = policy_rules.resolve(policy_table.all_policies(connection))
             groups = {group.id: group.name for group in policy_table.all_groups(connection)}
@@ -188,6 +195,7 @@ class JudgementService:
                 relay_group=groups.get(row[12]),
                 exceptions=excused(row[5], row[0]) if excused is not None else (),
                 ja4=row[16],
+                number=row[17],
             )
             for row in computer_table.select_columns(connection, *_COLUMNS)
             if row[14] != "revoked"

@@ -19,7 +19,7 @@ from plimsoll.manager.ports import BadInput, NotFound, Permission, Principal, Se
 from plimsoll.manager.services.core import Core
 from plimsoll.manager.services.floors import parse_floor
 from plimsoll.manager.services.probers import OWN_SCAN, Probers
-from plimsoll.manager.store import Connection, access, ciphers, facts
+from plimsoll.manager.store import Connection, access, ciphers, facts, handshake_totals
 from plimsoll.manager.store import computers as computer_table
 from plimsoll.manager.store import sightings as table
 from plimsoll.manager.store.sightings import PeerRecord, SightingRecord, Wanted
@@ -118,6 +118,21 @@ class PeerView:
 
 
 @dataclass(frozen=True, slots=True)
+class Bucket:
+    """Handshakes that began in the `seconds` from `start` (since 1970) on. `failed` were neither agreed nor refused."""
+
+    start: float
+    seconds: float
+    versions: Mapping[Version, int]
+    refused: int
+    failed: int
+
+    @property
+    def count(self) -> int:
+        return sum(self.versions.values()) + self.refused + self.failed
+
+
+@dataclass(frozen=True, slots=True)
 class Tidied:
     """What one tidying did: hours that became part of days, sightings that were forgotten."""
 
@@ -172,6 +187,42 @@ class SightingsService:
 
         return self._asked(wanted, work)
 
+    @permits(Permission.COMPUTERS_READ)
+    def over_time(self, principal: Principal, hours: int, each: int = 1) -> tuple[Bucket, ...]:
+        """Handshakes by what was agreed, and refusals, of the last so many hours: a bucket for every `each` of them.
+
+        Buckets of 24 are days of UTC. What no handshake fell into is there with nothing in it.
+        """
+        now = int(self._core.clock() // table.HOUR)
+        last = now - now % each
+        starts = range(last - hours + each, last + 1, each)
+        found = self._core.store.read(lambda c: handshake_totals.since(c, starts[0], each))
+        versions: dict[int, dict[Version, int]] = {start: {} for start in starts}
+        refused, failed = dict.fromkeys(starts, 0), dict.fromkeys(starts, 0)
+        for one in found:
+            if one.start not in versions:
+                continue  # the clock went back: of a time to come
+            if one.outcome == table.ADMITTED and one.negotiated:
+                version = Version(one.negotiated)
+                versions[one.start][version] = versions[one.start].get(version, 0) + one.count
+            elif one.outcome in table.REFUSED:
+                refused[one.start] += one.count
+            else:
+                failed[one.start] += one.count
+        return tuple(
+            Bucket(float(at * table.HOUR), float(each * table.HOUR), versions[at], refused[at], failed[at])
+            for at in starts
+        )
+
+    @internal
+    def newest_refusals(self, since: float, limit: int) -> tuple[SightingView, ...]:
+        """The newest at all points, but our own scans, with the names of those that they look like."""
+
+        def work(connection: Connection) -> tuple[SightingView, ...]:
+            return tuple(_views(connection, table.newest_refusals(connection, since, limit, but=OWN_SCAN)))
+
+        return self._core.store.read(work)
+
     @permits(Permission.FLOORS_CHANGE)
     def register_prober(self, principal: Principal, address: str, seconds: int) -> tuple[str, float]:
         """Our own scans come from there: for that time its nameless handshakes are no programs. Until when."""
@@ -210,6 +261,7 @@ class SightingsService:
 
         def work(connection: Connection) -> None:
             table.add(connection, batch, full=self._is_full(connection, len(batch)))
+            handshake_totals.add(connection, [one for one in batch if one.who != OWN_SCAN])
             ciphers.add_offers(connection, offers, self._core.clock(), MOST_OFFERS)
             self._count(connection, [one for one in seen if not self._probers.ours(one)])
 
@@ -243,6 +295,7 @@ class SightingsService:
             hours, forgotten, at = hours + rolled, forgotten + gone, piece[1]
         self._core.store.write(lambda c: facts.put(c, facts.SIGHTINGS_TIDIED, str(today)))
         self._core.store.write(lambda c: ciphers.forget_offers(c, before))
+        self._core.store.write(lambda c: handshake_totals.forget(c, before))
         # Those that are seen again are noted again, and so stay.
         self._stored_offers = set()
         self._kinds = None

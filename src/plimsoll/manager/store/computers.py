@@ -232,6 +232,12 @@ def listed_one(connection: Connection, reference: str) -> ListedComputer | None:
     return found[0] if found else None
 
 
+def listed_by_number(connection: Connection, numbers: Sequence[int]) -> list[ListedComputer]:
+    """Those of these numbers, in their order."""
+    c = computers.c
+    return read_listed(connection, lambda query: query.where(c.number.in_(numbers)).order_by(c.number))
+
+
 def read_listed(connection: Connection, narrow: Callable[[Select[Any]], Select[Any]]) -> list[ListedComputer]:
     """What is left of all computers where `narrow` has chosen and ordered."""
     inventory, boots, guards, policy = (_AT[name] for name in ("inventory", "boot_ids", "guards", "policy_given"))
@@ -432,6 +438,18 @@ def counted(connection: Connection) -> tuple[tuple[str, str, bool, Version | Non
     alike = (c.kind, c.state, c.online, c.offered)
     found = connection.execute(select(*alike, func.count()).group_by(*alike))
     return tuple((kind, state, bool(online), offered, int(count)) for kind, state, online, offered, count in found)
+
+
+def number_of(connection: Connection) -> int:
+    """How many computers there are, revoked ones too."""
+    return int(connection.execute(select(func.count()).select_from(computers)).scalar_one())
+
+
+def certificates_end(connection: Connection, before: float) -> int:
+    """How many active computers have a certificate that ends before that time."""
+    c = computers.c
+    query = select(func.count()).where(c.certificate_expires < before, c.state == "active")
+    return int(connection.execute(query).scalar_one())
 
 
 def relays_observed(connection: Connection) -> dict[Version | None, int]:

@@ -18,6 +18,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, case, delete, fu
 
 from plimsoll.manager.store._rows import chunks, upserting
 from plimsoll.manager.store.tables import sighting_counts, sightings
+from plimsoll.tls.floors import Point
 from plimsoll.tls.versions import Version
 
 #: Seconds in an hour's bucket, and hours in a day's.
@@ -302,6 +303,22 @@ def refusals(connection: Connection, point: str, since: float, *, but: str) -> S
         .order_by(c["last"])
     )
     return connection.execute(query).all()
+
+
+def newest_refusals(connection: Connection, since: float, limit: int, *, but: str) -> tuple[SightingRecord, ...]:
+    """What was refused since then at any point, but one `who`; newest first. Asked along an index, a point at a time:
+    refusals are few among the handshakes of a large fleet.
+    """
+    c = sightings.c
+    found: list[SightingRecord] = []
+    for point in Point:
+        for outcome in REFUSED:
+            query = select(*(c[name] for name in _COLUMNS)).where(
+                c.point == point.value, c.outcome == outcome, c["last"] >= since, c.who != but, c["count"] > 0
+            )
+            rows = connection.execute(query.order_by(c["last"].desc()).limit(limit))
+            found += [SightingRecord(**row._mapping) for row in rows]
+    return tuple(sorted(found, key=lambda one: one.last, reverse=True)[:limit])
 
 
 def offering_since(connection: Connection, names: Sequence[str]) -> dict[tuple[str, Version], float]:

@@ -571,6 +571,19 @@ sighting_counts = Table(
     sqlite_with_rowid=False,
 )
 
+#: All handshakes of an hour (since 1970) that came to the same: the versions over time, whatever the fleet's size.
+#: Texts are empty where there is none, for the key to work. Our own scans are not counted.
+handshake_totals = Table(
+    "handshake_totals",
+    metadata,
+    Column("start", LONG, primary_key=True, autoincrement=False),
+    Column("point", TEXT, primary_key=True),
+    Column("outcome", TEXT, primary_key=True),
+    Column("negotiated", TEXT, primary_key=True),
+    Column("count", LONG, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 #: Software packages in the depot; `target` is the package's name in the repository's metadata.
 software = Table(
     "software",

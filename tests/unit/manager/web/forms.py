@@ -84,4 +84,5 @@ FORMS: dict[str, Form] = {
         {"source": "10.0.0.8", "point": "gui", "floor": "TLSv1", "until": IN_A_MONTH, "reason": "a machine tool"},
     ),
     "/administration/system-settings/exceptions/{exception}/end": Form(Permission.FLOORS_CHANGE),
+    "/first-steps/token": Form(Permission.TOKENS_CHANGE, answers=(200,)),
 }

@@ -1,33 +1,131 @@
-"""The dashboard."""
+"""The dashboard, and the first steps of a new home."""
 
 from __future__ import annotations
 
-from fastapi import Request
+from typing import Annotated, Any
+
+from fastapi import Query, Request
 from starlette.responses import Response
 
-from plimsoll.manager.web.frame import Asks, Back, console_router, page
+from plimsoll.manager.api.backend import Backend
+from plimsoll.manager.ports import Principal
+from plimsoll.manager.services.overview import SMALL
+from plimsoll.manager.services.overview_views import Need, Overview
+from plimsoll.manager.web import bars, texts
+from plimsoll.manager.web.frame import ZONE, Asks, Back, Signed, console_router, page
+from plimsoll.manager.web.picture import draw
+from plimsoll.manager.web.places import Places
 
 router = console_router()
 
-#: What one list of the dashboard shows; all of it is on the list's own screen.
-COMPUTERS = 200
-EVENTS = 15
+EVENTS = 8
+#: What each point is called on a card.
+NAMES = {"heartbeat": "Heartbeats", "gui": "GUI and REST", "relay": "Relays", "agent": "Agents that listen"}
+#: Seconds between two looks of an open dashboard: at a small fleet, and at one whose figures change less often anyway.
+_REFRESH, _REFRESH_LARGE = 2, 10
+
+#: Where each kind of need is done; the first place that there is.
+_DONE_AT: dict[str, tuple[str, ...]] = {
+    "refused": ("/computers?refused=1", "/administration/events?q=TLS&level=error"),
+    "change": ("/changes/{about}", "/changes"),
+    "upgrade": ("/upgrades/{about}", "/administration/updates/software"),
+    "drift": ("/administration/system-settings/tls",),
+    "served": ("/administration/system-settings/tls",),
+    "relays": ("/administration/updates/relay-management", "/picture/members?group=relays"),
+    "policies": ("/policies", "/picture"),
+    "ca": ("/administration/certificates", "/administration/events?q=CA"),
+    "certificate": ("/administration/certificates", "/administration/events?q=Certificate"),
+    "certificates": ("/computers", "/picture"),
+    "exception": ("/administration/system-settings/exceptions",),
+    "approvals": ("/computers?state=approval", "/administration/events?q=approval"),
+    "notifications": ("/administration/notifications", "/administration/events?q=Notification"),
+    "offline": ("/computers?state=offline", "/administration/events?q=offline"),
+    "raise": ("/changes/new", "/picture?floor=TLSv1.2"),
+}
 
 
 @router.get("/")
-def dashboard(request: Request, asks: Asks, back: Back) -> Response:
+def dashboard(request: Request, asks: Asks, back: Back, span: Annotated[str, Query(max_length=10)] = "24h") -> Response:
     services = back.services
-    computers = services.computers.list(asks, limit=COMPUTERS + 1)
+    serves = {point: list(served) for point, served in back.live.serves().items()}
+    over = services.overview.show(asks, back.live.problems(), serves)
+    picture = services.overview.picture(asks)
+    name, words, hours, each = bars.span_of(span)
+    buckets = services.sightings.over_time(asks, hours, each)
+    places = Places(request)
+    present = back.live.status().get("computers")
     return page(
         request,
         "dashboard/page.html",
         asks,
-        floors=services.floors.show(asks),
-        serves={point: list(served) for point, served in back.live.serves().items()},
-        computers=computers[:COMPUTERS],
-        more=len(computers) > COMPUTERS,
-        problems=back.live.problems(),
-        relays=services.judgement.relays(asks),
+        over=over,
+        online=over.online if present is None else present["online"],
+        needs=[(need, _where(places, need)) for need in over.needs],
+        names=NAMES,
+        serves=serves,
+        drawing=None if picture is None else draw(picture),
+        spans=bars.SPANS,
+        span=name,
+        chart=bars.chart(buckets, texts.zone(request.cookies.get(ZONE))),
+        said=bars.summary(buckets, words),
         events=services.events.page(asks, limit=EVENTS),
-        counts=back.live.status().get("computers"),
+        agents=_agents(back, asks) if over.first_steps else (),
+        links=_links(places, over),
+        here="/" if name == bars.SPANS[0][0] else f"/?span={name}",
+        refresh=_REFRESH if over.computers <= SMALL else _REFRESH_LARGE,
     )
+
+
+@router.get("/first-steps")
+def first_steps(request: Request, asks: Asks, back: Back) -> Response:
+    agents = _agents(back, asks)
+    return page(
+        request,
+        "dashboard/first.html",
+        asks,
+        agents=agents,
+        arrived=any(one.last_seen for one in agents),
+        links=_links(Places(request), None),
+    )
+
+
+@router.post("/first-steps/token")
+def token(request: Request, asks: Signed, back: Back) -> Response:
+    """A token for one computer. It stands in this answer, which nobody keeps, and nowhere else."""
+    made = back.services.activation.create_token(asks)
+    settings = back.services.system_settings.list(asks)
+    host = settings["platformSettingLoadBalancerHeartbeatAddress"] or request.url.hostname or "this-manager"
+    port = settings["platformSettingLoadBalancerHeartbeatPort"]
+    return page(
+        request,
+        "dashboard/token.html",
+        asks,
+        token=made.token,
+        address=f"dsm://{f'[{host}]' if ':' in host else host}:{port}",
+        links=_links(Places(request), None),
+    )
+
+
+def _agents(back: Backend, asks: Principal) -> tuple[Any, ...]:
+    """The first computers, few of which matter here."""
+    return back.services.computers.list(asks, limit=5)
+
+
+def _where(places: Places, need: Need) -> str:
+    about = need.about
+    return places.first(*(place.replace("{about}", about) for place in _DONE_AT[need.kind]))
+
+
+def _links(places: Places, over: Overview | None) -> dict[str, str]:
+    """Screens that something leads to, where they are."""
+    change = None if over is None else over.change
+    upgrade = None if over is None else over.upgrade
+    return {
+        "computers": places.first("/computers"),
+        "assistant": places.first("/changes/new"),
+        "scripts": places.first("/administration/updates/deployment-scripts"),
+        "change": "" if change is None else places.first(f"/changes/{change.id}", "/changes"),
+        "upgrade": ""
+        if upgrade is None
+        else places.first(f"/upgrades/{upgrade.id}", "/administration/updates/software"),
+    }

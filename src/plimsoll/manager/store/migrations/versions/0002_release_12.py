@@ -318,6 +318,16 @@ def _add_sightings() -> None:
         sa.PrimaryKeyConstraint("sighting", "start", "hours", name="pk_sighting_counts"),
         sqlite_with_rowid=False,
     )
+    op.create_table(
+        "handshake_totals",
+        sa.Column("start", LONG, nullable=False, autoincrement=False),
+        sa.Column("point", TEXT, nullable=False),
+        sa.Column("outcome", TEXT, nullable=False),
+        sa.Column("negotiated", TEXT, nullable=False),
+        sa.Column("count", LONG, nullable=False),
+        sa.PrimaryKeyConstraint("start", "point", "outcome", "negotiated", name="pk_handshake_totals"),
+        sqlite_with_rowid=False,
+    )
 
 
 def _add_access() -> None:
