@@ -15,6 +15,7 @@ from plimsoll.manager.ports import Permission, Principal, require
 from plimsoll.manager.services.proof import PCI
 from plimsoll.manager.services.proving import Proved
 from plimsoll.manager.store import Connection, scans
+from plimsoll.manager.store import upgrades as upgrade_table
 from plimsoll.messages import Kind
 from plimsoll.scan.profiles import judge
 from plimsoll.scan.report import EndpointReport, State, Target
@@ -64,9 +65,12 @@ def seeded(folder: Path) -> Iterator[Seeded]:
             ("/api/administrators", {"username": "anna", "password": "a long enough one", "role": "operator"}),
         ):
             client.post(path, body)
+        at.home.store.write(_upgrade)
         client.post("/api/notifications", {"name": "log", "kind": "syslog", "settings": {"host": "h.test"}}, expect=201)
         token = client.post("/api/activationtokens", {})["ID"]
-        made.known |= dict.fromkeys(("computer", "policy", "group", "exception", "change", "number", "target"), "1")
+        made.known |= dict.fromkeys(
+            ("computer", "policy", "group", "exception", "change", "upgrade", "number", "target"), "1"
+        )
         made.known |= {
             "key": "2",
             "username": "anna",
@@ -100,6 +104,22 @@ def _finished_scan(at: Desk) -> int:
 
     at.home.store.write(work)
     return scan
+
+
+def _upgrade(connection: Connection) -> None:
+    """One that is over: another could not begin while a change is under way."""
+    options = {
+        "left": {"it runs no agent of ours": ["printer-1"]},
+        "waves": [{"layer": "computers", "share": 1.0, "size": 1}],
+        "soak": 60.0,
+        "failed": 0.02,
+        "patience": 3600.0,
+        "at_once": 10,
+    }
+    made = upgrade_table.UpgradeRecord(
+        0, 1.0, "socket:uid 0", "uid 0", "socket", "12.0.0", "done", 0, 1.0, 60.0, options, {}, "all run 12.0.0", 2.0
+    )
+    upgrade_table.add(connection, made)
 
 
 def _unsent(principal: Principal, _: int, /) -> str:

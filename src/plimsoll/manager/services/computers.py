@@ -180,14 +180,15 @@ class ComputersService:
         *,
         computers: Sequence[str] | None = None,
         relay_group: str | None = None,
+        relays: bool = False,
         everyone: bool = False,
     ) -> int:
         """Send Policy (R14): snapshots each computer's policy, floors included, and queues it. Returns how many.
 
-        A relay group means the relays in it.
+        A relay group means the relays in it, `relays` all relays.
         """
-        if (computers is not None) + (relay_group is not None) + everyone != 1:
-            raise BadInput("say to whom: computers, a relay group, or all of them")
+        if (computers is not None) + (relay_group is not None) + relays + everyone != 1:
+            raise BadInput("say to whom: computers, a relay group, all relays, or all of them")
 
         def work(unit: Unit) -> int:
             c = unit.connection
@@ -195,17 +196,20 @@ class ComputersService:
                 found = [*{known.id: known for known in (_known(c, one) for one in computers)}.values()]
             elif relay_group is not None:
                 found = [*table.find(c, kind=Kind.RELAY.value, relay_group_id=_group_id(c, relay_group))]
+            elif relays:
+                found = [*table.find(c, kind=Kind.RELAY.value)]
             else:
                 found = [*table.find(c)]
             active = [computer for computer in found if computer.state == ACTIVE]
             sent = sending.send_floors(unit, active)
-            target = relay_group or ("all" if everyone else ",".join(computer.id for computer in found))
+            many = "all" if everyone else "all relays" if relays else ""
+            target = relay_group or many or ",".join(computer.id for computer in found)
             unit.audit(principal, "policies.send", target, None, {"computers": sent})
             if sent:
                 names = ", ".join(computer.display for computer in active[:5]) + (", …" if sent > 5 else "")
                 text = f"{principal.name} sent the policy to {sent} computers: {names}"
                 # The audit trail keeps every id; an event names its target for people.
-                whom = relay_group or ("all" if everyone else active[0].display if sent == 1 else f"{sent} computers")
+                whom = relay_group or many or (active[0].display if sent == 1 else f"{sent} computers")
                 unit.event(NewEvent(event_numbers.POLICY_SENT, "info", text, target=whom))
             return sent
 

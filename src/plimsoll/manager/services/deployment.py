@@ -119,6 +119,11 @@ class DeploymentService:
         snapshot = self._floors.snapshot()
         return tuple(judge(one, snapshot, self._core.clock(), relay=relay) for one in found if one.held)
 
+    @permits(Permission.SOFTWARE_READ)
+    def host(self, principal: Principal) -> str:
+        """The name by which hosts reach this manager, where a script says no other."""
+        return self._host("")
+
     @internal
     def find(
         self, platform: str, architecture: str, version: str, file: str, address: str, *, controlled: bool

@@ -394,14 +394,18 @@ def _waiting(connection: Connection, effective: dict[int, Effective]) -> dict[in
 def _groups(connection: Connection) -> tuple[RelayGroupView, ...]:
     groups = table.all_groups(connection)
     names = {group.id: group.name for group in groups}
-    members = tuple(computer_table.select_columns(connection, "id", "kind", "relay_group_id"))
+    # Of a fleet only the relays are read one by one.
+    relays: dict[int | None, list[str]] = {}
+    for relay in computer_table.find(connection, kind=Kind.RELAY.value):
+        relays.setdefault(relay.relay_group_id, []).append(relay.id)
+    computers = computer_table.by_relay_group(connection)
     return tuple(
         RelayGroupView(
             id=group.id,
             name=group.name,
             parent=names.get(group.parent_id) if group.parent_id is not None else None,
-            relays=tuple(m.id for m in members if m.relay_group_id == group.id and m.kind == Kind.RELAY.value),
-            computers=sum(m.relay_group_id == group.id for m in members),
+            relays=tuple(relays.get(group.id, ())),
+            computers=computers.get(group.id, 0),
         )
         for group in groups
     )

@@ -425,6 +425,13 @@ def by_hello(connection: Connection, addresses: Sequence[str]) -> dict[tuple[str
     return found
 
 
+def by_relay_group(connection: Connection) -> dict[int, int]:
+    """How many computers each relay group has, relays included."""
+    group = computers.c.relay_group_id
+    query = select(group, func.count()).where(group.is_not(None)).group_by(group)
+    return {identifier: int(count) for identifier, count in connection.execute(query)}
+
+
 def counted_by_policy(connection: Connection) -> dict[int, int]:
     """How many computers have each policy, revoked ones not counted."""
     c = computers.c

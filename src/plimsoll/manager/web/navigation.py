@@ -38,11 +38,24 @@ GROUPS: tuple[Group, ...] = (
         ),
     ),
     Group(
+        "Updates",
+        (
+            Entry("Software", "/administration/updates/software", Permission.SOFTWARE_READ),
+            Entry("Upgrades", "/administration/updates/upgrades", Permission.UPGRADES_READ),
+            Entry("Relay Management", "/administration/updates/relays", Permission.COMPUTERS_READ),
+            Entry("Deployment scripts", "/administration/updates/deployment-scripts", Permission.SOFTWARE_READ),
+        ),
+    ),
+    Group(
         "Administration",
         (
             Entry("Users", "/administration/users", Permission.ACCESS_READ),
             Entry("Roles", "/administration/roles", Permission.ACCESS_READ),
             Entry("API keys", "/administration/api-keys", Permission.ACCESS_READ),
+            Entry("Certificates", "/administration/certificates", Permission.CERTIFICATE_READ),
+            Entry("Notifications", "/administration/notifications", Permission.NOTIFICATIONS_READ),
+            Entry("Scheduled tasks", "/administration/scheduled-tasks", Permission.TASKS_READ),
+            Entry("Manager", "/administration/manager", Permission.MANAGER_READ),
             Entry("System events", "/administration/events", Permission.EVENTS_READ),
             Entry("Audit trail", "/administration/audit", Permission.AUDIT_READ),
         ),

@@ -85,4 +85,54 @@ FORMS: dict[str, Form] = {
     ),
     "/administration/system-settings/exceptions/{exception}/end": Form(Permission.FLOORS_CHANGE),
     "/first-steps/token": Form(Permission.TOKENS_CHANGE, answers=(200,)),
+    # -- updates
+    "/administration/updates/software/keys": Form(Permission.SOFTWARE_TRUST, {"text": "no key"}, answers=(400,)),
+    # Nothing was imported.
+    "/administration/updates/software/{software}/delete": Form(Permission.SOFTWARE_CHANGE, answers=(404,)),
+    "/administration/updates/upgrades": Form(Permission.UPGRADES_CHANGE, {"to": "12.0.1"}, answers=(409,)),
+    "/administration/updates/upgrades/{upgrade}/pause": Form(Permission.UPGRADES_CHANGE, answers=(409,)),
+    "/administration/updates/upgrades/{upgrade}/resume": Form(Permission.UPGRADES_CHANGE, answers=(409,)),
+    "/administration/updates/upgrades/{upgrade}/abort": Form(Permission.UPGRADES_CHANGE, answers=(409,)),
+    "/administration/updates/upgrades/{upgrade}/back": Form(Permission.UPGRADES_CHANGE, answers=(409,)),
+    "/administration/updates/relays/send-policy": Form(Permission.POLICIES_SEND, {"everyone": "1"}),
+    "/administration/updates/relays/groups": Form(Permission.POLICIES_CHANGE, {"name": "West", "parent": "East"}),
+    "/administration/updates/relays/groups/{group}/move": Form(Permission.POLICIES_CHANGE, {"parent": ""}),
+    # A group of its own stands below it.
+    "/administration/updates/relays/groups/{group}/delete": Form(Permission.POLICIES_CHANGE, answers=(409,)),
+    "/administration/updates/deployment-scripts": Form(
+        Permission.TOKENS_CHANGE,
+        {"workaround": "rpm", "base_url": "http://10.0.0.1/agents", "file": "agent.rpm", "unchecked": "1"},
+        answers=(200,),
+    ),
+    "/administration/updates/deployment-scripts/tokens": Form(Permission.TOKENS_CHANGE, {"uses": "5"}, answers=(200,)),
+    "/administration/updates/deployment-scripts/tokens/{token}/delete": Form(Permission.TOKENS_CHANGE),
+    # -- certificates, notifications, tasks, the manager
+    "/administration/certificates": Form(
+        Permission.CERTIFICATE_CHANGE, {"certificate": "no certificate"}, answers=(400,)
+    ),
+    "/administration/certificates/request": Form(Permission.CERTIFICATE_CHANGE, {"names": "dsm.test"}, answers=(200,)),
+    # A change is under way, and so no rotation.
+    "/administration/certificates/ca/rotate": Form(Permission.CERTIFICATE_CHANGE, answers=(409,)),
+    "/administration/certificates/ca/switch": Form(Permission.CERTIFICATE_CHANGE, answers=(404, 409)),
+    "/administration/certificates/ca/retire": Form(Permission.CERTIFICATE_CHANGE, answers=(404, 409)),
+    "/administration/certificates/ca/back": Form(Permission.CERTIFICATE_CHANGE, answers=(404, 409)),
+    "/administration/notifications": Form(
+        Permission.NOTIFICATIONS_CHANGE, {"name": "hook", "kind": "webhook", "url": "https://h.test/"}, answers=(200,)
+    ),
+    "/administration/notifications/{target}/trial": Form(Permission.NOTIFICATIONS_CHANGE),
+    "/administration/notifications/{target}/active": Form(Permission.NOTIFICATIONS_CHANGE),
+    "/administration/notifications/{target}/remove": Form(Permission.NOTIFICATIONS_CHANGE),
+    "/administration/scheduled-tasks": Form(
+        Permission.TASKS_CHANGE, {"name": "weekly", "type": "send-policy", "recurrence": "weekly", "days": "sunday"}
+    ),
+    "/administration/scheduled-tasks/{task}/run": Form(Permission.TASKS_CHANGE),
+    "/administration/scheduled-tasks/{task}/enabled": Form(Permission.TASKS_CHANGE),
+    "/administration/scheduled-tasks/{task}/delete": Form(Permission.TASKS_CHANGE),
+    # No such server answers.
+    "/administration/manager/database-checks": Form(
+        Permission.MANAGER_CHANGE, {"address": "sqlserver://127.0.0.1:1"}, answers=(409,)
+    ),
+    "/administration/manager/database-checks/forget": Form(
+        Permission.MANAGER_CHANGE, {"address": "sqlserver://127.0.0.1:1"}, answers=(404,)
+    ),
 }

@@ -76,18 +76,23 @@
   });
   document.addEventListener("htmx:sendError", () => lost(true));
 
-  // A file is sent as it is, with progress: <form data-upload="/api/…">. The signature field goes as a header.
-  document.addEventListener("submit", (event) => {
+  // A file is sent as it is, with progress: <form data-upload="/api/…">. What has data-header goes as a header, a file in base64.
+  document.addEventListener("submit", async (event) => {
     const form = event.target;
     if (!form.dataset?.upload) return;
     event.preventDefault();
-    const file = form.querySelector('input[type="file"]').files[0];
+    const file = form.querySelector('input[type="file"]:not([data-header])').files[0];
     if (!file) return;
     const bar = form.querySelector("progress");
     const said = form.querySelector("[data-said]");
+    const button = form.querySelector("button");
+    said.hidden = true;
     const request = new XMLHttpRequest();
     request.open("POST", form.dataset.upload);
-    for (const field of form.querySelectorAll("[data-header]")) if (field.value) request.setRequestHeader(field.dataset.header, field.value.trim());
+    for (const field of form.querySelectorAll("[data-header]")) {
+      const value = field.type === "file" ? (field.files[0] ? btoa(await field.files[0].text()) : "") : field.value.trim();
+      if (value) request.setRequestHeader(field.dataset.header, value);
+    }
     request.setRequestHeader("content-type", "application/octet-stream");
     request.upload.onprogress = (step) => { bar.hidden = false; bar.max = step.total; bar.value = step.loaded; };
     request.onloadend = () => {
@@ -97,8 +102,21 @@
       said.textContent = message;
       said.hidden = false;
       bar.hidden = true;
+      button.disabled = false;
     };
+    button.disabled = true;
     request.send(file);
+  });
+
+  // Saves the text of what data-save names as a file: <button data-save="#script" data-name="deploy.sh">.
+  document.addEventListener("click", (event) => {
+    const at = event.target.closest?.("[data-save]");
+    if (!at) return;
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([document.querySelector(at.dataset.save).textContent], { type: "text/plain" }));
+    link.download = at.dataset.name;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10000);
   });
 
   // Keys.
