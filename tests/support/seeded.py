@@ -85,6 +85,9 @@ def seeded(folder: Path) -> Iterator[Seeded]:
             "software": "1",
             "session": "0123456789abcdef",
         }
+        at.services.proof.begin(ROOT)
+        at.services.proof.wait()
+        made.known["proof"] = at.services.proof.made(ROOT)[0].id
         made.known["scan"] = str(_finished_scan(at))
         made.known["name"] = "platformSettingHeartbeatInterval"
         yield made

@@ -24,6 +24,7 @@ from plimsoll.manager.services.events import EventsService
 from plimsoll.manager.services.exceptions import ExceptionsService
 from plimsoll.manager.services.floors import FloorsService
 from plimsoll.manager.services.groups import GroupsService
+from plimsoll.manager.services.judged import JudgedService
 from plimsoll.manager.services.judgement import JudgementService
 from plimsoll.manager.services.metrics import MetricsService
 from plimsoll.manager.services.nodes import NodesService
@@ -102,6 +103,7 @@ class Services:
         self.scans = ScansService(core, self.proving, self.exceptions, own_scan(self.sightings.register_prober))
         self.certificates = CertificatesService(core)
         self.ciphers = CiphersService(core, self.judgement.fleet, self.certificates.identities)
+        self.judged = JudgedService(core, self.judgement, self.ciphers)
         self.ca = CaService(core)
         self.release_keys = ReleaseKeysService(core)
         self.software = SoftwareService(core)

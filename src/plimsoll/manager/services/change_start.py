@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from plimsoll.fleet.changes import Direction, stages_of
+from plimsoll.fleet.changes import Direction, Plan, stages_of
 from plimsoll.fleet.findings import Finding, Preflight
 from plimsoll.manager.freeze import WindowError, parse_window
-from plimsoll.manager.ports import BadInput, Blocked, Conflict, NotFound, Principal
+from plimsoll.manager.ports import BadInput, Blocked, Conflict, NotFound, Principal, ServiceError
 from plimsoll.manager.services import change_effects as effects_of
 from plimsoll.manager.services import events as numbers
 from plimsoll.manager.services import floor_state, policy_rules
@@ -17,7 +17,7 @@ from plimsoll.manager.services.change_views import begins, busy, moment, note
 from plimsoll.manager.services.core import Core, Unit
 from plimsoll.manager.services.events import NewEvent
 from plimsoll.manager.services.floors import parse_floor, parse_points
-from plimsoll.manager.services.guard import check_not_locked_out
+from plimsoll.manager.services.guard import check_not_locked_out, some_of
 from plimsoll.manager.services.judgement import JudgementService
 from plimsoll.manager.services.quiet import check_no_rotation, check_no_upgrade
 from plimsoll.manager.store import Connection
@@ -33,11 +33,17 @@ SOAK = 1800.0
 CANARY = "5%"
 _LONGEST_SOAK = 30 * 86400.0
 _NOTICES = 50
+#: Seconds for which a plan that is only shown goes by the same look at the fleet.
+_LOOK_LASTS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class StartRequest:
-    """What a new change is asked to do; `canary` is "5%", "5", "group:NAME" (a relay group) or "policy:NAME"."""
+    """What a new change is asked to do; `canary` is "5%", "5", "group:NAME" (a relay group) or "policy:NAME".
+
+    `seen` are the ids of the findings whose names were shown to who asks; None where nobody was shown any. With it,
+    `force` and `accept_affected` reach no further than these.
+    """
 
     to: str
     points: Sequence[str] = ("all",)
@@ -49,11 +55,63 @@ class StartRequest:
     at: float | None = None
     freeze: Sequence[str] = ()
     approval: bool = False
+    seen: Collection[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlanView:
+    """What a change would do, before anybody is asked whether it may. `points` are those that it moves.
+
+    `floors` are the floors in force, `quiet` why no change can begin at present (another one is under way), empty where
+    one can; `locked_out` why who asks could not take it back, empty where he can.
+    """
+
+    plan: Plan
+    points: tuple[Point, ...]
+    floors: dict[Point, Version]
+    relays: int
+    quiet: str
+    locked_out: str
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where the fleet is, for whoever chooses a floor: what a look at the whole fleet is not needed for.
+
+    `ports` are where each point usually is; `own` are policies with a floor of their own, (name, floor) by point;
+    `canaries` are names that a canary can have.
+    """
+
+    floors: dict[Point, Version]
+    ports: dict[Point, int]
+    own: dict[Point, tuple[tuple[str, Version], ...]]
+    canaries: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Fleet:
+    """What a plan needs of the whole fleet, and when that was read."""
+
+    at: float
+    relays: int
+    longest: float
+    relay_longest: float
 
 
 def _check_quiet(connection: Connection) -> None:
     check_no_upgrade(connection, "no change begins")
     check_no_rotation(connection, "no change begins")
+
+
+def _not_quiet(connection: Connection) -> str:
+    running = table.under_way(connection)
+    if running is not None:
+        return busy(running)
+    try:
+        _check_quiet(connection)
+    except ServiceError as error:
+        return error.message
+    return ""
 
 
 class Starting:
@@ -62,6 +120,7 @@ class Starting:
     def __init__(self, core: Core, judgement: JudgementService) -> None:
         self._core = core
         self._judgement = judgement
+        self._looked: _Fleet | None = None
 
     def start(self, principal: Principal, request: StartRequest) -> int:
         """The number of the new change. Raises as `ChangesService.start`."""
@@ -112,6 +171,60 @@ class Starting:
     def judge(self, target: Version, points: set[Point]) -> Preflight:
         return self._judgement.judge(target, points)
 
+    def plan(self, principal: Principal, request: StartRequest) -> PlanView:
+        """What `start` would begin. Raises BadInput as it does; judges nobody."""
+        target, points = parse_floor(request.to), _points(request.points)
+        _check(request, self._core.clock())
+        floors = self._core.store.read(floor_state.read).floors()
+        direction, moved = _direction(floors, points, target, self._own_floors())
+        fleet = self._fleet()
+        plan = Plan(
+            target,
+            direction,
+            stages_of(direction, moved, relays=fleet.relays > 1),
+            soak=request.soak,
+            longest_heartbeat=fleet.longest,
+            relay_heartbeat=fleet.relay_longest,
+        )
+        locked_out = ""
+        if direction is Direction.RAISE and Point.GUI in moved:
+            try:
+                check_not_locked_out(principal, floors[Point.GUI], target)
+            except ServiceError as error:
+                locked_out = error.message
+        ordered = tuple(point for point in Point if point in moved)
+        return PlanView(plan, ordered, floors, fleet.relays, self._core.store.read(_not_quiet), locked_out)
+
+    def standing(self) -> Standing:
+        """Where the fleet is."""
+        policies, groups, state = self._core.store.read(
+            lambda c: (policy_table.all_policies(c), policy_table.all_groups(c), floor_state.read(c))
+        )
+        settings = self._core.home.config
+        base = policy_rules.BASE
+        return Standing(
+            floors=state.floors(),
+            ports={point: point.default_port for point in Point}
+            | {Point.GUI: settings.gui_port, Point.HEARTBEAT: settings.heartbeat_port},
+            own={
+                Point.RELAY: tuple((p.name, p.relay_floor) for p in policies if p.relay_floor and p.name != base),
+                Point.AGENT: tuple((p.name, p.agent_floor) for p in policies if p.agent_floor and p.name != base),
+            },
+            canaries=(*(f"group:{one.name}" for one in groups), *(f"policy:{one.name}" for one in policies)),
+        )
+
+    def _fleet(self) -> _Fleet:
+        now, known = self._core.clock(), self._looked
+        if known is not None and 0 <= now - known.at < _LOOK_LASTS:
+            return known
+
+        def work(connection: Connection) -> _Fleet:
+            relays = len(computer_table.find(connection, kind=Kind.RELAY.value))
+            return _Fleet(now, relays, *_longest(connection))
+
+        self._looked = self._core.store.read(work)
+        return self._looked
+
     def _own_floors(self) -> dict[Point, Sequence[Version]]:
         """Floors of policies that have their own, by point."""
         records = self._core.store.read(policy_table.all_policies)
@@ -122,6 +235,8 @@ class Starting:
 
     def _consent(self, request: StartRequest, preflight: Preflight) -> None:
         reason = (request.reason or "").strip()
+        if request.seen is not None:
+            _check_seen(request.seen, preflight)
         if preflight.blockers and not request.force:
             raise Blocked(
                 f"{_counted(preflight.blockers, 'part')} would be cut off; nothing was started. Upgrade what is named,"
@@ -186,6 +301,17 @@ class Starting:
             )
             computer = None if finding.kind == "program" else finding.id
             unit.event(NewEvent(numbers.CHANGE_NOTICE, "warning", text, computer=computer, target=finding.who))
+
+
+def _check_seen(seen: Collection[str], preflight: Preflight) -> None:
+    """Nobody is cut off whose name was not shown. Raises Blocked with those that came since."""
+    fresh = [finding for finding in (*preflight.blockers, *preflight.affected) if finding.id not in seen]
+    if fresh:
+        raise Blocked(
+            f"{some_of([one.who for one in fresh])} would be cut off too, and stood in no list that you were shown;"
+            " nothing was started. Look at the names again",
+            preflight,
+        )
 
 
 def _counted(findings: Sequence[Finding], what: str) -> str:

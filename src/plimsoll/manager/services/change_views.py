@@ -21,7 +21,10 @@ LOGGED = 200
 
 @dataclass(frozen=True, slots=True)
 class ChangeView:
-    """A change as it stands. `figures` are the health rules of its stage, `log` what was done, oldest first."""
+    """A change as it stands. `figures` are the health rules of its stage, `log` what was done, oldest first.
+
+    `before` is the floor that each point had which it has moved so far.
+    """
 
     id: int
     created: float
@@ -42,6 +45,7 @@ class ChangeView:
     ended: float | None
     proof: dict[str, Any] | None
     log: tuple[LogRecord, ...]
+    before: dict[str, Version]
 
 
 def view(record: ChangeRecord, entries: Sequence[LogRecord]) -> ChangeView:
@@ -66,6 +70,7 @@ def view(record: ChangeRecord, entries: Sequence[LogRecord]) -> ChangeView:
         ended=record.ended,
         proof=record.proof,
         log=tuple(entries),
+        before={point: Version(moved["from"]) for point, moved in record.effects.get("floors", {}).items()},
     )
 
 

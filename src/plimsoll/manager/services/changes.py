@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from plimsoll.fleet.changes import Stage
 from plimsoll.manager.ports import Conflict, Forbidden, Permission, Principal, internal, permits
-from plimsoll.manager.services.change_start import CANARY, SOAK, Starting, StartRequest
+from plimsoll.manager.services.change_start import CANARY, SOAK, PlanView, Standing, Starting, StartRequest
 from plimsoll.manager.services.change_steps import Steps
 from plimsoll.manager.services.change_views import ChangeView, begins, busy, known, moment, note, plan_of, shown, view
 from plimsoll.manager.services.change_watch import Watch, baseline, silent_now
@@ -25,7 +25,7 @@ from plimsoll.manager.store import changes as table
 from plimsoll.manager.store.changes import ChangeRecord, StaleError
 from plimsoll.net.sightings import Sighting
 
-__all__ = ["CANARY", "SOAK", "ChangeView", "ChangesService", "StartRequest"]
+__all__ = ["CANARY", "SOAK", "ChangeView", "ChangesService", "PlanView", "Standing", "StartRequest"]
 
 _TRIES = 20
 
@@ -55,6 +55,16 @@ class ChangesService:
     def get(self, principal: Principal, change: int | None = None) -> ChangeView:
         """That change, or the one under way, or the last one."""
         return self._get(change)
+
+    @permits(Permission.FLOORS_READ)
+    def standing(self, principal: Principal) -> Standing:
+        """Where the fleet is, for whoever chooses a floor. Looks at no computer."""
+        return self._starting.standing()
+
+    @permits(Permission.FLOORS_READ)
+    def plan(self, principal: Principal, request: StartRequest) -> PlanView:
+        """What such a change would do: its direction, points and stages. Nothing is changed. Raises BadInput."""
+        return self._starting.plan(principal, request)
 
     @permits(Permission.FLOORS_CHANGE)
     def start(self, principal: Principal, request: StartRequest) -> ChangeView:

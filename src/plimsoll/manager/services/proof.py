@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import logging
 import os
+import shutil
 import threading
 import uuid
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +24,17 @@ from cryptography.hazmat.primitives.serialization import (
 
 from plimsoll import RELEASE
 from plimsoll.manager import config
-from plimsoll.manager.ports import BadInput, Conflict, NotFound, Permission, Principal, Unavailable, internal, permits
+from plimsoll.manager.ports import (
+    BadInput,
+    Conflict,
+    NotFound,
+    Permission,
+    Principal,
+    ServiceError,
+    Unavailable,
+    internal,
+    permits,
+)
 from plimsoll.manager.services import floor_state
 from plimsoll.manager.services.audit import AuditService
 from plimsoll.manager.services.changes import ChangesService
@@ -39,14 +52,18 @@ from plimsoll.scan.judgement import Verdict
 from plimsoll.scan.options import FULL
 from plimsoll.scan.profiles import judge
 from plimsoll.scan.proof_page import page
-from plimsoll.scan.proofs import BUNDLE, SCHEMA, key_id, public_pem, sign
+from plimsoll.scan.proofs import BUNDLE, KEY, MANIFEST, PAGE, SCHEMA, SIGNATURE, key_id, public_pem, sign, write
 from plimsoll.tls.cipher_profiles import DEFAULT
 from plimsoll.tls.floors import Point
 from plimsoll.tls.versions import Version
 
+log = logging.getLogger(__name__)
+
 PCI = "pci-dss-4.0.1"
 FOLDER = "proof"
 _SIGNING = "signing.pem"
+#: How many bundles the manager keeps for the console to download.
+KEPT = 30
 _HISTORY = 50
 _NOTE = 500
 
@@ -77,6 +94,70 @@ class SignedProof:
         return str(self.content["verdict"])
 
 
+@dataclass(frozen=True, slots=True)
+class MadeProof:
+    """A bundle that the manager keeps. `scope` is the verdict over what is in scope, None where nothing was marked."""
+
+    id: str
+    made: float
+    by: str
+    verdict: str
+    counts: Mapping[str, int]
+    scope: str | None
+    change: int | None
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Making:
+    """A proof that is being made: how many of the ports were asked. `failed` says why the last one was not made."""
+
+    by: str
+    since: float
+    change: int | None
+    done: int = 0
+    of: int = 0
+    failed: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PciPlace:
+    """A port in scope, or a computer that opens none, as the newest proof saw it.
+
+    `accepted` are the versions that a handshake agreed on, `early` those of them below TLS 1.2; `verdict` is what the
+    profile of PCI DSS says, `findings` why. `evidence` is what was seen, for each early version that was accepted.
+    """
+
+    point: str
+    name: str
+    computer: str | None
+    address: str
+    port: int
+    verdict: str
+    findings: tuple[str, ...]
+    accepted: tuple[str, ...]
+    early: tuple[str, ...]
+    evidence: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PciReport:
+    """What is in scope now, and what the newest proof saw of it. `proof` is None where none was made yet.
+
+    `fresh` are marks that are newer than that proof: nothing was asked of them. `floors` are those of the points,
+    `exceptions` those in force that let somebody below TLS 1.2 in at a point in scope.
+    """
+
+    marks: tuple[MarkView, ...]
+    fresh: tuple[MarkView, ...]
+    proof: MadeProof | None
+    verdict: str | None
+    note: str
+    places: tuple[PciPlace, ...]
+    floors: Mapping[Point, Version]
+    exceptions: tuple[ExceptionView, ...]
+
+
 class ProofService:
     def __init__(
         self,
@@ -92,9 +173,111 @@ class ProofService:
         self._changes = changes
         self._audit = audit
         self._making = threading.Lock()
+        self._jobs = threading.Lock()
+        self._job: Making | None = None
+        self._thread: threading.Thread | None = None
 
     @permits(Permission.FLOORS_READ)
-    def build(self, principal: Principal, change: int | None = None) -> SignedProof:
+    def begin(self, principal: Principal, change: int | None = None) -> Making:
+        """Builds a proof in the background, and keeps it in the home. Raises NotFound, Conflict (one is being made)."""
+        if change is not None:
+            self._changes.get(principal, change)
+        with self._jobs:
+            if self._job is not None and not self._job.failed:
+                raise Conflict("a proof is being made already; nothing was started. It is done in a moment")
+            self._job = job = Making(principal.who, self._core.clock(), change)
+            self._thread = threading.Thread(target=self._make, args=(principal, job), name="proof", daemon=True)
+            self._thread.start()
+        return job
+
+    def _make(self, principal: Principal, job: Making) -> None:
+        def progress(done: int, of: int) -> None:
+            with self._jobs:
+                self._job = replace(job, done=done, of=of)
+
+        try:
+            self._keep(self.build(principal, job.change, progress), job.change)
+            over = None
+        except ServiceError as error:
+            over = replace(job, failed=error.message)
+        except Exception as error:
+            log.exception("a proof was not made")
+            over = replace(job, failed=f"the proof was not made: {error}")
+        with self._jobs:
+            self._job = over
+
+    @internal
+    def wait(self, seconds: float = 60.0) -> None:
+        """Until no proof is being made any more."""
+        thread = self._thread
+        if thread is not None:
+            thread.join(seconds)
+
+    @permits(Permission.FLOORS_READ)
+    def making(self, principal: Principal) -> Making | None:
+        """What is being made now, or why the last one failed."""
+        return self._job
+
+    @permits(Permission.FLOORS_READ)
+    def made(self, principal: Principal) -> tuple[MadeProof, ...]:
+        """The bundles that this manager keeps, the newest first: at most `KEPT`."""
+        return tuple(MadeProof(**said) for said in self._summaries())
+
+    @permits(Permission.FLOORS_READ)
+    def bundle(self, principal: Principal, proof: str) -> dict[str, bytes]:
+        """The files of a bundle that is kept, by name. Raises NotFound."""
+        if proof not in {said["id"] for said in self._summaries()}:
+            raise NotFound(f"there is no proof {proof!r}: the newest {KEPT} are kept")
+        folder = self._kept / proof
+        try:
+            return {name: (folder / name).read_bytes() for name in (BUNDLE, PAGE, MANIFEST, SIGNATURE, KEY)}
+        except OSError as error:
+            raise Unavailable(f"the proof {proof} cannot be read: {error.strerror}") from None
+
+    @property
+    def _kept(self) -> Path:
+        return self._folder / "bundles"
+
+    def _keep(self, proof: SignedProof, change: int | None) -> None:
+        """Writes the bundle, then its summary, which is what makes it known; the oldest ones go."""
+        content = proof.content
+        identifier = str(content["id"])
+        summary = {
+            "id": identifier,
+            "made": content["made"],
+            "by": content["by"],
+            "verdict": proof.verdict,
+            "counts": content["counts"],
+            "scope": content["scope"]["verdict"],
+            "change": change,
+            "key": proof.key,
+        }
+        try:
+            self._kept.mkdir(mode=0o700, exist_ok=True)
+            write(self._kept / identifier, proof.files)
+            config.write_atomically(self._kept / f"{identifier}.json", json.dumps(summary).encode(), 0o600)
+            for old in self._summaries()[KEPT:]:
+                (self._kept / f"{old['id']}.json").unlink(missing_ok=True)
+                shutil.rmtree(self._kept / old["id"], ignore_errors=True)
+        except OSError as error:
+            raise Unavailable(f"the proof could not be kept: {error.strerror}; it is in no list") from None
+
+    def _summaries(self) -> list[dict[str, Any]]:
+        found = []
+        for path in self._kept.glob("*.json"):
+            try:
+                found.append(json.loads(path.read_text()))
+            except (OSError, ValueError):
+                log.warning("the summary %s of a proof cannot be read", path.name)
+        return sorted(found, key=lambda said: (-said["made"], said["id"]))
+
+    @permits(Permission.FLOORS_READ)
+    def build(
+        self,
+        principal: Principal,
+        change: int | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> SignedProof:
         """Asks every port and signs what it saw. Takes seconds. With a change's number, its log stands in it too.
 
         Raises NotFound for an unknown change, Unavailable where the key cannot be read or made.
@@ -103,7 +286,7 @@ class ProofService:
         key = self._key()
         marks = self._core.store.read(scope_table.all_marks)
         found = self._proving.prove(
-            mode=FULL, thorough=lambda place: in_scope(place.point.value, place.computer, marks)
+            mode=FULL, thorough=lambda place: in_scope(place.point.value, place.computer, marks), progress=progress
         )
         content = self._content(principal, found, story)
         files = sign(content, page(content), key)
@@ -176,6 +359,51 @@ class ProofService:
 
         self._core.write(work)
         return self._core.store.read(_marks)
+
+    @permits(Permission.FLOORS_READ)
+    def manager(self, principal: Principal) -> str:
+        """What a report calls this manager."""
+        return self._core.home.config.public_name or os.uname().nodename
+
+    @permits(Permission.FLOORS_READ)
+    def pci(self, principal: Principal) -> PciReport:
+        """Who in scope accepts early TLS, with evidence and date: what the newest proof that is kept saw."""
+        marks = self._core.store.read(_marks)
+        floors = self._core.store.read(floor_state.read).floors()
+        proof = next(iter(self.made(principal)), None)
+        scope: Mapping[str, Any] = {"verdict": None, "note": "", "places": []}
+        seen: dict[tuple[str, str | None, int], Mapping[str, Any]] = {}
+        if proof is not None:
+            content = self._content_kept(proof.id)
+            scope = content["scope"]
+            seen = {(one["point"], one["computer"], one["port"]): one for one in content["places"]}
+        points = {mark.point for mark in marks}
+        early = tuple(
+            view for view in self._exceptions.in_force() if view.point.value in points and view.floor < Version.TLS1_2
+        )
+        known = (points, {mark.computer for mark in marks if mark.computer})
+        return PciReport(
+            marks=marks,
+            fresh=tuple(mark for mark in marks if proof is None or mark.created > proof.made),
+            proof=proof,
+            verdict=scope["verdict"],
+            note=scope["note"],
+            places=tuple(
+                _pci_place(one, seen.get((one["point"], one["computer"], one["port"])))
+                for one in scope["places"]
+                if one["point"] in known[0] or one["computer"] in known[1]
+            ),
+            floors=floors,
+            exceptions=early,
+        )
+
+    def _content_kept(self, proof: str) -> dict[str, Any]:
+        """Raises Unavailable."""
+        try:
+            content: dict[str, Any] = json.loads((self._kept / proof / BUNDLE).read_bytes())
+        except (OSError, ValueError) as error:
+            raise Unavailable(f"the proof {proof} cannot be read: {error}") from None
+        return content
 
     # -- what a bundle says
 
@@ -364,6 +592,19 @@ def _scope(
         "marks": [{"point": mark.point, "computer": mark.computer, "note": mark.note} for mark in marks],
         "places": places,
     }
+
+
+def _pci_place(one: Mapping[str, Any], seen: Mapping[str, Any] | None) -> PciPlace:
+    accepted = tuple(seen["accepted"]) if seen else ()
+    early = tuple(name for name in accepted if Version(name) < Version.TLS1_2)
+    evidence = tuple(
+        f"{name}: {'; '.join(seen['versions'].get(name, {}).get('evidence', ())) or 'a handshake was agreed on'}"
+        for name in early
+    ) if seen else ()  # fmt: skip
+    return PciPlace(
+        one["point"], one["name"], one["computer"], one["address"] or "", one["port"], one["verdict"],
+        tuple(one["findings"]), accepted, early, evidence,
+    )  # fmt: skip
 
 
 def portless(one: ComputerRecord) -> dict[str, Any]:

@@ -82,3 +82,8 @@ def share(text: str, what: str) -> float:
 def lines(text: str) -> tuple[str, ...]:
     """Each line, or what commas part, without what is around it."""
     return tuple(one for part in re.split(r"[\n,]", text) if (one := part.strip()))
+
+
+def own_path(text: str, otherwise: str) -> str:
+    """An address on this manager, where a form says where to go next; no other is followed."""
+    return text if text.startswith("/") and not text.startswith(("//", "/\\")) else otherwise

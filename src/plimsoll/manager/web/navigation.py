@@ -29,6 +29,14 @@ class Group:
 GROUPS: tuple[Group, ...] = (
     Group("", (Entry("Dashboard", "/", Permission.FLOORS_READ),)),
     Group(
+        "Floor",
+        (
+            Entry("Changes", "/changes", Permission.FLOORS_READ),
+            Entry("Preflight", "/preflight", Permission.FLOORS_READ),
+            Entry("Reports", "/reports", Permission.FLOORS_READ),
+        ),
+    ),
+    Group(
         "System settings",
         (
             Entry("General", "/administration/system-settings", Permission.MANAGER_READ),

@@ -128,6 +128,40 @@ def test_a_canary_that_is_refused_takes_it_all_back_and_is_named(world: World) -
     assert [entry.cause for entry in world.services.floors.history(ROOT, 2)] == ["back", "back"]
 
 
+def test_a_force_reaches_no_further_than_the_names_that_were_shown(world: World) -> None:
+    world.join("new")
+    world.join("old", Version.TLS1_0, "9.6.2")
+    (shown,) = world.services.judgement.preflight(ROOT, "TLSv1.2").blockers
+    world.join("older", Version.TLS1_0, "9.5.3")
+    with pytest.raises(Blocked, match=r"older would be cut off too, and stood in no list"):
+        start(world, force=True, reason="to see", seen={shown.id})
+    with pytest.raises(Blocked, match="Look at the names again"):
+        start(world, seen=frozenset())
+    with pytest.raises(NotFound):
+        world.services.changes.get(ROOT)
+    both = {finding.id for finding in world.services.judgement.preflight(ROOT, "TLSv1.2").blockers}
+    assert start(world, force=True, reason="to see", seen=both).state == "running"
+
+
+def test_a_plan_says_what_a_start_would_do_and_does_nothing(world: World) -> None:
+    world.join("c")
+    for name in ("r1", "r2"):
+        world.join(name, kind=Kind.RELAY)
+    world.services.floors.set(ROOT, "TLSv1.2", "gui", force=True, reason="first")
+    request = StartRequest("TLSv1.2", soak=5.0, canary="2")
+    plan = world.services.changes.plan(ROOT, request)
+    assert (plan.points, plan.relays, plan.quiet) == ((Point.HEARTBEAT, Point.RELAY, Point.AGENT), 2, "")
+    assert plan.floors[Point.GUI] is Version.TLS1_2
+    started = world.services.changes.start(ROOT, request)
+    assert started.stages == tuple(stage.value for stage in plan.plan.stages)
+    assert f"change {started.id}" in world.services.changes.plan(ROOT, StartRequest("TLSv1.3")).quiet
+    with pytest.raises(BadInput):
+        world.services.changes.plan(ROOT, StartRequest("TLSv1.2", canary="none"))
+    standing = world.services.changes.standing(ROOT)
+    assert (standing.floors, standing.own) == (plan.floors, {Point.RELAY: (), Point.AGENT: ()})
+    assert "policy:Base" in standing.canaries
+
+
 def test_nmap_from_a_managed_host_and_hosts_that_die_take_nothing_back(world: World) -> None:
     for number in range(8):
         world.join(f"c{number}")

@@ -178,3 +178,58 @@ def test_the_first_key_is_one_key_for_all_who_ask_at_once(at: Desk) -> None:
     with ThreadPoolExecutor(8) as pool:
         made = list(pool.map(lambda _: at.services.proof.build(ROOT).key, range(8)))
     assert set(made) == {at.services.proof.keys(ROOT)[0][0]}
+
+
+def test_a_proof_is_made_in_the_background_and_kept_to_download(at: Desk, tmp_path: Path) -> None:
+    prove(at, seen(HEARTBEAT, PROVED, Version.TLS1_2))
+    assert at.services.proof.made(ROOT) == ()
+    at.services.proof.begin(ROOT)
+    at.services.proof.wait()
+    assert at.services.proof.making(ROOT) is None
+    (made,) = at.services.proof.made(ROOT)
+    assert (made.verdict, made.counts["proved"], made.scope, made.change, made.by) == (PROVED, 1, None, None, ROOT.who)
+    write(tmp_path / "out", at.services.proof.bundle(ROOT, made.id))
+    assert check(tmp_path / "out", load_public(at.services.proof.keys(ROOT)[0][1].encode())).whole
+    with pytest.raises(NotFound):
+        at.services.proof.bundle(ROOT, "../signing.pem")
+    with pytest.raises(NotFound):
+        at.services.proof.begin(ROOT, 7)
+
+
+def test_a_proof_that_fails_says_why_and_only_the_newest_are_kept(at: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    prove(at, seen(HEARTBEAT, PROVED, Version.TLS1_2))
+    monkeypatch.setattr("plimsoll.manager.services.proof.KEPT", 2)
+    for _ in range(3):
+        at.services.proof.begin(ROOT)
+        at.services.proof.wait()
+    kept = {one.id for one in at.services.proof.made(ROOT)}
+    assert len(kept) == 2
+    assert {path.name for path in (at.home.path / "proof" / "bundles").iterdir() if path.is_dir()} == kept
+    (at.home.path / "proof" / "signing.pem").write_text("no key")
+    at.services.proof.begin(ROOT)
+    at.services.proof.wait()
+    failed = at.services.proof.making(ROOT)
+    assert failed is not None
+    assert "cannot be read" in failed.failed
+
+
+@pytest.mark.rule("R10")
+def test_the_view_for_pci_dss_names_who_in_scope_accepts_early_tls(at: Desk) -> None:
+    gui = Place(Point.GUI, "manager", "127.0.0.1", 4119, Version.TLS1_2)
+    assert at.services.proof.pci(ROOT).proof is None
+    at.services.proof.mark(ROOT, point="gui", note="cards")
+    prove(at, seen(HEARTBEAT, PROVED, Version.TLS1_2), seen(gui, VIOLATED, Version.TLS1_0, Version.TLS1_2))
+    at.services.proof.begin(ROOT)
+    at.services.proof.wait()
+    at.services.proof.mark(ROOT, point="relay")
+    until = time.time() + 50
+    for point in ("gui", "heartbeat"):
+        at.services.exceptions.add(ROOT, point=point, floor="TLSv1", until=until, reason="a script", source="10.0.0.7")
+    view = at.services.proof.pci(ROOT)
+    (place,) = view.places
+    assert (place.point, place.early, place.accepted) == ("gui", ("TLSv1",), ("TLSv1", "TLSv1.2"))
+    assert place.evidence[0].startswith("TLSv1: ")
+    assert [mark.point for mark in view.fresh] == ["relay"]
+    assert [one.point for one in view.exceptions] == [Point.GUI], "4120 is not in scope"
+    at.services.proof.unmark(ROOT, point="gui")
+    assert at.services.proof.pci(ROOT).places == ()

@@ -30,6 +30,7 @@ ENDLESS = {"/live"}
 
 IN_A_MONTH = time.strftime("%Y-%m-%dT%H:%M", time.gmtime(time.time() + 30 * 86400))
 ACCESS = Permission.ACCESS_CHANGE
+FLOORS = Permission.FLOORS_CHANGE
 
 #: What each screen's own permission is, where it is not FLOORS_READ; all roles of ours may read all.
 FORMS: dict[str, Form] = {
@@ -42,6 +43,18 @@ FORMS: dict[str, Form] = {
     "/account/second-factor/remove": Form(None, {"password": "x", "code": "123456"}),
     "/account/sessions/end-others": Form(None),
     "/account/sessions/{session}/end": Form(None),
+    # -- changes, in an order in which each can be
+    "/changes/{change}/pause": Form(FLOORS),
+    "/changes/{change}/resume": Form(FLOORS),
+    "/changes/{change}/approve": Form(FLOORS, answers=(409,)),
+    "/changes/{change}/abort": Form(FLOORS),
+    "/changes/{change}/back": Form(FLOORS, answers=(409,)),
+    "/changes": Form(FLOORS, {"to": "TLSv1.1", "point": "gui"}),
+    # -- reports
+    "/reports/proofs": Form(Permission.FLOORS_READ, {"change": "1"}),
+    "/reports/keys": Form(Permission.MANAGER_CHANGE),
+    "/reports/scope": Form(FLOORS, {"what": "relay", "note": "cards"}),
+    "/reports/scope/remove": Form(FLOORS, {"point": "relay"}),
     # -- users and keys
     "/administration/users": Form(
         ACCESS, {"username": "berta", "password": "a long enough one", "role": "auditor", "full_name": "Berta B."}

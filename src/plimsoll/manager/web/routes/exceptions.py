@@ -41,7 +41,15 @@ def exceptions(request: Request, asks: Asks, back: Back, show: Word = "") -> Res
 
 
 @router.get(f"{PATH}/new")
-def new(request: Request, asks: Asks, source: Word = "", computer: Word = "", point: Word = "heartbeat") -> Response:
+def new(
+    request: Request,
+    asks: Asks,
+    source: Word = "",
+    computer: Word = "",
+    point: Word = "heartbeat",
+    then: Annotated[str, Query(max_length=2000)] = "",
+) -> Response:
+    """`then` is the screen that sent here, and is shown again afterwards."""
     return page(
         request,
         "exceptions/new.html",
@@ -52,6 +60,7 @@ def new(request: Request, asks: Asks, source: Word = "", computer: Word = "", po
         points=POINTS,
         versions=FLOORS,
         until=fields.local(request, time.time() + PROPOSED),
+        then=fields.own_path(then, ""),
     )
 
 
@@ -66,6 +75,7 @@ def add(
     reason: Annotated[str, Form(max_length=2000)],
     source: Sent = "",
     computer: Sent = "",
+    then: Annotated[str, Form(max_length=2000)] = "",
 ) -> Response:
     source, computer = source.strip(), computer.strip()
     if bool(source) == bool(computer):
@@ -80,7 +90,7 @@ def add(
         computer=find_computer(back, asks, computer) if computer else None,
     )
     whom = made.source or made.name or made.computer
-    return done(request, PATH, f"{whom} may come in with {made.floor.label} until then.")
+    return done(request, fields.own_path(then, PATH), f"{whom} may come in with {made.floor.label} until then.")
 
 
 @router.post(f"{PATH}/{{exception}}/end")

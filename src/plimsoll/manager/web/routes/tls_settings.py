@@ -21,7 +21,7 @@ from plimsoll.manager.ports import Principal
 from plimsoll.manager.services.ciphers import OWN
 from plimsoll.manager.services.ciphers import parse_profile as profile_named
 from plimsoll.manager.services.floors import parse_floor, parse_points
-from plimsoll.manager.web import texts
+from plimsoll.manager.web import fields, texts
 from plimsoll.manager.web.frame import Asks, Back, Signed, console_router, done, page
 from plimsoll.tls.cipher_profiles import DEFAULT, CipherProfile
 from plimsoll.tls.floors import Point
@@ -227,13 +227,21 @@ def shadow(request: Request, asks: Asks, back: Back, days: Annotated[int, Query(
 
 
 @router.post(f"{PATH}/shadow")
-def set_shadow(request: Request, asks: Signed, back: Back, to: Sent, point: Sent) -> Response:
-    """Counts from now on, and refuses nobody; an empty version counts no more."""
+def set_shadow(
+    request: Request,
+    asks: Signed,
+    back: Back,
+    to: Sent,
+    point: Sent,
+    then: Annotated[str, Form(max_length=2000)] = "",
+) -> Response:
+    """Counts from now on, and refuses nobody; an empty version counts no more. `then` is the screen to go back to."""
+    after = fields.own_path(then, f"{PATH}/shadow")
     if not to:
         back.services.shadow.clear(asks, point)
-        return done(request, f"{PATH}/shadow", "No shadow floor counts there any more; what was counted stays.")
+        return done(request, after, "No shadow floor counts there any more; what was counted stays.")
     back.services.shadow.set(asks, to, point)
-    return done(request, f"{PATH}/shadow", f"From now on it is counted who comes in below {to}. Nobody is refused.")
+    return done(request, after, f"From now on it is counted who comes in below {to}. Nobody is refused.")
 
 
 # -- configuration.properties

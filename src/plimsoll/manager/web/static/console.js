@@ -72,7 +72,7 @@
   });
   // What a screen fetches by itself keeps no session alive: only a person does.
   document.addEventListener("htmx:configRequest", (event) => {
-    if (event.detail.triggeringEvent?.type === "live") event.detail.headers["plimsoll-unattended"] = "1";
+    if (["live", "hx:poll:trigger"].includes(event.detail.triggeringEvent?.type)) event.detail.headers["plimsoll-unattended"] = "1";
   });
   document.addEventListener("htmx:sendError", () => lost(true));
 
