@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import urllib.parse
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -29,14 +30,17 @@ _STANDS = {
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """All that the list is made from. `problems` counts computers that cannot talk to the manager, `problem_names` are
-    the first of them; `serves` which versions each point really serves, where it is known. Counts are of computers.
+    """All that the list is made from. Counts are of computers.
+
+    `below` counts those by group that are below the floor that they call at. `problems` counts those that could not
+    talk to the manager, `problem_names` are the first of them. `serves` is what each point really serves, where known.
     """
 
     now: float
     floors: Sequence[PointView]
     drift: Drift | None
     serves: Mapping[Point, Sequence[Version]]
+    below: Mapping[str, int]
     problems: int
     problem_names: Sequence[str]
     relays: Sequence[RelayGlance]
@@ -66,6 +70,17 @@ def _found(seen: Standing) -> Iterator[Need]:
             f"{_many(seen.problems, 'computer')} cannot talk to the manager: {shown}{more}",
             "See who was refused, then upgrade them, grant an exception, or lower the floor.",
         )
+    # Who was refused already is among these, and named above.
+    if sum(seen.below.values()) > seen.problems:
+        for group, count in seen.below.items():
+            yield Need(
+                "below",
+                "bad",
+                f"{_number(count)} {group} {'is' if count == 1 else 'are'} below the floor, and refused when"
+                f" {'it calls' if count == 1 else 'they call'}",
+                "Upgrade them, grant an exception, or lower the floor.",
+                urllib.parse.urlencode({"group": group, "state": "refused"}),
+            )
     yield from _work(seen)
     if seen.drift is not None:
         yield Need(

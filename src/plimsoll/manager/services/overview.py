@@ -161,6 +161,7 @@ class OverviewService:
                 floors=floors,
                 drift=overview.drift,
                 serves=serves or {},
+                below={} if look is None else _below(self._drawn(look, state.floors(), False)),
                 problems=len(problems or ()),
                 problem_names=_names(connection, problems or ()),
                 relays=overview.relays,
@@ -350,6 +351,21 @@ def _talking(drawn: Iterable[Line]) -> dict[int, set[Point]]:
         if line.link.state == "talks" and line.link.point is not None:
             for crowd in line.crowds:
                 found.setdefault(id(crowd), set()).add(line.link.point)
+    return found
+
+
+def _below(drawn: Iterable[Line]) -> dict[str, int]:
+    """Computers by group that cannot speak with the manager at its floors: each counts once."""
+    found: dict[str, int] = {}
+    counted: set[int] = set()
+    for line in drawn:
+        if line.link.state != "refused" or line.link.point not in (Point.HEARTBEAT, Point.AGENT):
+            continue
+        for crowd in line.crowds:
+            if id(crowd) not in counted:
+                counted.add(id(crowd))
+                name = group_of(crowd.alike)
+                found[name] = found.get(name, 0) + crowd.count
     return found
 
 

@@ -27,7 +27,13 @@ class Group:
 
 
 GROUPS: tuple[Group, ...] = (
-    Group("", (Entry("Dashboard", "/", Permission.FLOORS_READ),)),
+    Group(
+        "",
+        (
+            Entry("Dashboard", "/", Permission.FLOORS_READ),
+            Entry("Who talks to whom", "/picture", Permission.FLOORS_READ),
+        ),
+    ),
     Group(
         "Floor",
         (

@@ -37,7 +37,7 @@ _COMPUTERS = (NEW_AGENTS, OLD_AGENTS, UNKNOWN_AGENTS, APPLIANCES)
 
 #: Sizes in units of the drawing: one is about a pixel where there is room.
 _BOX = 168
-_GAP = 218
+_GAP = 226
 _MANAGER = 112
 _RELAYS = 120
 _LANE = 58

@@ -18,7 +18,7 @@ FLOORS = (
     PointView(Point.AGENT, (4118,), Version.TLS1_2),
 )
 QUIET = Standing(
-    NOW, (FLOORS[0], FLOORS[2]), None, {}, 0, (), (), None, None, None, (), (), 0, 0, 0, ()
+    NOW, (FLOORS[0], FLOORS[2]), None, {}, {}, 0, (), (), None, None, None, (), (), 0, 0, 0, ()
 )  # fmt: skip
 
 
@@ -64,3 +64,11 @@ def test_who_is_cut_off_comes_before_what_will_end_and_that_before_the_rest() ->
     assert said["warm", "ca"] == "The certificate of the CA expires in 9 days"
     assert said["bad", "certificate"] == "Another has expired"
     assert all(one.todo.endswith(".") and not one.said.endswith(".") for one in found)
+
+
+def test_who_is_below_the_floor_is_said_where_not_all_of_them_are_named_already() -> None:
+    below = {"agents before 10.0": 2}
+    (said,) = needs(replace(QUIET, below=below))
+    assert said.said == "2 agents before 10.0 are below the floor, and refused when they call"
+    assert said.about == "group=agents+before+10.0&state=refused"
+    assert [one.kind for one in needs(replace(QUIET, below=below, problems=2, problem_names=["a", "b"]))] == ["refused"]

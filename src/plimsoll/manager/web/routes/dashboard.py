@@ -28,17 +28,18 @@ _REFRESH, _REFRESH_LARGE = 2, 10
 _DONE_AT: dict[str, tuple[str, ...]] = {
     "refused": ("/computers?refused=1", "/administration/events?q=TLS&level=error"),
     "change": ("/changes/{about}", "/changes"),
-    "upgrade": ("/upgrades/{about}", "/administration/updates/software"),
+    "upgrade": ("/administration/updates/upgrades/{about}",),
+    "below": ("/picture/members?{about}",),
     "drift": ("/administration/system-settings/tls",),
     "served": ("/administration/system-settings/tls",),
-    "relays": ("/administration/updates/relay-management", "/picture/members?group=relays"),
+    "relays": ("/administration/updates/relays",),
     "policies": ("/policies", "/picture"),
-    "ca": ("/administration/certificates", "/administration/events?q=CA"),
-    "certificate": ("/administration/certificates", "/administration/events?q=Certificate"),
+    "ca": ("/administration/certificates/ca",),
+    "certificate": ("/administration/certificates",),
     "certificates": ("/computers", "/picture"),
     "exception": ("/administration/system-settings/exceptions",),
     "approvals": ("/computers?state=approval", "/administration/events?q=approval"),
-    "notifications": ("/administration/notifications", "/administration/events?q=Notification"),
+    "notifications": ("/administration/notifications",),
     "offline": ("/computers?state=offline", "/administration/events?q=offline"),
     "raise": ("/changes/new", "/picture?floor=TLSv1.2"),
 }
@@ -125,7 +126,5 @@ def _links(places: Places, over: Overview | None) -> dict[str, str]:
         "assistant": places.first("/changes/new"),
         "scripts": places.first("/administration/updates/deployment-scripts"),
         "change": "" if change is None else places.first(f"/changes/{change.id}", "/changes"),
-        "upgrade": ""
-        if upgrade is None
-        else places.first(f"/upgrades/{upgrade.id}", "/administration/updates/software"),
+        "upgrade": "" if upgrade is None else places.first(f"/administration/updates/upgrades/{upgrade.id}"),
     }
