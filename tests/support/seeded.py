@@ -81,6 +81,7 @@ def seeded(folder: Path) -> Iterator[Seeded]:
             "profile": "1",
             "control": "1",
             "certificate": "1",
+            "node": "b.example.test",
             "token": token,
             "software": "1",
             "session": "0123456789abcdef",

@@ -27,7 +27,7 @@ from plimsoll.messages import Kind
 
 WORD = b"a long passphrase"
 #: What tells of the backup and of the restore, or is left behind on purpose.
-TOLD = ("audit", "events", "facts", "sessions", "changes")
+TOLD = ("audit", "events", "facts", "sessions", "changes", "nodes", "leases")
 
 
 def made_of(desk: Desk, file: Path, **more: Any) -> Made:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, delete, update
 
+from plimsoll.manager.store.node_tables import leases, nodes
 from plimsoll.manager.store.tables import changes, sessions
 from plimsoll.manager.store.upgrade_tables import upgrades
 
 
 def settle(connection: Connection, why: str) -> int:
-    """Changes and upgrades that were under way wait for a person: who knows how they went on. Sessions are over.
+    """Changes and upgrades that were under way wait for a person: who knows how they went on. Sessions are over,
+    and there is no other manager.
 
     How many wait.
     """
@@ -22,5 +24,7 @@ def settle(connection: Connection, why: str) -> int:
             .values(state="paused", version=table.c.version + 1, text=why)
         )
         paused += connection.execute(statement).rowcount
-    connection.execute(delete(sessions))
+    # Other managers of then are not there now, and hold no work.
+    for table in (sessions, nodes, leases):
+        connection.execute(delete(table))
     return paused

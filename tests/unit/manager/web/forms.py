@@ -141,6 +141,8 @@ FORMS: dict[str, Form] = {
     "/administration/scheduled-tasks/{task}/run": Form(Permission.TASKS_CHANGE),
     "/administration/scheduled-tasks/{task}/enabled": Form(Permission.TASKS_CHANGE),
     "/administration/scheduled-tasks/{task}/delete": Form(Permission.TASKS_CHANGE),
+    # This manager keeps its store for itself.
+    "/administration/manager/nodes/{node}/forget": Form(Permission.MANAGER_CHANGE, answers=(404,)),
     # No such server answers.
     "/administration/manager/database-checks": Form(
         Permission.MANAGER_CHANGE, {"address": "sqlserver://127.0.0.1:1"}, answers=(409,)

@@ -1,4 +1,6 @@
-"""Administration > Manager: release, ports, connections, the database and what encrypts the way there (R4)."""
+"""Administration > Manager: release, ports, connections, the database and what encrypts the way there (R4), and the
+managers that share it.
+"""
 
 from __future__ import annotations
 
@@ -31,9 +33,16 @@ def manager(request: Request, asks: Asks, back: Back) -> Response:
         serves={point: list(served) for point, served in back.live.serves().items()},
         database=back.services.database.show(asks),
         checks=back.services.database.checks(asks),
+        nodes=back.services.nodes.list(asks),
         floors=back.services.floors.show(asks),
         metadata=back.services.software_metadata.show(asks),
     )
+
+
+@router.post(f"{PATH}/nodes/{{node}}/forget")
+def forget_node(request: Request, asks: Signed, back: Back, node: str) -> Response:
+    back.services.nodes.forget(asks, node)
+    return done(request, PATH, "That manager is off the list.")
 
 
 @router.post(f"{PATH}/database-checks")
