@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 def command(
     context: typer.Context,
-    manager: Annotated[str, typer.Option(metavar="dsm://HOST:PORT", help="The manager's heartbeat port.")],
-    token: Annotated[str, typer.Option(help="An activation token with enough uses.")],
+    manager: Annotated[str, typer.Option(metavar="dsm://HOST:PORT", help="The manager's heartbeat port.")] = "",
+    token: Annotated[str, typer.Option(help="An activation token with enough uses; not with --fleet.")] = "",
     agents: Annotated[int, typer.Option(min=0, help="How many agents in all.")] = 10,
     old: Annotated[int, typer.Option(min=0, help="How many of them are before 10.0: TLS 1.0 only.")] = 0,
     seconds: Annotated[float, typer.Option(min=0.1, help="How long.")] = 60.0,
@@ -44,6 +44,27 @@ def command(
         list[str] | None, typer.Option("--relay-group", help="The relay group that they join; repeatable, in turn.")
     ] = None,
     peers_home: Annotated[Path | None, typer.Option("--peers-home", help="Keep the peers' identities here.")] = None,
+    fleet: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="A large fleet as state machines: its identities, by --seed-home."),
+    ] = None,
+    seed_home: Annotated[
+        Path | None,
+        typer.Option(metavar="HOME", help="Only make --fleet: --agents computers in this stopped manager's home."),
+    ] = None,
+    processes: Annotated[int, typer.Option(min=1, help="With --fleet: so many processes share the agents.")] = 1,
+    sockets: Annotated[
+        int, typer.Option(min=1, help="With --fleet: connections open at once, of all processes.")
+    ] = 512,
+    faults: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="With --fleet: a fault script (TOML): docs/scale.md.")
+    ] = None,
+    full_handshakes: Annotated[
+        bool, typer.Option("--full-handshakes", help="With --fleet: no session is resumed, as after a restart.")
+    ] = False,
+    warm_up: Annotated[
+        bool, typer.Option("--warm-up", help="With --fleet: one heartbeat of each first, which is not counted.")
+    ] = False,
     as_json: Json = False,
 ) -> int:
     """Simulate a fleet. Exit code 1 where nothing heartbeated; peers that the floor refused are named.
@@ -52,11 +73,25 @@ def command(
     """
     import asyncio
 
+    from plimsoll.cli import _herd
     from plimsoll.testing.pipe import PeerError
     from plimsoll.testing.simulator import SimulationPlan
     from plimsoll.testing.upgrading import Ending
 
     output = session(context).output
+    if seed_home is not None:
+        return _herd.seed(output, seed_home, fleet, agents, prefix, release, processes, as_json)
+    if fleet is not None:
+        wanted = _herd.Wanted(manager, fleet, seconds, agents if _given(context, "agents") else 0)
+        wanted.interval, wanted.spread, wanted.keep_alive = interval, start_over, keep_alive
+        wanted.seed, wanted.network, wanted.sockets, wanted.processes = seed, network, sockets, processes
+        wanted.faults, wanted.resume, wanted.warm_up = faults, not full_handshakes, warm_up
+        return _herd.run(output, wanted, as_json)
+    for name in ("processes", "sockets", "faults", "full_handshakes", "warm_up"):
+        if _given(context, name):
+            raise CommandError(f"--{name.replace('_', '-')} is for a large fleet: name it by --fleet", Code.USAGE)
+    if not (manager and token):
+        raise CommandError("name the manager by --manager, and give a --token or a --fleet", Code.USAGE)
     try:
         plan = SimulationPlan(
             manager=manager,
@@ -90,6 +125,12 @@ def command(
     else:
         _print(output, report)
     return Code.OK if report["heartbeats"] else Code.FAILED
+
+
+def _given(context: typer.Context, name: str) -> bool:
+    """Whether the option stands on the command line."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 async def _until_stopped(plan: SimulationPlan, progress: Callable[[Progress], None]) -> Report:

@@ -194,6 +194,10 @@ class Authority:
         assert isinstance(public, (rsa.RSAPublicKey, ec.EllipticCurvePublicKey))
         return self._sign(public, role, identifier, [], now, days)
 
+    def issue_for(self, key: PrivateKey, role: str, identifier: str, now: float, days: float = LEAF_DAYS) -> Issued:
+        """The same for a key that was made here, which needs no request."""
+        return self._sign(key.public_key(), role, identifier, [], now, days)
+
     def issue_manager(self, key: PrivateKey, names: Iterable[str], now: float) -> Issued:
         """A leaf for the manager's own listeners."""
         return self._sign(key.public_key(), "manager", "manager", sorted(set(names)), now, MANAGER_DAYS)

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import ssl
+import struct
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 
 _PIECE = 65536
 
@@ -41,6 +43,15 @@ class Credentials:
     certificate: Path
     key: Path
 
+    def load(self, context: ssl.SSLContext) -> None:
+        context.load_cert_chain(self.certificate, self.key)
+
+
+class Shown(Protocol):
+    """What a client shows of itself: it puts certificate and key on a context."""
+
+    def load(self, context: ssl.SSLContext) -> None: ...
+
 
 def explain(error: ssl.SSLError) -> PeerError:
     """The counted reason behind an OpenSSL error: alert 70 is a refusal by the floor."""
@@ -57,7 +68,7 @@ def explain(error: ssl.SSLError) -> PeerError:
 
 def wrap(
     context: ssl.SSLContext,
-    credentials: Credentials | None,
+    credentials: Shown | None,
     session: ssl.SSLSession | None,
     server_name: str | None,
 ) -> tuple[ssl.SSLObject, ssl.MemoryBIO, ssl.MemoryBIO]:
@@ -68,7 +79,7 @@ def wrap(
     """
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     if credentials is not None:
-        context.load_cert_chain(credentials.certificate, credentials.key)
+        credentials.load(context)
     return context.wrap_bio(incoming, outgoing, server_hostname=server_name, session=session), incoming, outgoing
 
 
@@ -94,7 +105,7 @@ class TlsPipe:
         port: int,
         context: ssl.SSLContext,
         *,
-        credentials: Credentials | None = None,
+        credentials: Shown | None = None,
         local_address: str | None = None,
         session: ssl.SSLSession | None = None,
         server_name: str | None = None,
@@ -123,7 +134,7 @@ class TlsPipe:
         port: int,
         context: ssl.SSLContext,
         *,
-        credentials: Credentials | None = None,
+        credentials: Shown | None = None,
         local_address: str | None = None,
         session: ssl.SSLSession | None = None,
         server_name: str | None = None,
@@ -204,6 +215,14 @@ class TlsPipe:
 
     def abort(self) -> None:
         """Drops the connection at once, as a killed process does."""
+        self._writer.transport.abort()
+
+    def reset(self) -> None:
+        """Ends the connection by a reset: the server hears it at once, and gets nothing that was still on its way."""
+        sock = self._writer.get_extra_info("socket")
+        if sock is not None:
+            with contextlib.suppress(OSError):
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._writer.transport.abort()
 
     async def _flush(self) -> None:

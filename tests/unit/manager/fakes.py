@@ -178,6 +178,7 @@ class FakeServices:
         self.events = FakeEvents()
         self.computers = FakeComputers()
         self.activation = FakeActivation()
+        self.nodes = Alone()
 
 
 def command(name: str, generation: int = 2) -> Command:

@@ -46,6 +46,7 @@ class StandIn:
     status: int = 200
     next_seconds: float = 0.05
     close_after_answer: bool = False
+    retry_after: int | None = None
 
     @property
     def token(self) -> str:
@@ -58,7 +59,8 @@ class StandIn:
         self.addresses.add(request.connection.address)
         headers = {"connection": "close"} if self.close_after_answer else {}
         if self.status != 200:
-            return Response(self.status, b'{"message":"not now"}')
+            again = {} if self.retry_after is None else {"retry-after": str(self.retry_after)}
+            return Response(self.status, b'{"message":"not now","reason":"busy"}', again)
         if request.path == ACTIVATE:
             return Response(body=self._activate(msgspec.json.decode(request.body, type=ActivationRequest)))
         message = msgspec.json.decode(request.body, type=Heartbeat)

@@ -57,6 +57,11 @@ UNRECOGNISED = 771
 REPEAT_POLICY = 600.0
 #: Seconds between two events about the same unknown certificate.
 STRANGER_QUIET = 60.0
+#: Heartbeats come a tenth of the interval earlier or later, so that nobody stays in step with others.
+JITTER = 0.1
+#: Within an interval of the start the earliest come back after this part of it: who all waited for this manager would
+#: otherwise come all together again, interval after interval.
+SPREAD = 0.4
 #: More CAs than this nobody has to trust.
 MOST_TRUSTED = 8
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
@@ -106,6 +111,7 @@ class HeartbeatDoor:
         self._limits = limits or DoorLimits()
         self._clock = clock
         self._rng = rng or random.Random()
+        self._began = clock()
         self._bucket = TokenBucket(self._limits.rate, self._limits.burst)
         self._slow = 0
         self._executor = ThreadPoolExecutor(self._limits.slow_workers, thread_name_prefix="plimsoll-activation")
@@ -280,7 +286,7 @@ class HeartbeatDoor:
         return HeartbeatReply(
             capability=CAPABILITY,
             manager_time=now,
-            next_seconds=entry.policy.heartbeat_seconds * self._rng.uniform(0.9, 1.1),
+            next_seconds=self._next_seconds(entry.policy.heartbeat_seconds, now),
             commands=commands,
             stored_acks=stored_acks or [],
             stored_event=stored_event,
@@ -288,6 +294,10 @@ class HeartbeatDoor:
             software=None if self._handout is None else self._handout.news(known, beat.software),
             authorities=self._authorities_for(beat),
         )
+
+    def _next_seconds(self, interval: float, now: float) -> float:
+        earliest = SPREAD if 0.0 <= now - self._began < interval else 1.0 - JITTER
+        return interval * self._rng.uniform(earliest, 1.0 + JITTER)
 
     def trust(self, fingerprints: Sequence[str], authorities: Sequence[str]) -> None:
         """Which CAs agents are to trust from now on: the sorted fingerprints, and the certificates (PEM)."""

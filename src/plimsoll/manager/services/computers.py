@@ -245,10 +245,11 @@ class ComputersService:
     @internal
     def apply_presence(self, batch: Sequence[Presence]) -> None:
         """One transaction for the whole batch. Sets the computers online; `set_online` tells the other way."""
-        seen = [{"computer": one.computer, "last_seen": one.last_seen, "online": True} for one in batch]
+        # Who showed a hello gets one update, not two: on PostgreSQL each writes the whole row anew.
+        seen = [_seen(one) for one in batch if one.observed_at is None]
         shown = [
-            {
-                "computer": one.computer,
+            _seen(one)
+            | {
                 "address": one.address,
                 "ja4": one.ja4,
                 "offered": one.offered,
@@ -354,6 +355,10 @@ class ComputersService:
             return found
 
         return self._core.write(work)
+
+
+def _seen(one: Presence) -> dict[str, Any]:
+    return {"computer": one.computer, "last_seen": one.last_seen, "online": True}
 
 
 def _issued_since(connection: Connection, known: ComputerRecord, expires: float | None) -> bool:

@@ -104,8 +104,19 @@ def test_presence_alone_is_answered_at_once_and_touches_no_store(bench: Bench) -
     reply = msgspec.json.decode(answer.body, type=HeartbeatReply)
     assert not bench.services.computers.intakes
     assert not reply.commands
-    assert 540 <= reply.next_seconds <= 660
+    assert 240 <= reply.next_seconds <= 660
     assert [p.computer for p in bench.registry.take_presence()] == ["a"]
+
+
+def test_the_interval_has_jitter_and_a_herd_is_spread_after_a_start(bench: Bench) -> None:
+    """Who all waited for the manager come together once, and not interval after interval."""
+    first = [bench.beat("a").next_seconds for _ in range(300)]
+    assert 240 <= min(first) < 300
+    assert 600 < max(first) <= 660
+    bench.now += 600
+    later = [bench.beat("a").next_seconds for _ in range(300)]
+    assert 540 <= min(later) < 560
+    assert 640 < max(later) <= 660
 
 
 def test_a_heartbeat_takes_home_the_commands_that_wait(bench: Bench) -> None:
