@@ -42,16 +42,21 @@ class Drift:
 
 @dataclass(frozen=True, slots=True)
 class FloorsView:
-    """All points. `protocols` is the line ``protocols=`` that is in force at 4119, None where there is none (R15);
-    `file` is where it stands.
-    """
-
     generation: int
     floors: tuple[PointView, ...]
     drift: Drift | None
     minimum: Version
-    protocols: str | None = None
-    file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FileView:
+    """configuration.properties at `path`, as far as it decides a floor (R15). `protocols` is the line that is in force
+    at 4119, None where there is none.
+    """
+
+    path: str
+    protocols: str | None
+    drift: Drift | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from plimsoll.manager.services.events import NewEvent
 from plimsoll.manager.services.floor_state import FloorState
 from plimsoll.manager.services.floor_views import (
     Drift,
+    FileView,
     FloorChange,
     FloorHistoryEntry,
     FloorsView,
@@ -141,9 +142,13 @@ class FloorsService:
             )
             for point in Point
         )
-        lowest = min(state.heartbeat, state.gui)
-        file = str(self._core.home.config_path)
-        return FloorsView(generation, views, self._drift(state), lowest, state.protocols, file)
+        return FloorsView(generation, views, self._drift(state), min(state.heartbeat, state.gui))
+
+    @permits(Permission.FLOORS_READ)
+    def file(self, principal: Principal) -> FileView:
+        """What the file says of 4119, and whether that is in force. Counts no computers."""
+        state = self._core.store.read(floor_state.read)
+        return FileView(str(self._core.home.config_path), state.protocols, self._drift(state))
 
     @permits(Permission.FLOORS_READ)
     def minimum(self, principal: Principal) -> MinimumView:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from starlette.requests import Request
 from tests.support.homes import desk
+from tests.support.releases import Publisher
 from tests.support.seeded import Seeded
 from tests.unit.manager.api.client import GateConnection
 from tests.unit.manager.api.conftest import Made
@@ -19,8 +20,10 @@ from tests.unit.manager.web.forms import IN_A_MONTH
 from plimsoll.manager.api.application import create_app
 from plimsoll.manager.api.backend import Backend
 from plimsoll.manager.ports import BadInput, Permission, Role
+from plimsoll.manager.services.computers import ComputerChange
 from plimsoll.manager.web import fields
 from plimsoll.manager.web.routes import users
+from plimsoll.messages import Kind
 from plimsoll.tls.versions import Version
 
 
@@ -186,3 +189,98 @@ def test_an_exception_is_for_a_computer_by_its_name_or_for_a_network_not_for_bot
     console.post(f"{at}/{exceptions.list(ROOT)[0].id}/end")
     assert "There is no exception" in console.get(at)
     assert "old-1.example.test" in console.get(f"{at}?show=ended")
+
+
+RELAYS = "/administration/updates/relays"
+
+
+@pytest.mark.rule("R14")
+def test_send_policy_to_all_relays_sends_to_no_agent(office: Seeded) -> None:
+    console, services = Console.of(office), office.at.services
+    for name in ("relay-1.example.test", "relay-2.example.test"):
+        office.at.activate(name, kind=Kind.RELAY, address="127.0.0.8")
+    office.at.activate("web-1.example.test")
+    services.policies.create_relay_group(ROOT, "East")
+    services.computers.update(ROOT, "1", ComputerChange(relay_group="East"))
+    assert services.floors.set(ROOT, "TLSv1", "relay").pending_policies == 2
+    given = [one.policy_sent_at for one in services.computers.list(ROOT, kind=Kind.AGENT)]
+    page = console.get(RELAYS)
+    assert page.count("waits for Send Policy") == 2
+    assert console.says(console.post(f"{RELAYS}/send-policy", group="East")).startswith("1 relay takes")
+    assert [one.name for one in services.judgement.relays(ROOT) if not one.sent] == ["relay-2.example.test"]
+    console.post(f"{RELAYS}/send-policy", 400, group="East", everyone="1")
+    assert console.says(console.post(f"{RELAYS}/send-policy", everyone="1")).startswith("2 relays take")
+    assert all(one.sent is Version.TLS1_0 for one in services.judgement.relays(ROOT))
+    assert [one.policy_sent_at for one in services.computers.list(ROOT, kind=Kind.AGENT)] == given
+    newest = services.access.audit(ROOT, limit=1)[0]
+    assert (newest.action, newest.target) == ("policies.send", "all relays")
+
+
+def test_relay_groups_stand_as_a_tree_with_all_their_computers_counted(office: Seeded) -> None:
+    console, services = Console.of(office), office.at.services
+    for name, parent in (("East", ""), ("East 2", "East")):
+        console.post(f"{RELAYS}/groups", name=name, parent=parent)
+    office.at.activate("relay-1.example.test", kind=Kind.RELAY, address="127.0.0.8")
+    office.at.activate("web-1.example.test")
+    for number in ("1", "2"):
+        services.computers.update(ROOT, number, ComputerChange(relay_group="East 2"))
+    groups = {one.name: one for one in services.policies.relay_groups(ROOT)}
+    assert (groups["East 2"].computers, len(groups["East 2"].relays), groups["East"].computers) == (2, 1, 0)
+    page = console.get(RELAYS)
+    assert page.index(">East<") < page.index(">East 2<")
+    assert "depth-1" in page
+    console.post(f"{RELAYS}/groups/{groups['East 2'].id}/delete", 409)
+    console.post(f"{RELAYS}/groups/{groups['East'].id}/move", 409, parent="East 2")
+    console.post(f"{RELAYS}/groups/{groups['East 2'].id}/move", parent="")
+    assert next(one for one in services.policies.relay_groups(ROOT) if one.name == "East 2").parent is None
+
+
+@pytest.mark.rule("R20")
+def test_what_a_floor_would_refuse_is_said_before_a_script_is_made(office: Seeded) -> None:
+    console, services = Console.of(office), office.at.services
+    at = "/administration/updates/deployment-scripts"
+    Publisher().trusted_by(services).import_into(services, b"an old agent", version="9.6.0")
+    page = console.get(at)
+    assert "1 package cannot be deployed now" in page
+    assert "it speaks TLSv1" in page
+    assert "Heartbeat requires" in page
+    refused = console.post(at, 409, system="linux", activate="1")
+    assert "no script was made" in refused.text
+    assert services.activation.tokens(ROOT) == services.activation.tokens(ROOT)[:1]  # that of the installation
+    services.floors.set_minimum(ROOT, "TLSv1")
+    made = console.post(at, 200, system="linux", activate="1", token_life="2 h", token_uses="3")
+    assert 'id="script"' in made.text
+    assert {one.uses for one in services.activation.tokens(ROOT)} >= {3}
+
+
+def test_a_task_is_made_in_the_readers_zone(office: Seeded) -> None:
+    console, services = Console.of(office), office.at.services
+    at = "/administration/scheduled-tasks"
+    console.client.cookies["tz"] = "Europe%2FBerlin"
+    form: dict[str, Any] = {"name": "nightly", "type": "send-policy", "recurrence": "daily"}
+    console.post(at, **form, start="2030-01-15T03:30", whom="computers-using-policy", policy="1")
+    (task,) = services.tasks.list(ROOT)
+    assert task.schedule["timeZone"] == "Europe/Berlin"
+    assert task.next_run == 1_894_674_600.0  # 02:30 UTC
+    assert task.parameters == {"type": "computers-using-policy", "id": 1}
+    assert "Computers of a policy" in console.get(at)
+    console.post(at, 400, **form | {"recurrence": "yearly"})
+
+
+def test_a_certificate_is_uploaded_or_pasted_and_a_wrong_one_keeps_the_one_in_use(office: Seeded) -> None:
+    console, services = Console.of(office), office.at.services
+    at = "/administration/certificates"
+    before = services.certificates.show(ROOT)
+    pem = before[0].path and Path(before[0].path).read_bytes()
+    assert pem
+    answer = console.client.request(
+        "POST", at, data={"csrf": console.csrf}, files={"certificate_file": ("own.pem", pem, "text/plain")}
+    )
+    assert answer.status_code == 400, "its key is not that of a request"
+    both = console.client.request(
+        "POST", at, data={"csrf": console.csrf, "certificate": "x"}, files={"certificate_file": ("own.pem", pem)}
+    )
+    assert "one of the two" in both.text
+    assert services.certificates.show(ROOT) == before
+    request = console.post(f"{at}/request", 200, names="dsm.example.test").text
+    assert "BEGIN CERTIFICATE REQUEST" in request

@@ -41,7 +41,7 @@ def scripts(request: Request, asks: Asks, back: Back) -> Response:
         versions=_versions(packages),
         platforms=sorted({one.package.platform for one in packages}),
         architectures=sorted({one.package.architecture for one in packages}),
-        policies=services.policies.list(asks)[:CHOICES],
+        policies=list(services.policies.names(asks).items())[:CHOICES],
         groups=services.groups.list(asks)[:CHOICES],
         relay_groups=services.policies.relay_groups(asks)[:CHOICES],
         workarounds=WORKAROUNDS,

@@ -34,7 +34,7 @@ def manager(request: Request, asks: Asks, back: Back) -> Response:
         database=back.services.database.show(asks),
         checks=back.services.database.checks(asks),
         nodes=back.services.nodes.list(asks),
-        floors=back.services.floors.show(asks),
+        file=back.services.floors.file(asks),
         metadata=back.services.software_metadata.show(asks),
     )
 

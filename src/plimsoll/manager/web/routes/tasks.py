@@ -60,7 +60,7 @@ def new(request: Request, asks: Asks, back: Back) -> Response:
         types=[(one, TITLES[one]) for one in TYPES],
         recurrences=[(one, WHEN[one]) for one in RECURRENCES],
         whom=[(one, WHOM[one]) for one in FILTERS],
-        policies=back.services.policies.list(asks)[:500],
+        policies=list(back.services.policies.names(asks).items())[:500],
         groups=back.services.groups.list(asks)[:500],
         days=DAYS,
     )

@@ -31,7 +31,7 @@ router = console_router()
 
 PATH = "/administration/system-settings/tls"
 #: Rows of the histories on this screen, and of one list of names on one page: the rest is in the file.
-HISTORY, NAMES = 20, 500
+HISTORY, NAMES = 20, 200
 SHADOWED = 500
 
 Value = Annotated[str, Query(max_length=40)]
@@ -42,12 +42,18 @@ Reason = Annotated[str, Form(max_length=2000)]
 @router.get(PATH)
 def tls(request: Request, asks: Asks, back: Back) -> Response:
     services = back.services
+    serves = {point: list(served) for point, served in back.live.serves().items()}
+    # A large fleet is counted ahead of requests: floors are as of now, what waits at them as of `counted`.
+    over = services.overview.show(asks, {}, serves)
     return page(
         request,
         "tls/page.html",
         asks,
-        floors=services.floors.show(asks),
-        serves={point: list(served) for point, served in back.live.serves().items()},
+        floors=over.floors,
+        counted=over.at,
+        lowest=min(one.floor for one in over.floors),
+        file=services.floors.file(asks),
+        serves=serves,
         ciphers=services.ciphers.show(asks),
         shadows=services.shadow.show(asks),
         history=services.floors.history(asks, HISTORY),

@@ -97,7 +97,7 @@ def new(request: Request, asks: Asks, back: Back, typed: Annotated[dict[str, str
         typed=typed,
         versions=[version for version, _ in versions],
         groups=[one.name for one in back.services.policies.relay_groups(asks)],
-        policies=[one.name for one in back.services.policies.list(asks)],
+        policies=list(back.services.policies.names(asks).values()),
     )
 
 
