@@ -44,6 +44,7 @@ def rows(count: int) -> Iterator[dict[str, Any]]:
             "number": number + 1,
             "kind": "relay" if relay else "agent",
             "hostname": f"host-{number:06d}.example.test",
+            "sort_name": f"host-{number:06d}.example.test",
             "version": chance.choice(("9.6.2", "9.5.3") if old else ("10.0.0", "11.3.1", "12.0.0")),
             "platform": chance.choice(("debian-12", "rhel-7", "windows-2019")),
             "ja4": "t12i200700_d41ae481755e_fc7e9f0ad9ea" if seen else "",

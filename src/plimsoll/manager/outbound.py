@@ -133,12 +133,23 @@ class Outbound:
             return  # the manager that calls hears of it too
         for computer in computers:
             known = self._registry.by_id.get(computer)
-            if known is None or known.entry.listen_port is None or not known.entry.commands:
-                continue
-            if known.entry.policy.direction is Direction.MANAGER_INITIATED:
-                self._due[("visit", computer)] = 0.0
-            elif known.entry.policy.direction is Direction.BIDIRECTIONAL and known.address:
-                self._start(("wake", computer), self._wake(known))
+            if known is not None and known.entry.commands:
+                self._call_soon(known)
+
+    def call_now(self, computers: Iterable[str]) -> None:
+        """Somebody asked for a heartbeat of these: visit or wake them where we may call them."""
+        for computer in computers:
+            known = self._registry.by_id.get(computer)
+            if known is not None:
+                self._call_soon(known)
+
+    def _call_soon(self, known: Known) -> None:
+        if known.entry.listen_port is None:
+            return
+        if known.entry.policy.direction is Direction.MANAGER_INITIATED:
+            self._due[("visit", known.id)] = 0.0
+        elif known.entry.policy.direction is Direction.BIDIRECTIONAL and known.address:
+            self._start(("wake", known.id), self._wake(known))
 
     def relay_soon(self, known: Known) -> None:
         """A relay took a policy: look at what it holds now."""

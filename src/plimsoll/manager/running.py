@@ -36,6 +36,7 @@ from plimsoll.manager.services.hub import (
     CertificateChanged,
     Change,
     ComputersChanged,
+    HeartbeatsWanted,
     RelayGroupsChanged,
     SoftwareChanged,
 )
@@ -340,6 +341,8 @@ class Running:
     def _heard(self, change: Change) -> None:
         if isinstance(change, ComputersChanged):
             self._read_anew(change.computers)
+        elif isinstance(change, HeartbeatsWanted):
+            self._thread.post(partial(self._outbound.call_now, change.computers))
         elif isinstance(change, CertificateChanged):
             self._serves = (None, {})
         elif isinstance(change, AuthoritiesChanged):

@@ -88,15 +88,68 @@ class IsNull:
     null: bool
 
 
-Criterion = Compare | Within | IsNull
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """A string, choice or id that is one of these, exactly; nothing is one of none."""
+
+    field: str
+    values: tuple[Any, ...]
+
+
+Criterion = Compare | Within | IsNull | OneOf
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Computers that were given the same policy: all that decides whether something of it waits to be sent.
+
+    `fingerprint` is that of what was given, empty where nothing was; the last three are a computer's own values.
+    """
+
+    policy_id: int
+    fingerprint: str
+    agent_floor: Any
+    heartbeat_seconds: int | None
+    missed_heartbeats: int | None
+    direction: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """For whom something of the policy waits to be sent: `given` holds for all but relays, `relays` are ids."""
+
+    given: tuple[Given, ...]
+    relays: tuple[str, ...]
+
+
+#: What a list of computers can be sorted by: the name as people read it, without regard to case.
+Order = Literal["number", "name", "last-seen"]
+ORDERS: tuple[Order, ...] = ("name", "number", "last-seen")
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """A page of at most `limit` of what passes all criteria, in the order of IDs."""
+    """A page of at most `limit` of what passes all criteria, in the order of IDs.
+
+    Of computers also: each of `words` stands in name, address, version or platform, without regard to the case of
+    ASCII; `waiting` narrows to those; another `order` (last-seen: newest first); `after`, the place (`Place`) of the
+    last one of the page before.
+    """
 
     criteria: tuple[Criterion, ...] = ()
     limit: int = PAGE
+    words: tuple[str, ...] = ()
+    waiting: Waiting | None = None
+    order: Order = "number"
+    after: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where one computer stands in an order. `key` is a name, seconds since 1970, or None in the order of numbers."""
+
+    number: int
+    key: str | float | None = None
 
 
 def check(criteria: Sequence[Criterion], fields: Mapping[str, Field]) -> None:
@@ -110,7 +163,7 @@ def check(criteria: Sequence[Criterion], fields: Mapping[str, Field]) -> None:
                 f"there is no field {one.field!r} to search by; there are {', '.join(sorted(fields))}."
                 " Nothing was searched"
             )
-        if isinstance(one, IsNull):
+        if isinstance(one, IsNull | OneOf):
             continue
         kind = Kind.DATE if isinstance(one, Within) else one.kind
         # A program that knows a choice as a string, or an id as a number, means the same.
@@ -174,6 +227,8 @@ def matches(value: Any, criterion: Criterion) -> bool:
         return (value is None) is criterion.null
     if isinstance(criterion, Within):
         return value is not None and _within(value, criterion)
+    if isinstance(criterion, OneOf):
+        return value in criterion.values
     if value is None:
         return criterion.op == "not-equal"
     if criterion.kind is Kind.STRING and isinstance(value, str):

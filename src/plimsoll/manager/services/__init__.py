@@ -16,6 +16,9 @@ from plimsoll.manager.services.capability_table import CapabilityTableService
 from plimsoll.manager.services.certificates import CertificatesService
 from plimsoll.manager.services.changes import ChangesService
 from plimsoll.manager.services.ciphers import CiphersService
+from plimsoll.manager.services.computer_bulk import ComputerBulkService
+from plimsoll.manager.services.computer_judgement import ComputerJudgementService
+from plimsoll.manager.services.computer_search import ComputerSearchService
 from plimsoll.manager.services.computers import ComputersService
 from plimsoll.manager.services.core import Core
 from plimsoll.manager.services.database import DatabaseService
@@ -83,6 +86,9 @@ class Services:
         self.exceptions = ExceptionsService(core)
         self.sightings = SightingsService(core, self.computers.apply_presence, self.shadow.count)
         self.judgement = JudgementService(core, self.sightings)
+        self.computer_search = ComputerSearchService(core)
+        self.computer_bulk = ComputerBulkService(core, self.computers)
+        self.computer_judgement = ComputerJudgementService(core, self.judgement)
         self.floors = FloorsService(core, self.judgement.fleet)
         self.overview = OverviewService(
             core, self.floors, self.judgement, self.sightings, self.exceptions, self.computers

@@ -72,14 +72,14 @@ class ComputersService:
             group = None if relay_group is None else _group_id(connection, relay_group)
             kind_name = kind.value if kind else None
             found = table.listed(connection, kind=kind_name, relay_group_id=group, after=after, limit=limit)
-            return _views(connection, found)
+            return views_of(connection, found)
 
         return self._core.store.read(work)
 
     @permits(Permission.COMPUTERS_READ)
     def search(self, principal: Principal, search: Search) -> tuple[ComputerView, ...]:
         """A page of those that pass, in the order of their numbers. Raises BadInput for a search that does not fit."""
-        return self._core.store.read(lambda c: _views(c, computer_fields.find(c, search)))
+        return self._core.store.read(lambda c: views_of(c, computer_fields.find(c, search)))
 
     @internal
     def numbered(self, numbers: Sequence[int]) -> tuple[ComputerView, ...]:
@@ -101,7 +101,7 @@ class ComputersService:
             found = table.listed_one(connection, computer)
             if found is None:
                 _missing(computer)
-            return _views(connection, [found])[0]
+            return views_of(connection, [found])[0]
 
         return self._core.store.read(work)
 
@@ -109,7 +109,7 @@ class ComputersService:
     def update(self, principal: Principal, computer: str, change: ComputerChange) -> ComputerView:
         def work(unit: Unit) -> None:
             before = _known(unit.connection, computer)
-            columns = _columns(unit.connection, change)
+            columns = columns_of_change(unit.connection, change)
             columns = {name: value for name, value in columns.items() if getattr(before, name) != value}
             if columns:
                 table.change(unit.connection, before.id, **columns)
@@ -193,7 +193,7 @@ class ComputersService:
         def work(unit: Unit) -> int:
             c = unit.connection
             if computers is not None:
-                found = [*{known.id: known for known in (_known(c, one) for one in computers)}.values()]
+                found = _all_known(c, computers)
             elif relay_group is not None:
                 found = [*table.find(c, kind=Kind.RELAY.value, relay_group_id=_group_id(c, relay_group))]
             elif relays:
@@ -374,6 +374,13 @@ def _known(connection: Connection, computer: str) -> ComputerRecord:
     return found
 
 
+def _all_known(connection: Connection, computers: Sequence[str]) -> list[ComputerRecord]:
+    """All of these, each once: by id in a few questions, by number one by one."""
+    by_id = {found.id: found for found in table.find(connection, ids=computers)}
+    found = (by_id.get(one) or _known(connection, one) for one in computers)
+    return [*{known.id: known for known in found}.values()]
+
+
 def _missing(computer: str) -> NoReturn:
     raise NotFound(f"there is no computer {computer!r}; nothing was changed. The list shows their ids")
 
@@ -385,13 +392,14 @@ def _group_id(connection: Connection, name: str) -> int:
     return group.id
 
 
-def _views(connection: Connection, found: Sequence[ListedComputer]) -> tuple[ComputerView, ...]:
+def views_of(connection: Connection, found: Sequence[ListedComputer]) -> tuple[ComputerView, ...]:
     policies = policy_rules.resolve(policy_table.all_policies(connection))
     groups = {group.id: group.name for group in policy_table.all_groups(connection)}
     return tuple(map(Viewer(policies, groups).view, found))
 
 
-def _columns(connection: Connection, change: ComputerChange) -> dict[str, Any]:
+def columns_of_change(connection: Connection, change: ComputerChange) -> dict[str, Any]:
+    """What is to be changed, as the store has it. Raises NotFound and BadInput."""
     columns: dict[str, Any] = {}
     if change.display_name is not None:
         columns["display_name"] = change.display_name

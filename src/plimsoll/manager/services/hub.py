@@ -21,6 +21,13 @@ class ComputersChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class HeartbeatsWanted:
+    """Somebody asks these computers, which listen, for a heartbeat now."""
+
+    computers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class EventRecorded:
     event: EventView
 
@@ -52,6 +59,7 @@ class Elsewhere:
 
 Change = (
     ComputersChanged
+    | HeartbeatsWanted
     | EventRecorded
     | CertificateChanged
     | SoftwareChanged

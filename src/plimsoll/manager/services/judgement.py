@@ -156,16 +156,55 @@ class JudgementService:
         return self._core.store.read(self._read_fleet)
 
     @internal
+    def one(self, connection: Connection, computer: ComputerRecord) -> Fleet:
+        """That computer alone, as `fleet` would have it: nobody else is read."""
+        now = self._core.clock()
+        policies = policy_rules.resolve(policy_table.all_policies(connection))
+        parts = self._read_parts(connection, policies, computer)
+        refused = refused_computers(connection, now, computer)
+        if refused:
+            _note_refusals(parts, refused)
+        return Fleet(parts=tuple(parts), at=now)
+
+    @internal
+    def note_since(self, fleet: Fleet, target: Version) -> None:
+        """Since when those that are seen offering less than the target are seen doing so."""
+        self._note_since(fleet.parts, target)
+
+    @internal
     def absorb(self) -> None:
         """What was observed and is not stored yet goes to the store, so that the next look finds it there."""
         self._seen.absorb()
 
     def _read_fleet(self, connection: Connection) -> Fleet:
         policies = policy_rules.resolve(policy_table.all_policies(connection))
+        refused = refused_computers(connection, self._core.clock())
+        relays = {relay.id: relay for relay in computer_table.find(connection, kind=Kind.RELAY.value)}
+        parts = self._read_parts(connection, policies, relays=relays)
+        if refused:
+            _note_refusals(parts, refused)
+        origin = facts.get(connection, facts.ORIGIN)
+        return Fleet(
+            parts=(*self._own_parts(), *_checked_databases(connection), *parts),
+            programs=_programs(connection, self._core.clock(), _excused(connection, self._core.clock())),
+            installation="upgrade" if origin == "upgrade" else "new",
+            installed_from=facts.get(connection, facts.INSTALLED_FROM),
+            policies=_policy_floors(connection, policies, relays),
+            at=self._core.clock(),
+        )
+
+    def _read_parts(
+        self,
+        connection: Connection,
+        policies: Mapping[int, policy_rules.Effective],
+        only: ComputerRecord | None = None,
+        relays: Mapping[str, ComputerRecord] | None = None,
+    ) -> list[Part]:
+        """All computers, or `only` that one; `relays` are all there are, read here where they are not given."""
         groups = {group.id: group.name for group in policy_table.all_groups(connection)}
         excused = _excused(connection, self._core.clock())
-        refused = _refused_computers(connection, self._core.clock())
-        relays = {relay.id: relay for relay in computer_table.find(connection, kind=Kind.RELAY.value)}
+        if relays is None:
+            relays = {relay.id: relay for relay in computer_table.find(connection, kind=Kind.RELAY.value)}
         served = {relay.relay_group_id for relay in relays.values()}
         points = {
             (identifier, has_relay): _points(policy.direction, has_relay)
@@ -177,7 +216,7 @@ class JudgementService:
             for direction in Direction
             for has_relay in (True, False)
         }
-        parts = [
+        return [
             Part(
                 id=row[0],
                 kind=row[1],
@@ -197,20 +236,9 @@ class JudgementService:
                 ja4=row[16],
                 number=row[17],
             )
-            for row in computer_table.select_columns(connection, *_COLUMNS)
+            for row in computer_table.select_columns(connection, *_COLUMNS, only=None if only is None else only.id)
             if row[14] != "revoked"
         ]
-        if refused:
-            _note_refusals(parts, refused)
-        origin = facts.get(connection, facts.ORIGIN)
-        return Fleet(
-            parts=(*self._own_parts(), *_checked_databases(connection), *parts),
-            programs=_programs(connection, self._core.clock(), excused),
-            installation="upgrade" if origin == "upgrade" else "new",
-            installed_from=facts.get(connection, facts.INSTALLED_FROM),
-            policies=_policy_floors(connection, policies, relays),
-            at=self._core.clock(),
-        )
 
     def _own_parts(self) -> tuple[Part, Part]:
         now = self._core.clock()
@@ -278,10 +306,11 @@ def _excused(connection: Connection, now: float) -> Excused | None:
     return excused
 
 
-def _refused_computers(connection: Connection, now: float) -> dict[str, Any]:
+def refused_computers(connection: Connection, now: float, only: ComputerRecord | None = None) -> dict[str, Any]:
     """The newest refusal at 4120 of each computer that it is certainly about: its own certificate, or a hello whose
-    address and fingerprint are those of its last own handshake and of nobody else's."""
-    rows = sightings.refusals(connection, Point.HEARTBEAT.value, now - PROGRAM_DAYS, but=OWN_SCAN)
+    address and fingerprint are those of its last own handshake and of nobody else's. `only` looks for that one's."""
+    hello = None if only is None else (f"computer:{only.id}", only.address, only.ja4)
+    rows = sightings.refusals(connection, Point.HEARTBEAT.value, now - PROGRAM_DAYS, but=OWN_SCAN, of=hello)
     if not rows:
         return {}
     looks = computer_table.by_hello(connection, sorted({row.address for row in rows if not row.who}))

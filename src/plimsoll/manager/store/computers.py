@@ -7,7 +7,23 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
-from sqlalchemy import JSON, Connection, Select, Text, bindparam, cast, delete, func, insert, or_, select, update
+from sqlalchemy import (
+    JSON,
+    ColumnElement,
+    Connection,
+    Select,
+    Text,
+    bindparam,
+    case,
+    cast,
+    delete,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
 
 from plimsoll.manager.ports import Presence
 from plimsoll.manager.store._rows import chunks, record, records
@@ -261,9 +277,10 @@ def read_listed(connection: Connection, narrow: Callable[[Select[Any]], Select[A
     return found
 
 
-def select_columns(connection: Connection, *names: str) -> Iterator[Any]:
-    """These columns of all computers as plain rows: for judging a hundred thousand of them."""
-    result = connection.execute(select(*(computers.c[name] for name in names)).order_by(computers.c.id))
+def select_columns(connection: Connection, *names: str, only: str | None = None) -> Iterator[Any]:
+    """These columns of all computers, or of `only` one, as plain rows: for judging a hundred thousand of them."""
+    query = select(*(computers.c[name] for name in names)).order_by(computers.c.id)
+    result = connection.execute(query if only is None else query.where(computers.c.id == only))
     # Piece by piece, so that rows die young: all at once they cost the garbage collector more than the reading.
     for piece in result.partitions(_PIECE):
         yield from piece
@@ -272,6 +289,7 @@ def select_columns(connection: Connection, *names: str) -> Iterator[Any]:
 def add(connection: Connection, computer: ComputerRecord) -> None:
     values = {name: getattr(computer, name) for name in ComputerRecord.__dataclass_fields__}
     values["number"] = computer.number or _new_number(connection, computer.id)
+    values["sort_name"] = sort_name(computer.display)
     connection.execute(insert(computers).values(**values))
 
 
@@ -285,8 +303,30 @@ def add_many(connection: Connection, new: Sequence[ComputerRecord]) -> None:
         )
         numbers.update((computer, number) for computer, number in connection.execute(query))
     names = tuple(ComputerRecord.__dataclass_fields__)
-    rows = [{name: getattr(one, name) for name in names} | {"number": numbers[one.id]} for one in new]
+    rows = [
+        {name: getattr(one, name) for name in names}
+        | {"number": numbers[one.id], "sort_name": sort_name(one.display)}
+        for one in new
+    ]
     connection.execute(insert(computers), rows)
+
+
+#: Characters of a name that count for the order of names.
+_SORTED = 200
+
+
+def sort_name(display: str) -> str:
+    """What a computer that is called so is sorted by: what `_sort_name` makes in the database."""
+    return "".join(char.lower() if char.isascii() else char for char in display[:_SORTED])
+
+
+def _sort_name(values: dict[str, Any]) -> ColumnElement[str]:
+    """The same after a change of these values."""
+    c = computers.c
+    shown = literal(values["display_name"]) if "display_name" in values else c.display_name
+    host = literal(values["hostname"]) if "hostname" in values else c.hostname
+    name = func.substr(case((shown != "", shown), (host != "", host), else_=c.id), 1, _SORTED)
+    return func.lower(name)
 
 
 def _new_number(connection: Connection, computer: str) -> int:
@@ -299,6 +339,8 @@ def _new_number(connection: Connection, computer: str) -> int:
 
 
 def change(connection: Connection, computer: str, **values: Any) -> None:
+    if values.keys() & {"display_name", "hostname"}:
+        values["sort_name"] = _sort_name(values)
     connection.execute(update(computers).where(computers.c.id == computer).values(**values))
 
 

@@ -81,7 +81,7 @@ def _lengths() -> Mapping[tuple[str, str], int]:
 
     found: dict[tuple[str, str], int] = {}
     for table in metadata.tables.values():
-        keys: list[list[sa.Column[Any]]] = [list(one.columns) for one in table.indexes]
+        keys: list[list[sa.Column[Any]]] = [list(one.columns) for one in table.indexes if "only" not in one.info]
         keys += [
             list(one.columns)
             for one in table.constraints

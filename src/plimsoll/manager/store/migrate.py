@@ -46,4 +46,10 @@ def render(dialect: str) -> str:
 
 def differences(connection: Connection, metadata: MetaData) -> list[Any]:
     """What the tables in code have and the database has not, or the other way round."""
-    return list(compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), metadata))
+    here = connection.dialect.name
+
+    def belongs(element: Any, *_: Any) -> bool:
+        return bool(getattr(element, "info", {}).get("only", here) == here)
+
+    options = {"compare_type": True, "include_object": belongs}
+    return list(compare_metadata(MigrationContext.configure(connection, opts=options), metadata))

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, collate, false, func, not_, or_, select
 
-from plimsoll.manager.search import Compare, Criterion, IsNull, Kind, Within, tokens, version_matches
+from plimsoll.manager.search import Compare, Criterion, IsNull, Kind, OneOf, Within, tokens, version_matches
 
 _OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
     "less-than": operator.lt,
@@ -33,6 +33,8 @@ def _condition(connection: Connection, column: ColumnElement[Any], one: Criterio
         return column.is_(None) if one.null else column.is_not(None)
     if isinstance(one, Within):
         return _within(column, one)
+    if isinstance(one, OneOf):
+        return column.in_(one.values) if one.values else false()
     if one.kind is Kind.VERSION:
         return _version(connection, column, one)
     if one.kind is Kind.STRING:
@@ -63,6 +65,14 @@ def _text(connection: Connection, column: ColumnElement[Any], one: Compare) -> C
     else:
         test = lowered == _lower(one.value)
     return test if one.op == "equal" else or_(not_(test), column.is_(None))
+
+
+def holds(connection: Connection, columns: Sequence[ColumnElement[Any]], word: str) -> ColumnElement[bool]:
+    """Whether the word stands in one of the columns, without regard to the case of ASCII."""
+    pattern = f"%{''.join(map(_plain, _lower(word)))}%"
+    # SQLite's LIKE passes over that case by itself, and faster than it can be done before.
+    plain = connection.dialect.name == "sqlite"
+    return or_(*((one if plain else func.lower(collate(one, "C"))).like(pattern, escape="\\") for one in columns))
 
 
 def _plain(char: str) -> str:

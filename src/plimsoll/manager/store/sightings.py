@@ -287,8 +287,13 @@ def programs(connection: Connection, point: str, since: float, *, but: str) -> S
     return connection.execute(query).all()
 
 
-def refusals(connection: Connection, point: str, since: float, *, but: str) -> Sequence[Any]:
-    """What the point refused, or shared no suite with, since then, but one `who`: newest last, as plain rows."""
+def refusals(
+    connection: Connection, point: str, since: float, *, but: str, of: tuple[str, str, str] | None = None
+) -> Sequence[Any]:
+    """What the point refused, or shared no suite with, since then, but one `who`: newest last, as plain rows.
+
+    `of` (who, address, ja4) narrows to those that carry that name, and to nameless ones with that hello.
+    """
     c = sightings.c
     query = (
         select(c.who, c.address, c.ja4, c.offered, c.outcome, c.detail, c.first, c["last"].label("last_"))
@@ -302,6 +307,9 @@ def refusals(connection: Connection, point: str, since: float, *, but: str) -> S
         )
         .order_by(c["last"])
     )
+    if of is not None:
+        who, address, ja4 = of
+        query = query.where(or_(c.who == who, and_(c.who == "", c.address == address, c.ja4 == ja4)))
     return connection.execute(query).all()
 
 

@@ -12,6 +12,9 @@ from sqlalchemy.types import TypeDecorator
 from plimsoll.manager.store.columns import LONG, TEXT
 from plimsoll.tls.versions import Version
 
+#: Marks an index that other databases do not have.
+ONLY_SQLITE = {"only": "sqlite"}
+
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(column_0_label)s",
@@ -348,10 +351,43 @@ computers = Table(
     Column("ca_trusts", TEXT, nullable=False, server_default=""),
     Column("ca_issuer", TEXT, nullable=False, server_default=""),
     Column("ca_shown", TEXT, nullable=False, server_default=""),
+    # What people call it, in lower case and cut off: lists are sorted by it. `store.computers` keeps it.
+    Column("sort_name", TEXT, nullable=False, server_default=""),
     # Who is it that was refused from there?
     Index("ix_computers_address", "address"),
     Index("ix_computers_group_id", "group_id"),
-    Index("ix_computers_policy_id", "policy_id"),
+    # Who has the policy, and for whom does something of it wait?
+    Index(
+        "ix_computers_policy_given",
+        "policy_id",
+        "policy_fingerprint",
+        "agent_floor_given",
+        "own_heartbeat_seconds",
+        "own_missed_heartbeats",
+        "own_direction",
+        "kind",
+    ),
+    Index("ix_computers_sort_name", "sort_name", "number"),
+    # All that lists are narrowed by: SQLite reads this in place of rows that are twenty times as long. Nothing in it
+    # changes with a heartbeat. Others read a table fast enough, and bound what an index may hold.
+    Index(
+        "ix_computers_listed",
+        "sort_name",
+        "number",
+        "hostname",
+        "display_name",
+        "address",
+        "version",
+        "platform",
+        "kind",
+        "state",
+        "online",
+        "offered",
+        "group_id",
+        "relay_group_id",
+        "policy_id",
+        info=ONLY_SQLITE,
+    ),
     Index("ix_computers_relay_group_id", "relay_group_id"),
 )
 

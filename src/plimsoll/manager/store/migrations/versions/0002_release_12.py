@@ -138,8 +138,22 @@ def _computer_columns() -> list[sa.Column[Any]]:
         *(_text(name) for name in ("ca_trusts", "ca_issuer", "ca_shown")),
         *(sa.Column(name, LONG) for name in ("own_heartbeat_seconds", "own_missed_heartbeats")),
         _text("own_direction", None),
+        _text("sort_name"),
     ]
     return columns
+
+
+_GIVEN = (
+    "policy_id",
+    "policy_fingerprint",
+    "agent_floor_given",
+    "own_heartbeat_seconds",
+    "own_missed_heartbeats",
+    "own_direction",
+    "kind",
+)
+#: Of the list's index, behind name and number.
+_LISTED = ("hostname", "display_name", "address", "version", "platform", "kind", "state", "online", "offered")
 
 
 def _widen_computers() -> None:
@@ -151,7 +165,8 @@ def _widen_computers() -> None:
         table.create_foreign_key("fk_computers_group_id", "computer_groups", ["group_id"], ["id"])
     op.create_index("ix_computers_address", "computers", ["address"])
     op.create_index("ix_computers_group_id", "computers", ["group_id"])
-    op.create_index("ix_computers_policy_id", "computers", ["policy_id"])
+    op.create_index("ix_computers_policy_given", "computers", [*_GIVEN])
+    op.create_index("ix_computers_sort_name", "computers", ["sort_name", "number"])
     op.create_index("ix_computers_relay_group_id", "computers", ["relay_group_id"])
 
 
@@ -201,6 +216,13 @@ def _number_computers() -> None:
     with op.batch_alter_table("computers") as table:
         table.alter_column("number", existing_type=LONG, nullable=False)
         table.create_unique_constraint("uq_computers_number", ["number"])
+    op.execute(
+        "update computers set sort_name = lower(substr(case when display_name <> '' then display_name"
+        " when hostname <> '' then hostname else id end, 1, 200))"
+    )
+    if op.get_context().dialect.name == "sqlite":
+        listed = ("sort_name", "number", *_LISTED, "group_id", "relay_group_id", "policy_id")
+        op.create_index("ix_computers_listed", "computers", [*listed])
 
 
 def _number_users() -> None:
