@@ -52,6 +52,8 @@ class ComputerBulkService:
         policy or group that is not there, and BadInput for any other field; then nothing was changed.
         """
 
+        _check_any(computers)
+
         def work(unit: Unit, some: Sequence[str]) -> int:
             columns = columns_of_change(unit.connection, change)
             if not columns or not columns.keys() <= _MANY:
@@ -77,6 +79,7 @@ class ComputerBulkService:
     @permits(Permission.POLICIES_SEND)
     def send_policy(self, principal: Principal, computers: Sequence[str]) -> int:
         """Send Policy (R14) to all of these ids that are active; to how many it is on its way."""
+        _check_any(computers)
         return sum(self._computers.send_policy(principal, computers=some) for some in _pieces(computers))
 
     @permits(Permission.COMPUTERS_CHANGE)
@@ -144,7 +147,13 @@ def listens(computer: ComputerRecord, effective: policy_rules.Effective) -> bool
     return computer.listen_port is not None and given.direction is not Direction.AGENT_INITIATED
 
 
+def _check_any(computers: Sequence[str]) -> None:
+    if not computers:
+        raise BadInput("no computer is chosen, or none of them is there any more; nothing was changed")
+
+
 def _check_many(computers: Sequence[str]) -> None:
+    _check_any(computers)
     if len(computers) > MOST:
         raise BadInput(f"at most {MOST} computers at once, not {len(computers)}: narrow the list; nothing was changed")
 

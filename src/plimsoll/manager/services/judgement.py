@@ -12,7 +12,7 @@ from plimsoll.fleet.parts import Database, Fleet, Part, PolicyFloor, Program, Re
 from plimsoll.fleet.picture import Link, links
 from plimsoll.fleet.preflight import Preflight, judge
 from plimsoll.fleet.relay_drift import drift_of
-from plimsoll.manager.ports import BadInput, Permission, Principal, internal, permits
+from plimsoll.manager.ports import BadInput, NotFound, Permission, Principal, internal, permits
 from plimsoll.manager.services import database_checks, floor_state, policy_rules, relay_look
 from plimsoll.manager.services.core import Core
 from plimsoll.manager.services.floors import parse_floor, parse_points
@@ -146,6 +146,20 @@ class JudgementService:
             groups = {group.id: group.name for group in policy_table.all_groups(connection)}
             found = computer_table.find(connection, kind=Kind.RELAY.value)
             return tuple(_relay_view(relay, policies[relay.policy_id], groups, self._core.clock()) for relay in found)
+
+        return self._core.store.read(work)
+
+    @permits(Permission.COMPUTERS_READ)
+    def relay(self, principal: Principal, computer: str) -> RelayView:
+        """One relay's, by its id or number. Raises NotFound for what is none."""
+
+        def work(connection: Connection) -> RelayView:
+            found = computer_table.one(connection, computer)
+            if found is None or found.kind != Kind.RELAY.value:
+                raise NotFound(f"there is no relay {computer!r}; nothing was changed")
+            policies = policy_rules.resolve(policy_table.all_policies(connection))
+            groups = {group.id: group.name for group in policy_table.all_groups(connection)}
+            return _relay_view(found, policies[found.policy_id], groups, self._core.clock())
 
         return self._core.store.read(work)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from plimsoll.fleet.parts import Fleet
+from plimsoll.fleet.preflight import Preflight, judge
 from plimsoll.manager.ports import BadInput, Conflict, NotFound, Permission, Principal, internal, permits
 from plimsoll.manager.services import policy_rules, sending
 from plimsoll.manager.services.core import Core, Unit
@@ -24,7 +25,7 @@ from plimsoll.messages import Direction, Kind
 from plimsoll.tls.floors import Point
 from plimsoll.tls.versions import Version
 
-__all__ = ["PoliciesService", "PolicyValues", "PolicyView", "RelayGroupView"]
+__all__ = ["FloorsAsked", "PoliciesService", "PolicyValues", "PolicyView", "RelayGroupView"]
 
 #: The fields of a policy that are floors, with the point that each is enforced at.
 _FLOORS = {"relay_floor": Point.RELAY, "agent_floor": Point.AGENT}
@@ -44,6 +45,14 @@ class PolicyView:
     effective: PolicyValues
     computers: int
     pending: int
+
+
+@dataclass(frozen=True, slots=True)
+class FloorsAsked:
+    """`moves` are points with the floor before and after; `found` the judgement of each floor that rises."""
+
+    moves: tuple[tuple[Point, Version, Version], ...]
+    found: tuple[Preflight, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,17 +163,48 @@ class PoliciesService:
             self._core.publish_floors()
         return self._view(policy)
 
+    @permits(Permission.POLICIES_READ)
+    def floors_asked(
+        self, principal: Principal, policy: int, values: PolicyValues, inherit: tuple[str, ...] = ()
+    ) -> FloorsAsked:
+        """What `update` would do to this policy's floors, and who would be cut off where it raises one. It changes
+        nothing. Raises as `update`.
+        """
+        before = self._core.store.read(lambda c: _known(c, policy))
+        columns = columns_of(values) | _inherited(before, inherit)
+        alien = [name for name in columns if name not in _FLOORS]
+        if alien:
+            raise BadInput(f"{alien[0]} is no floor; nothing was judged")
+        old, new = self._resolved(policy, columns)
+        moves = tuple(
+            (point, getattr(old, field), getattr(new, field))
+            for field, point in _FLOORS.items()
+            if getattr(old, field) is not getattr(new, field)
+        )
+        raised = self._raised(old, new)
+        fleet = self._fleet() if raised else None
+        return FloorsAsked(
+            moves, tuple(judge(fleet, target, points) for target, points in raised.items() if fleet is not None)
+        )
+
     def _judge(self, policy: int, columns: dict[str, Any], consent: Consent) -> Judged:
-        records = {record.id: record for record in self._core.store.read(table.all_policies)}
-        old = policy_rules.resolve(records.values())[policy]
-        changed = PolicyRecord(**asdict(records[policy]) | columns)
-        new = policy_rules.resolve((records | {policy: changed}).values())[policy]
-        raised = {point: getattr(new, field) for field, point in _FLOORS.items() if _raises(old, new, field)}
         judged = Judged(None)
-        for target in sorted(set(raised.values()), key=lambda version: version.rank):
-            points = [point for point, floor in raised.items() if floor is target]
+        for target, points in self._raised(*self._resolved(policy, columns)).items():
             judged = judge_raise(self._fleet, target, points, consent)
         return judged
+
+    def _resolved(self, policy: int, columns: dict[str, Any]) -> tuple[Effective, Effective]:
+        """The policy as it is, and as it would be."""
+        records = {record.id: record for record in self._core.store.read(table.all_policies)}
+        changed = PolicyRecord(**asdict(records[policy]) | columns)
+        after = policy_rules.resolve((records | {policy: changed}).values())[policy]
+        return policy_rules.resolve(records.values())[policy], after
+
+    def _raised(self, old: Effective, new: Effective) -> Mapping[Version, Sequence[Point]]:
+        """Floors that rise, the lowest first, with where."""
+        raised = {point: getattr(new, field) for field, point in _FLOORS.items() if _raises(old, new, field)}
+        targets = sorted(set(raised.values()), key=lambda version: version.rank)
+        return {target: [point for point, floor in raised.items() if floor is target] for target in targets}
 
     @permits(Permission.POLICIES_CHANGE)
     def delete(self, principal: Principal, policy: int) -> None:

@@ -43,6 +43,13 @@ GROUPS: tuple[Group, ...] = (
         ),
     ),
     Group(
+        "Fleet",
+        (
+            Entry("Computers", "/computers", Permission.COMPUTERS_READ),
+            Entry("Policies", "/policies", Permission.POLICIES_READ),
+        ),
+    ),
+    Group(
         "System settings",
         (
             Entry("General", "/administration/system-settings", Permission.MANAGER_READ),

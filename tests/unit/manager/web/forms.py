@@ -33,7 +33,38 @@ ACCESS = Permission.ACCESS_CHANGE
 FLOORS = Permission.FLOORS_CHANGE
 
 #: What each screen's own permission is, where it is not FLOORS_READ; all roles of ours may read all.
+CHANGE, SEND, POLICIES = Permission.COMPUTERS_CHANGE, Permission.POLICIES_SEND, Permission.POLICIES_CHANGE
+
 FORMS: dict[str, Form] = {
+    # -- computers
+    "/computers/chosen/send-policy": Form(SEND, {"by_filter": "1", "filter": "kind=relay"}),
+    "/computers/chosen/policy": Form(CHANGE, {"chosen": "1,2", "value": "1"}),
+    "/computers/chosen/group": Form(CHANGE, {"chosen": "1,2", "value": "1"}),
+    "/computers/chosen/relay-group": Form(CHANGE, {"by_filter": "1", "filter": "q=web", "value": "1"}),
+    "/computers/chosen/heartbeat": Form(CHANGE, {"chosen": "1"}),
+    # None of these numbers is anybody's: those that are there are wanted below.
+    "/computers/chosen/revoke": Form(CHANGE, {"chosen": "99", "reason": "stolen"}, answers=(400,)),
+    "/computers/chosen/deactivate": Form(CHANGE, {"chosen": "99"}, answers=(400,)),
+    "/computers/{computer}/edit": Form(CHANGE, {"policy": "1", "display_name": "Till 1"}),
+    "/computers/{computer}/settings": Form(CHANGE, {"heartbeat_seconds": "60"}),
+    "/computers/{computer}/send-policy": Form(SEND),
+    "/computers/{computer}/heartbeat": Form(CHANGE),
+    "/computers/{computer}/approve": Form(CHANGE, answers=(409,)),
+    "/computers/{computer}/scan": Form(Permission.SCANS_CHANGE, answers=(303, 409)),
+    "/computers/{computer}/revoke": Form(CHANGE, {"reason": "stolen"}),
+    "/computers/groups": Form(CHANGE, {"name": "Hamburg"}),
+    "/computers/groups/{group}": Form(CHANGE, {"name": "Bonn"}),
+    "/computers/groups/{group}/delete": Form(CHANGE, answers=(303, 404, 409)),
+    # -- policies
+    "/policies": Form(POLICIES, {"name": "Tills", "parent": "1"}),
+    "/policies/{policy}": Form(
+        POLICIES,
+        {"heartbeat_seconds": "60", "missed_heartbeats": "3", "direction": "agent-initiated", "auto_send": "yes"},
+    ),
+    "/policies/{policy}/floors": Form(POLICIES, {"relay_floor": "TLSv1.1"}, answers=(303, 409)),
+    "/policies/{policy}/send": Form(SEND),
+    # The base policy stays.
+    "/policies/{policy}/delete": Form(POLICIES, answers=(409,)),
     "/sign-out": Form(None),
     # -- one's own account
     "/account/password": Form(None, {"old": "x", "password": "y", "again": "z"}),

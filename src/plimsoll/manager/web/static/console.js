@@ -74,6 +74,11 @@
   document.addEventListener("htmx:configRequest", (event) => {
     if (["live", "hx:poll:trigger"].includes(event.detail.triggeringEvent?.type)) event.detail.headers["plimsoll-unattended"] = "1";
   });
+  // What a filter leaves empty does not stand in the address.
+  document.addEventListener("htmx:configRequest", (event) => {
+    if (event.detail.verb !== "get" || !event.detail.elt.matches("form.filter")) return;
+    for (const [name, value] of [...event.detail.formData]) if (value === "") event.detail.formData.delete(name);
+  });
   document.addEventListener("htmx:sendError", () => lost(true));
 
   // A file is sent as it is, with progress: <form data-upload="/api/…">. What has data-header goes as a header, a file in base64.
