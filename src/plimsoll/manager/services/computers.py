@@ -84,7 +84,7 @@ class ComputersService:
     @internal
     def numbered(self, numbers: Sequence[int]) -> tuple[ComputerView, ...]:
         """Those that are there, in the order of their numbers; a few hundred at most."""
-        return self._core.store.read(lambda c: _views(c, table.listed_by_number(c, numbers)))
+        return self._core.store.read(lambda c: views_of(c, table.listed_by_number(c, numbers)))
 
     @permits(Permission.COMPUTERS_READ)
     def get(self, principal: Principal, computer: str) -> ComputerView:
