@@ -35,18 +35,18 @@ GROUPS: tuple[Group, ...] = (
         ),
     ),
     Group(
+        "Fleet",
+        (
+            Entry("Computers", "/computers", Permission.COMPUTERS_READ),
+            Entry("Policies", "/policies", Permission.POLICIES_READ),
+        ),
+    ),
+    Group(
         "Floor",
         (
             Entry("Changes", "/changes", Permission.FLOORS_READ),
             Entry("Preflight", "/preflight", Permission.FLOORS_READ),
             Entry("Reports", "/reports", Permission.FLOORS_READ),
-        ),
-    ),
-    Group(
-        "Fleet",
-        (
-            Entry("Computers", "/computers", Permission.COMPUTERS_READ),
-            Entry("Policies", "/policies", Permission.POLICIES_READ),
         ),
     ),
     Group(
