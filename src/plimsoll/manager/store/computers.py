@@ -304,8 +304,7 @@ def add_many(connection: Connection, new: Sequence[ComputerRecord]) -> None:
         numbers.update((computer, number) for computer, number in connection.execute(query))
     names = tuple(ComputerRecord.__dataclass_fields__)
     rows = [
-        {name: getattr(one, name) for name in names}
-        | {"number": numbers[one.id], "sort_name": sort_name(one.display)}
+        {name: getattr(one, name) for name in names} | {"number": numbers[one.id], "sort_name": sort_name(one.display)}
         for one in new
     ]
     connection.execute(insert(computers), rows)
