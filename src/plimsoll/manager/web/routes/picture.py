@@ -46,7 +46,7 @@ def picture(request: Request, asks: Asks, back: Back, floor: Annotated[str, Quer
         then=_drawn(then),
         floors=tabs,
         here=f"{PATH}?floor={floor}" if floor else PATH,
-        links={"assistant": Places(request).first("/changes/new")},
+        links={"preflight": Places(request).first(f"/preflight?to={floor}")},
         refresh=_REFRESH if now is not None and sum(now.groups.values()) <= SMALL else _REFRESH_LARGE,
     )
 
