@@ -90,6 +90,7 @@ def seeded(folder: Path) -> Iterator[Seeded]:
         at.services.proof.wait()
         made.known["proof"] = at.services.proof.made(ROOT)[0].id
         made.known["scan"] = str(_finished_scan(at))
+        made.known["position"] = "0"
         made.known["name"] = "platformSettingHeartbeatInterval"
         yield made
 

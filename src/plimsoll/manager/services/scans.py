@@ -194,6 +194,15 @@ class ScansService:
         return tuple(map(endpoint_view, self._core.store.read(work)))
 
     @permits(Permission.SCANS_READ)
+    def endpoint(self, principal: Principal, scan: int, position: int) -> tuple[EndpointView, EndpointReport | None]:
+        """One of them with all that was seen of it; None while it waits. Raises NotFound."""
+        found = next(iter(self.endpoints(principal, scan, position - 1, 1)), None)
+        if found is None or found.position != position:
+            raise NotFound(f"scan {scan} has no endpoint {position}")
+        line = self._report_at(scan, position)
+        return found, None if line is None else msgspec.json.decode(line, type=EndpointReport)
+
+    @permits(Permission.SCANS_READ)
     def report(self, principal: Principal, scan: int) -> Iterator[str]:
         """The document of `plimsoll scan --format json`, in pieces. Of a scan that did not end by itself, what it saw.
 

@@ -46,6 +46,7 @@ GROUPS: tuple[Group, ...] = (
         (
             Entry("Changes", "/changes", Permission.FLOORS_READ),
             Entry("Preflight", "/preflight", Permission.FLOORS_READ),
+            Entry("Scans", "/scans", Permission.SCANS_READ),
             Entry("Reports", "/reports", Permission.FLOORS_READ),
         ),
     ),

@@ -116,6 +116,12 @@ def test_endpoints_are_graded_and_judged_and_the_report_is_that_of_the_scanner(
     assert verdicts[PCI] == verdicts["floor:TLSv1.2"] == "does not hold"
     assert {one.profile: one.verdict for one in seen[strong.port].verdicts}["floor:TLSv1.2"] == "holds"
     assert seen[strong.port].letter
+    view, whole = at.services.scans.endpoint(ROOT, found.id, seen[weak.port].position)
+    assert view == seen[weak.port]
+    assert whole is not None
+    assert whole.certificates
+    with pytest.raises(NotFound):
+        at.services.scans.endpoint(ROOT, found.id, 2)
     path = tmp_path / "report.json"
     path.write_text("".join(at.services.scans.report(ROOT, found.id)))
     assert {one.target.port for one in load(path)} == {strong.port, weak.port}

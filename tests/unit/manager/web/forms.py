@@ -81,6 +81,10 @@ FORMS: dict[str, Form] = {
     "/changes/{change}/abort": Form(FLOORS),
     "/changes/{change}/back": Form(FLOORS, answers=(409,)),
     "/changes": Form(FLOORS, {"to": "TLSv1.1", "point": "gui"}),
+    # -- scans
+    "/scans": Form(Permission.SCANS_CHANGE, {"fleet": "1", "mode": "sweep"}),
+    "/scans/{scan}/cancel": Form(Permission.SCANS_CHANGE, answers=(409,)),
+    "/scans/{scan}/delete": Form(Permission.SCANS_CHANGE),
     # -- reports
     "/reports/proofs": Form(Permission.FLOORS_READ, {"change": "1"}),
     "/reports/keys": Form(Permission.MANAGER_CHANGE),

@@ -27,6 +27,7 @@ from plimsoll.manager.web.routes import (
     reference,
     relays,
     reports,
+    scans,
     session,
     software,
     system_settings,
@@ -46,6 +47,7 @@ routers = (
     picture.router,
     changes.router,
     preflight.router,
+    scans.router,
     reports.router,
     computers.router,
     # Before the pages of one computer, which any word could be the id of.
