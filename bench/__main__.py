@@ -132,7 +132,7 @@ def dashboard_rows(folder: Path, where: str, address: str | None = None) -> list
     names = {"/": "dashboard", "/?span=90d": "  with 90 days"}
     rows = [
         Row(
-            f"{names.get(path) or '  ' + path.partition('?')[0]} of {dashboard.COMPUTERS:,} computers, {where}",
+            f"{names.get(path) or '  ' + path} of {dashboard.COMPUTERS:,} computers, {where}",
             f"{middle * 1e3:.0f} ms, worst {worst * 1e3:.0f}",
             "",
             "",

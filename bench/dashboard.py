@@ -26,6 +26,17 @@ from plimsoll.manager.store.tables import computers
 
 COMPUTERS = 100_000
 ROUNDS = 15
+#: The lists of the console: the first page, narrowed ones, searches (one that finds nobody reads all), what waits.
+LISTS = (
+    "/computers",
+    "/computers?offered=TLSv1&kind=agent",
+    "/computers?q=host-09999",
+    "/computers?q=nobody+is+called+so",
+    "/computers?sort=last-seen",
+    "/computers?pending=1",
+    "/computers/77/tls",
+    "/policies",
+)
 PATHS = ("/", "/?span=90d", "/picture?floor=TLSv1.2", "/picture/members?group=agents+before+10.0")
 
 
@@ -69,7 +80,7 @@ def measure(folder: Path, count: int = COMPUTERS, address: str | None = None) ->
 async def _pages(app: Any) -> dict[str, tuple[float, float]]:
     found: dict[str, tuple[float, float]] = {}
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="https://manager") as client:
-        for path in PATHS:
+        for path in (*PATHS, *LISTS):
             times = []
             for _ in range(ROUNDS):
                 start = time.perf_counter()

@@ -48,8 +48,9 @@ class ComputerSearchService:
 
         def work(connection: Connection) -> ComputerPage:
             search = self._search(connection, wanted)
-            total = computer_fields.count(connection, search)
             found, following = self._piece(connection, search, after, rows)
+            # Where the first page has all of them, they are counted already.
+            total = computer_fields.count(connection, search) if after or following else len(found)
             return ComputerPage(found, total, following)
 
         return self._core.store.read(work)

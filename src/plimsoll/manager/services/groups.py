@@ -42,6 +42,12 @@ class GroupsService:
         return self._core.store.read(_views)
 
     @permits(Permission.COMPUTERS_READ)
+    def names(self, principal: Principal) -> dict[int, str]:
+        """Name by id, in the order of the names: for choosing one. Counts no computers."""
+        found = self._core.store.read(table.all_groups)
+        return {one.id: one.name for one in sorted(found, key=lambda one: one.name.casefold())}
+
+    @permits(Permission.COMPUTERS_READ)
     def get(self, principal: Principal, group: int) -> ComputerGroupView:
         return self._view(group)
 

@@ -80,6 +80,12 @@ class PoliciesService:
         return {one.id: one.name for one in sorted(found, key=lambda one: one.name.casefold())}
 
     @permits(Permission.POLICIES_READ)
+    def relay_group_names(self, principal: Principal) -> dict[int, str]:
+        """The same of relay groups."""
+        found = self._core.store.read(table.all_groups)
+        return {one.id: one.name for one in sorted(found, key=lambda one: one.name.casefold())}
+
+    @permits(Permission.POLICIES_READ)
     def get(self, principal: Principal, policy: int) -> PolicyView:
         return self._view(policy)
 
@@ -427,10 +433,9 @@ def _views(connection: Connection) -> tuple[PolicyView, ...]:
 def _waiting(connection: Connection, effective: dict[int, Effective]) -> dict[int, int]:
     """Computers by policy for which a floor waits to be sent."""
     counts: dict[int, int] = {}
-    for group in computer_table.given_groups(connection):
-        floor = group.agent_floor
-        if group.kind != Kind.RELAY.value and floor not in (None, effective[group.policy_id].agent_floor):
-            counts[group.policy_id] = counts.get(group.policy_id, 0) + group.count
+    for policy, kind, floor, count in computer_table.agent_floors_given(connection):
+        if kind != Kind.RELAY.value and floor not in (None, effective[policy].agent_floor):
+            counts[policy] = counts.get(policy, 0) + count
     for relay in computer_table.find(connection, kind=Kind.RELAY.value):
         if policy_rules.floors_pending(relay, effective[relay.policy_id]):
             counts[relay.policy_id] = counts.get(relay.policy_id, 0) + 1

@@ -399,6 +399,16 @@ def given_groups(connection: Connection) -> tuple[GivenGroup, ...]:
     return tuple(GivenGroup(row[0], row[1], bool(row[2]), row[3], row[4], row[5]) for row in rows)
 
 
+def agent_floors_given(connection: Connection) -> Iterator[tuple[int, str, Version | None, int]]:
+    """How many of each policy and kind were given which agent floor; alike ones may come more than once."""
+    c = computers.c
+    # In the order of the index that holds all of these: then nothing is sorted, and no row is read.
+    own = (c.own_heartbeat_seconds, c.own_missed_heartbeats, c.own_direction)
+    keys = (c.policy_id, c.policy_fingerprint, c.agent_floor_given, *own, c.kind)
+    for row in connection.execute(select(*keys, func.count()).group_by(*keys)):
+        yield row[0], row[6], row[2], row[7]
+
+
 def ports_in_use(connection: Connection, name: str, limit: int) -> tuple[int, ...]:
     """The `listen_port` or `relay_port` of active computers, the most common first."""
     port = computers.c[name]
@@ -444,6 +454,9 @@ def finish_command(connection: Connection, identifier: str, now: float, ok: bool
 def named(connection: Connection, text: str) -> tuple[tuple[str, str, str], ...]:
     """Id, address and fingerprint of the computers with that id or number, or that name in any case."""
     c = computers.c
+    by_id = connection.execute(select(c.id, c.address, c.ja4).where(c.id == text)).one_or_none()
+    if by_id is not None:
+        return ((by_id[0], by_id[1], by_id[2]),)  # names are looked for in all rows, ids are not
     wanted = text.casefold()
     tests = [c.id == text, func.lower(c.display_name) == wanted, func.lower(c.hostname) == wanted]
     if _is_number(text):

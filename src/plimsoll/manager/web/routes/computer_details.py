@@ -62,11 +62,11 @@ def general(request: Request, asks: Asks, back: Back, computer: str) -> Response
         asks,
         one,
         "General",
-        groups=[("0", "In no group"), *((str(group.id), group.name) for group in back.services.groups.list(asks))],
-        policies=[(str(policy.id), policy.name) for policy in back.services.policies.list(asks)],
+        groups=[("0", "In no group"), *((str(key), name) for key, name in back.services.groups.names(asks).items())],
+        policies=[(str(key), name) for key, name in back.services.policies.names(asks).items()],
         relay_groups=[
             ("0", "No relay group"),
-            *((str(group.id), group.name) for group in back.services.policies.relay_groups(asks)),
+            *((str(key), name) for key, name in back.services.policies.relay_group_names(asks).items()),
         ],
         problem=back.live.problems().get(one.id, ""),
     )

@@ -54,7 +54,7 @@ def computers(request: Request, asks: Asks, back: Back, after: AFTER = "") -> Re
     """One page; `after` leads to the next. The other names of the address are `ComputerFilter`'s."""
     wanted = filter_of(request)
     found = back.services.computer_search.page(asks, wanted, after)
-    groups = {one.id: one.name for one in back.services.groups.list(asks)}
+    groups = back.services.groups.names(asks)
     return page(
         request,
         "computers/list.html",
@@ -77,18 +77,18 @@ def choices(back: Backend, asks: Principal, groups: dict[int, str]) -> dict[str,
     """What each filter offers: value and title, the one that narrows nothing first."""
     tls = [(one.value, f"Offered {one.label}") for one in FLOORS]
     below = [(f"<{one.value}", f"Offered less than {one.label}") for one in FLOORS[1:]]
-    relays = back.services.policies.relay_groups(asks)
-    policies = back.services.policies.list(asks)
+    relays = back.services.policies.relay_group_names(asks)
+    policies = back.services.policies.names(asks)
     return {
         "kind": [("", "All kinds"), *((one.value, one.value.capitalize()) for one in Kind)],
         "state": list(STATES),
         "offered": [("", "Offered TLS"), *tls, *below, (NEVER, "Never seen in a handshake")],
-        "policy": [("", "All policies"), *((str(one.id), one.name) for one in policies)],
+        "policy": [("", "All policies"), *((str(key), name) for key, name in policies.items())],
         "group": [("", "All groups"), (NONE, "In no group"), *((str(key), name) for key, name in groups.items())],
         "relaygroup": [
             ("", "All relay groups"),
             (NONE, "No relay group"),
-            *((str(one.id), one.name) for one in relays),
+            *((str(key), name) for key, name in relays.items()),
         ],
         "refused": [("", "Refused or not"), ("1", "Was or would be refused")],
         "pending": [("", "Policy sent or not"), ("1", "Policy waits to be sent")],
@@ -100,7 +100,7 @@ async def export(request: Request, asks: Asks, back: Back) -> Response:
     """All that the filter lets through, in its order. Times are UTC."""
     wanted = filter_of(request)
     found = await run_in_threadpool(back.services.computer_search.export, asks, wanted)
-    groups = {one.id: one.name for one in await run_in_threadpool(back.services.groups.list, asks)}
+    groups = await run_in_threadpool(back.services.groups.names, asks)
     return StreamingResponse(
         _lines(found, groups),
         media_type="text/csv; charset=utf-8",

@@ -90,7 +90,7 @@ def chosen(
     relays = [one for one in computers if one.kind is Kind.RELAY] if action == "send-policy" else []
     if action == "send-policy" and total > len(computers):
         relays = list(_all_relays(back, asks, wanted))
-    groups = {one.id: one.name for one in back.services.groups.list(asks)}
+    groups = back.services.groups.names(asks)
     query = {"c": [str(number) for number in c or ()]}
     if all:
         query = {"all": ["1"], **{name: [value] for name, value in wanted.query().items()}}
