@@ -20,7 +20,7 @@ from plimsoll.manager.services import floor_state
 from plimsoll.manager.services.core import Core, Unit
 from plimsoll.manager.services.events import NewEvent
 from plimsoll.manager.services.floors import ALL, check_no_change
-from plimsoll.manager.services.guard import Consent, Judged, some_of
+from plimsoll.manager.services.guard import Consent, Judged, check_seen, some_of
 from plimsoll.manager.services.quiet import check_no_upgrade
 from plimsoll.manager.store import ciphers as table
 from plimsoll.manager.store import facts
@@ -160,11 +160,19 @@ class CiphersService:
 
     @permits(Permission.FLOORS_CHANGE)
     def set(
-        self, principal: Principal, profile: str, point: str = ALL, force: bool = False, reason: str | None = None
+        self,
+        principal: Principal,
+        profile: str,
+        point: str = ALL,
+        force: bool = False,
+        reason: str | None = None,
+        *,
+        seen: Collection[str] | None = None,
     ) -> CipherChange:
         """Raises BadInput (unknown profile or point, force without reason), Blocked, Conflict, Forbidden, Unavailable.
 
-        Conflict too where the point's certificates serve nothing of the profile.
+        Conflict too where the point's certificates serve nothing of the profile, and where others would be cut off than
+        those `seen`, the ids of whom a person was shown.
         """
         target, points = parse_profile(profile), parse_own_points(point)
         consent = Consent(force, reason).checked()
@@ -183,6 +191,7 @@ class CiphersService:
                 refused = {"profile": target.value, "refused": error.message}
                 self._core.write(lambda unit: unit.audit(principal, "ciphers.set.refused", where, None, refused))
                 raise
+            check_seen(judged, seen)
             changed, generation = self._core.write(
                 lambda unit: _store(unit, principal, target, points, judged, consent)
             )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict, replace
 
 from plimsoll.fleet.parts import Fleet
@@ -33,7 +33,7 @@ from plimsoll.manager.services.floor_views import (
     PointView,
     ReloadResult,
 )
-from plimsoll.manager.services.guard import Consent, Judged, check_not_locked_out, judge_raise
+from plimsoll.manager.services.guard import Consent, Judged, check_not_locked_out, check_seen, judge_raise
 from plimsoll.manager.services.pending import PendingCount, count_pending
 from plimsoll.manager.services.quiet import check_no_upgrade
 from plimsoll.manager.store import Connection, changes, facts
@@ -192,9 +192,18 @@ class FloorsService:
 
     @permits(Permission.FLOORS_CHANGE)
     def set(
-        self, principal: Principal, floor: str, point: str = ALL, force: bool = False, reason: str | None = None
+        self,
+        principal: Principal,
+        floor: str,
+        point: str = ALL,
+        force: bool = False,
+        reason: str | None = None,
+        *,
+        seen: Collection[str] | None = None,
     ) -> FloorChange:
         """Raises BadInput (unknown version, point; force without reason), Blocked, Forbidden, Unavailable.
+
+        `seen` are the ids of those whom a person was shown: Conflict where others would be cut off too.
 
         4119 follows 4120 where its file has no ``protocols=`` line, and then stands in `changed` too.
         """
@@ -213,6 +222,7 @@ class FloorsService:
             except Blocked as error:
                 self._note_refusal(principal, target, points, error)
                 raise
+            check_seen(judged, seen)
             warnings = self._replaced_edit(before) if Point.GUI in points else ()
             write_file = Point.GUI in points
             change = self._commit(principal, after, judged, consent.reason, "set", write_file)

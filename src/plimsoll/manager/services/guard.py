@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from plimsoll.fleet.parts import Fleet
 from plimsoll.fleet.preflight import Preflight, judge
-from plimsoll.manager.ports import BadInput, Blocked, Forbidden, Principal
+from plimsoll.manager.ports import BadInput, Blocked, Conflict, Forbidden, Principal
 from plimsoll.tls.floors import Point
 from plimsoll.tls.versions import Version
 
@@ -54,6 +54,18 @@ def judge_raise(fleet: Callable[[], Fleet], target: Version, raised: Collection[
             preflight,
         )
     return Judged(preflight, True, named)
+
+
+def check_seen(judged: Judged, seen: Collection[str] | None) -> None:
+    """Raises Conflict where somebody would be cut off who is not among the ids that a person was shown (None: all)."""
+    if seen is None or judged.preflight is None:
+        return
+    findings = (*judged.preflight.blockers, *judged.preflight.affected)
+    new = [one.who for one in findings if one.id not in seen]
+    if new:
+        raise Conflict(
+            f"since the names were shown, {some_of(new)} would be cut off too; nothing was changed. Look again"
+        )
 
 
 def some_of(names: Sequence[str]) -> str:

@@ -119,21 +119,30 @@ def test_a_floor_is_raised_only_with_a_reason_where_the_page_names_blockers(offi
     console, floors = Console.of(office), office.at.services.floors
     console.client.connection = GateConnection(version=Version.TLS1_3)
     office.at.activate("old-1.example.test", "9.6.0", address="127.0.0.9")
-    page = console.get(f"{TLS}/floor?point=heartbeat&to=TLSv1.3")
+    page = console.get(f"{TLS}/floor?point=heartbeat&to=TLSv1.3&wait=1")
     assert "old-1.example.test" in page
     assert "Force TLSv1.3, cutting 1 off" in page
     assert "follows, as its file has no" in page  # 4119
-    assert "old-1.example.test" in console.get(f"{TLS}/names.csv?kind=floor&point=heartbeat&to=TLSv1.3")
     form: dict[str, Any] = {"point": "heartbeat", "to": "TLSv1.3"}
     refused = console.post(f"{TLS}/floor", 409, **form)
     assert "old-1.example.test" in refused.text
     console.post(f"{TLS}/floor", 400, **form, force="1", reason=" ")
+    kept = re.search(r'name="kept" value="([0-9a-f]+)"', page)
+    assert kept is not None
+    form |= {"force": "1", "reason": "it is retired tonight"}
+    office.at.activate("old-2.example.test", "9.6.0", address="127.0.0.10")
+    unseen = console.post(f"{TLS}/floor", 409, **form, kept=kept[1])
+    assert "since the names were shown, old-2.example.test would be cut off too" in unseen.text
+    assert "Look again" in console.post(f"{TLS}/floor", 409, **form, kept="0" * 16).text
+    page = console.get(f"{TLS}/floor?point=heartbeat&to=TLSv1.3&wait=1")
+    kept = re.search(r'name="kept" value="([0-9a-f]+)"', page)
+    assert kept is not None
     assert floors.minimum(ROOT).heartbeat.value == "TLSv1.2"
-    said = console.says(console.post(f"{TLS}/floor", **form, force="1", reason="it is retired tonight"))
+    said = console.says(console.post(f"{TLS}/floor", **form, kept=kept[1]))
     assert said.startswith("In force: Heartbeat TLSv1.2 → TLSv1.3")
     page = console.get(TLS)
     assert "it is retired tonight" in page
-    assert "over old-1.example.test" in page
+    assert "over old-1.example.test, old-2.example.test" in page
 
 
 @pytest.mark.rule("R13")
@@ -142,7 +151,7 @@ def test_a_session_below_the_target_is_told_so_and_refused(office: Seeded) -> No
     # What a connection of the tests has by itself.
     assert console.client.connection is not None
     assert console.client.connection.version is Version.TLS1_2
-    page = console.get(f"{TLS}/floor?point=gui&to=TLSv1.3")
+    page = console.get(f"{TLS}/floor?point=gui&to=TLSv1.3&wait=1")
     assert "Not from this session" in page
     assert "Raise to" not in page
     assert "Not from this session" in console.get(f"{TLS}/floor?point=heartbeat&to=TLSv1.3")
@@ -168,7 +177,7 @@ def test_a_hand_edit_of_the_file_shows_as_drift_until_it_is_reloaded(office: See
 def test_a_stricter_profile_leads_over_the_names_too(office: Seeded) -> None:
     console = Console.of(office)
     console.client.connection = GateConnection(version=Version.TLS1_3)
-    page = console.get(f"{TLS}/ciphers?point=gui&to=strong")
+    page = console.get(f"{TLS}/ciphers?point=gui&ciphers=strong&wait=1")
     assert "stricter" in page
     assert console.says(console.post(f"{TLS}/ciphers", point="gui", to="strong")) == (
         "In force: GUI intermediate → strong."

@@ -6,23 +6,21 @@ on that page sets it.
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import Form, Query, Request
-from starlette.responses import Response, StreamingResponse
+from fastapi import Depends, Form, Query, Request
+from starlette.responses import Response
 
-from plimsoll.fleet.findings import Finding, Preflight
 from plimsoll.manager.api.backend import Backend
-from plimsoll.manager.ports import Principal
+from plimsoll.manager.ports import Conflict, Principal
 from plimsoll.manager.services.ciphers import OWN
 from plimsoll.manager.services.ciphers import parse_profile as profile_named
 from plimsoll.manager.services.floors import parse_floor, parse_points
+from plimsoll.manager.services.judged import Question
 from plimsoll.manager.web import fields, texts
 from plimsoll.manager.web.frame import Asks, Back, Signed, console_router, done, page
+from plimsoll.manager.web.judging import Look, look, shown
 from plimsoll.tls.cipher_profiles import DEFAULT, CipherProfile
 from plimsoll.tls.floors import Point
 from plimsoll.tls.versions import FLOORS, Version
@@ -30,13 +28,14 @@ from plimsoll.tls.versions import FLOORS, Version
 router = console_router()
 
 PATH = "/administration/system-settings/tls"
-#: Rows of the histories on this screen, and of one list of names on one page: the rest is in the file.
-HISTORY, NAMES = 20, 200
+#: Rows of the history on this screen.
+HISTORY = 20
 SHADOWED = 500
 
 Value = Annotated[str, Query(max_length=40)]
 Sent = Annotated[str, Form(max_length=40)]
 Reason = Annotated[str, Form(max_length=2000)]
+Looked = Annotated[Look, Depends(look)]
 
 
 @router.get(PATH)
@@ -105,19 +104,12 @@ def _floor_asked(back: Backend, asks: Principal, point: str, to: str) -> Asked:
     return Asked("floor", point, target, tuple((one.point, one.before, one.after) for one in moves), raises, own)
 
 
-def _judged(back: Backend, asks: Principal, asked: Asked) -> Preflight | None:
-    """None where nothing is raised: then nobody can be cut off."""
-    if not asked.raises:
-        return None
-    names = [point.value for point in asked.raises]
-    judge = back.services.judgement.preflight if asked.kind == "floor" else back.services.ciphers.preflight
-    return judge(asks, asked.to.value, names)
-
-
 @router.get(f"{PATH}/floor")
-def floor(request: Request, asks: Asks, back: Back, point: Value = "all", to: Value = "TLSv1.2") -> Response:
+def floor(
+    request: Request, asks: Asks, back: Back, wanted: Looked, point: Value = "all", to: Value = "TLSv1.2"
+) -> Response:
     """Every name, and below them the button."""
-    return _asked_page(request, asks, back, _floor_asked(back, asks, point, to))
+    return _asked_page(request, asks, back, _floor_asked(back, asks, point, to), wanted)
 
 
 @router.post(f"{PATH}/floor")
@@ -129,8 +121,10 @@ def set_floor(
     point: Sent = "all",
     force: Annotated[str, Form(max_length=1)] = "",
     reason: Reason = "",
+    kept: Sent = "",
 ) -> Response:
-    change = back.services.floors.set(asks, to, point, bool(force), reason.strip() or None)
+    seen = _seen(back, asks, kept)
+    change = back.services.floors.set(asks, to, point, bool(force), reason.strip() or None, seen=seen)
     moved = ", ".join(f"{texts.point_name(one.point)} {one.before.label} → {one.after.label}" for one in change.changed)
     said = f"In force: {moved}." if moved else "The floor was that already; nothing was changed."
     if change.pending_policies:
@@ -140,8 +134,10 @@ def set_floor(
 
 
 @router.get(f"{PATH}/ciphers")
-def ciphers(request: Request, asks: Asks, back: Back, point: Value = "all", to: Value = DEFAULT.value) -> Response:
-    return _asked_page(request, asks, back, _profile_asked(back, asks, point, to))
+def ciphers(
+    request: Request, asks: Asks, back: Back, wanted: Looked, point: Value = "all", ciphers: Value = DEFAULT.value
+) -> Response:
+    return _asked_page(request, asks, back, _profile_asked(back, asks, point, ciphers), wanted)
 
 
 def _profile_asked(back: Backend, asks: Principal, point: str, to: str) -> Asked:
@@ -161,56 +157,34 @@ def set_profile(
     point: Sent = "all",
     force: Annotated[str, Form(max_length=1)] = "",
     reason: Reason = "",
+    kept: Sent = "",
 ) -> Response:
-    change = back.services.ciphers.set(asks, to, point, bool(force), reason.strip() or None)
+    seen = _seen(back, asks, kept)
+    change = back.services.ciphers.set(asks, to, point, bool(force), reason.strip() or None, seen=seen)
     moved = ", ".join(f"{texts.point_name(one.point)} {one.before} → {one.after}" for one in change.changed)
     return done(request, PATH, f"In force: {moved}." if moved else "It was that already; nothing was changed.")
 
 
-def _asked_page(request: Request, asks: Principal, back: Backend, asked: Asked) -> Response:
-    found = _judged(back, asks, asked)
-    return page(request, "tls/asked.html", asks, asked=asked, found=found, most=NAMES, query_of=_query(asked))
+def _asked_page(request: Request, asks: Principal, back: Backend, asked: Asked, wanted: Look) -> Response:
+    """With the names where something is raised: else nobody can be cut off."""
+    judged = None
+    if asked.raises:
+        ciphers = asked.kind == "profile"
+        path = f"{PATH}/{'ciphers' if ciphers else 'floor'}"
+        query = (("point", asked.point), ("ciphers" if ciphers else "to", asked.to.value))
+        question = Question(asked.to.value, tuple(point.value for point in asked.raises), ciphers)
+        judged = shown(back, asks, question, wanted, path, query)
+    return page(request, "tls/asked.html", asks, asked=asked, judged=judged)
 
 
-def _query(asked: Asked) -> str:
-    return f"kind={asked.kind}&point={asked.point}&to={asked.to.value}"
-
-
-@router.get(f"{PATH}/names.csv")
-def names(asks: Asks, back: Back, kind: Value = "floor", point: Value = "all", to: Value = "TLSv1.2") -> Response:
-    """All names of a judgement, however many. Times are UTC."""
-    asked = (_floor_asked if kind == "floor" else _profile_asked)(back, asks, point, to)
-    return StreamingResponse(
-        _lines(_judged(back, asks, asked)),
-        media_type="text/csv; charset=utf-8",
-        headers={"content-disposition": 'attachment; filename="preflight.csv"'},
-    )
-
-
-def _lines(found: Preflight | None) -> Iterator[str]:
-    yield "what,name,kind,version,address,reason,evidence,remedy,last seen,points\r\n"
-    lists: tuple[tuple[str, tuple[Finding, ...]], ...] = ()
-    if found is not None:
-        lists = (("blocker", found.blockers), ("affected", found.affected), ("noted", found.noted))
-    for what, findings in lists:
-        for one in findings:
-            out = io.StringIO()
-            seen = texts.utc(one.last_seen) if one.last_seen else ""
-            points = " ".join(point.value for point in one.points)
-            row = (
-                what,
-                one.who,
-                one.kind,
-                one.version,
-                one.address,
-                one.reason,
-                one.evidence,
-                one.remedy,
-                seen,
-                points,
-            )
-            csv.writer(out).writerow([texts.cell(value) for value in row])
-            yield out.getvalue()
+def _seen(back: Backend, asks: Principal, kept: str) -> frozenset[str] | None:
+    """The ids of those who were shown; None where nothing was raised, so that nobody had to be."""
+    if not kept:
+        return None
+    names = back.services.judged.names(asks, kept)
+    if names is None:
+        raise Conflict("the names that were shown are too old by now; nothing was changed. Look again")
+    return names
 
 
 # -- shadow floors
