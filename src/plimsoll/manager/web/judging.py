@@ -25,7 +25,7 @@ from plimsoll.manager.services.judged import Question
 T = TypeVar("T")
 
 #: Names on one page, and kinds of findings above them.
-ROWS = 100
+ROWS = 50
 GROUPS = 12
 #: Seconds that a screen waits for a judgement before it is shown without, and that its part then waits at most.
 MOMENT, PATIENCE = 0.06, 120.0
