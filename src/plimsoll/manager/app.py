@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import logging
 import os
 import signal
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from plimsoll.manager import logs
 from plimsoll.manager.api.application import create_app
 from plimsoll.manager.api.backend import Backend
 from plimsoll.manager.api.serve import App
@@ -20,8 +19,6 @@ from plimsoll.manager.ports import socket_principal
 from plimsoll.manager.running import Running
 from plimsoll.manager.services import Services
 from plimsoll.net.resources import raise_file_limit
-
-log = logging.getLogger(__name__)
 
 Ready = Callable[[str], None]
 
@@ -32,7 +29,7 @@ def run_manager(directory: Path, ready: Ready) -> None:
     Raises HomeError (no home, second manager, malformed file), PortTaken and CannotListen, each with what to do;
     TaskDiedError where a part of the manager failed.
     """
-    _log_to_stderr()
+    logs.begin()
     raise_file_limit()
     asyncio.run(_run(directory, ready))
 
@@ -40,7 +37,10 @@ def run_manager(directory: Path, ready: Ready) -> None:
 async def _run(directory: Path, ready: Ready) -> None:
     home = await asyncio.to_thread(open_home, directory)
     try:
+        as_json = logs.use(home.config.log_format) == logs.JSON
         running = Running(home)
+        if as_json:
+            running.services.hub.subscribe(logs.heard)
         try:
             await running.start()
             _on_signals(running)
@@ -81,17 +81,3 @@ def in_process(directory: Path) -> Iterator[App]:
         yield create_app(Backend(services, home.installation, local=socket_principal(os.getuid(), "cli")))
     finally:
         home.close()
-
-
-def _log_to_stderr() -> None:
-    """One line a record on standard error, unless the process has its own idea of logging."""
-    root = logging.getLogger()
-    if root.handlers:
-        return
-    handler = logging.StreamHandler()
-    formatter = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%SZ")
-    formatter.converter = time.gmtime
-    handler.setFormatter(formatter)
-    root.addHandler(handler)
-    root.setLevel(logging.INFO)
-    logging.getLogger("alembic").setLevel(logging.WARNING)

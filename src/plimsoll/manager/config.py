@@ -48,6 +48,7 @@ KNOWN = (
     "apiRequestsPerMinute",
     "apiRequestsPerMinuteAll",
     "scanNetworks",
+    "logFormat",
 )
 
 
@@ -249,6 +250,8 @@ class Configuration:
     requests_all: int = 6000
     #: Networks with endpoints that are not the fleet's own and that this manager may scan all the same.
     scan_networks: tuple[Network, ...] = ()
+    #: How the manager writes its log: lines of text, or of JSON.
+    log_format: str = "text"
 
 
 #: Ten years: longer than any auditor asks for.
@@ -263,6 +266,7 @@ AT_START = (
     "database",
     "trusted_proxies",
     "software_directory",
+    "log_format",
 )
 
 
@@ -298,6 +302,7 @@ def _configuration(properties: Properties) -> Configuration:
         requests_each=_requests(properties, "apiRequestsPerMinute", 500),
         requests_all=_requests(properties, "apiRequestsPerMinuteAll", 6000),
         scan_networks=_networks(properties, "scanNetworks"),
+        log_format=_log_format(properties),
     )
     if configuration.gui_port == configuration.heartbeat_port != 0:
         entry = found.get("heartbeatPort") or found["guiPort"]
@@ -372,6 +377,16 @@ def _requests(properties: Properties, key: str, default: int) -> int:
         problem = f"{key} must be a number of requests, or 0 for no limit, not {entry.value!r}"
         raise ConfigurationError(properties.path, entry.line, entry.column, problem)
     return int(entry.value)
+
+
+def _log_format(properties: Properties) -> str:
+    entry = properties.get("logFormat")
+    if entry is None:
+        return "text"
+    if entry.value not in ("text", "json"):
+        problem = f"logFormat is text or json, not {entry.value!r}"
+        raise ConfigurationError(properties.path, entry.line, entry.column, problem)
+    return entry.value
 
 
 def _networks(properties: Properties, key: str) -> tuple[Network, ...]:

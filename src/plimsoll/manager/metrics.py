@@ -9,7 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, PlatformCollector, ProcessCollector, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -21,6 +28,10 @@ from plimsoll.tls.versions import Version
 
 #: The media type of the text format that `render` writes.
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+#: Seconds; the budgets of heartbeats (250 ms) and of group commits (50 ms) are bounds among them.
+_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
 class Metrics:
@@ -37,6 +48,30 @@ class Metrics:
         self._events = Counter(
             "plimsoll_events", "System events, by level and number.", ("level", "number"), registry=self._registry
         )
+        self._heartbeats = Histogram(
+            "plimsoll_heartbeat_seconds",
+            "Heartbeats that were answered: on a new connection from its hello to the answer, else from the request.",
+            ("connection",),
+            registry=self._registry,
+            buckets=_BUCKETS,
+        )
+        self._turned_away = Counter(
+            "plimsoll_heartbeat_port_refusals",
+            "Requests on the heartbeat port that were not done, by reason: busy and store have a Retry-After.",
+            ("reason",),
+            registry=self._registry,
+        )
+        self._writes = Histogram(
+            "plimsoll_store_commit_seconds",
+            "Transactions that wrote, with their wait for other writers.",
+            registry=self._registry,
+            buckets=_BUCKETS,
+        )
+        self._failed_writes = Counter(
+            "plimsoll_store_failures", "Transactions that wrote nothing after all.", registry=self._registry
+        )
+        for kind in ("new", "kept"):
+            self._heartbeats.labels(kind)  # a series that is not there cannot be added up
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)
 
@@ -49,6 +84,20 @@ class Metrics:
         for labels, count in sums.items():
             if count > 0:
                 self._handshakes.labels(*labels).inc(count)
+
+    def heartbeat(self, connection: str, seconds: float) -> None:
+        """One was answered; `connection` is "new" or "kept"."""
+        self._heartbeats.labels(connection).observe(seconds)
+
+    def turned_away(self, reason: str) -> None:
+        """A request on 4120 was refused, for one of the reasons that the door has."""
+        self._turned_away.labels(reason).inc()
+
+    def stored(self, seconds: float, done: bool) -> None:
+        """A transaction that wrote, or was to."""
+        self._writes.observe(seconds)
+        if not done:
+            self._failed_writes.inc()
 
     def heard(self, change: Change) -> None:
         """For the hub."""
@@ -106,6 +155,18 @@ class _Look(Collector):
         yield _gauge("plimsoll_notifications_failing", "1: the last delivery failed.", ("target", "kind"), failing)
         connections = [((point,), count) for point, count in self._process.get("connections", {}).items()]
         yield _gauge("plimsoll_connections", "Open connections.", ("point",), connections)
+        queues = [((name,), count) for name, count in self._process.get("queues", {}).items()]
+        yield _gauge("plimsoll_queue_length", "What waits here, by what it waits for.", ("queue",), queues)
+        leases = [((work, node), 1.0) for work, node in facts.leases.items()]
+        yield _gauge("plimsoll_lease", "Which manager does what alone.", ("work", "node"), leases)
+        if "missing" in self._process:
+            ready = [((), float(not self._process["missing"]))]
+            yield _gauge("plimsoll_ready", "As /ready says: 1 where agents and people may come.", (), ready)
+        if "current" in self._process:
+            current = [((), float(bool(self._process["current"])))]
+            yield _gauge(
+                "plimsoll_floor_current", "1: the floors in force are known to be the current ones.", (), current
+            )
         if "generation" in self._process:
             generation = [((), self._process["generation"])]
             yield _gauge("plimsoll_floor_generation", "The generation of the floors in force.", (), generation)

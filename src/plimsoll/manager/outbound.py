@@ -226,12 +226,13 @@ class Outbound:
         try:
             call = await self._in_thread(self._call_agent, known)
         except CallError as error:
-            log.info("%s was not visited: %s", known.entry.display, error)
+            log.info("%s was not visited: %s", known.entry.display, error, extra=_about(known, "unreachable"))
             return
         try:
             assert call.identity is not None
             if self._registry.by_fingerprint.get(call.identity.fingerprint) is not known:
-                log.warning("%s answers with another computer's certificate", call.where)
+                about = _about(known, "certificate")
+                log.warning("%s answers with another computer's certificate", call.where, extra=about)
                 return
             beat = await self._in_thread(call.ask, "GET", VISIT_HEARTBEAT, None, Heartbeat)
             now = self._clock()
@@ -246,7 +247,8 @@ class Outbound:
                 await self._in_thread(self._renew, known, call)
                 self._due[("visit", known.id)] = self._steady() + SOON
         except (CallError, ServiceError) as error:
-            log.warning("the visit to %s was not finished: %s", known.entry.display, error)
+            about = _about(known, "unfinished")
+            log.warning("the visit to %s was not finished: %s", known.entry.display, error, extra=about)
         finally:
             await self._in_thread(call.close)
 
@@ -282,7 +284,8 @@ class Outbound:
         try:
             await self._in_thread(wake)
         except CallError as error:
-            log.info("%s was not woken and comes with its next heartbeat: %s", known.entry.display, error)
+            about = _about(known, "unreachable")
+            log.info("%s was not woken and comes with its next heartbeat: %s", known.entry.display, error, extra=about)
 
     # What a relay really holds
 
@@ -291,7 +294,8 @@ class Outbound:
         try:
             await self._in_thread(self._services.computers.observe_relay, observation)
         except ServiceError as error:
-            log.warning("what the relay %s holds was not stored: %s", known.entry.display, error.message)
+            about = _about(known, "store")
+            log.warning("what the relay %s holds was not stored: %s", known.entry.display, error.message, extra=about)
 
     def _observe(self, known: Known) -> RelayObservation:
         port = known.entry.relay_port
@@ -356,3 +360,8 @@ class Outbound:
 
 def _outcome(result: ProbeResult | None) -> str:
     return "not tried" if result is None else result.verdict.value
+
+
+def _about(known: Known, reason: str) -> dict[str, str]:
+    """Fields of a record of the log: whom it is about, and why in a word."""
+    return {"computer": known.id, "reason": reason}

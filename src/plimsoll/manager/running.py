@@ -26,6 +26,7 @@ from plimsoll.manager.node_link import NodeLink
 from plimsoll.manager.notify.forwarder import Forwarder
 from plimsoll.manager.outbound import Caller, Outbound
 from plimsoll.manager.ports import SYSTEM, Conflict, Presence, Principal, ServiceError
+from plimsoll.manager.readiness import Readiness
 from plimsoll.manager.refusals import Refusals
 from plimsoll.manager.registry import Registry
 from plimsoll.manager.services import Services
@@ -119,7 +120,11 @@ class Running:
         self._outbound = Outbound(self.services, self._registry, self._door, self._board, caller, clock)
         self._door.acked = self._outbound.relay_soon
         self._link = NodeLink(self.services, self, clock)
+        self._readiness = Readiness(home.store.reach, lambda: self._link.unsure)
         self._metrics = Metrics()
+        home.store.measured = self._metrics.stored
+        self._door.measured = self._metrics.heartbeat
+        self._door.turned_away = self._metrics.turned_away
         self._backend = Backend(self.services, home.installation, live=self, metrics=self._metrics)
         self._http = HttpDoor(create_app(self._backend))
         self._gates: dict[Point, Gate] = {}
@@ -153,6 +158,9 @@ class Running:
         self._link.start()
         only = services.nodes.only_here
         await asyncio.to_thread(self._look_what_is_served)
+        await self._readiness.look()
+        self._readiness.listening = True
+        self.supervisor.start("readiness", self._readiness.look_forever())
         self.supervisor.start("flush", self._monitor.flush_forever())
         self.supervisor.start("tidying", self._monitor.tidy_forever())
         self.supervisor.start("silence", self._monitor.watch_forever())
@@ -174,6 +182,7 @@ class Running:
 
     async def stop(self) -> None:
         """Stops accepting, finishes answers, stores what was seen. The home stays open."""
+        self._readiness.listening = False
         self._backend.feed.stop()
         self._http.close_unix()
         await asyncio.gather(
@@ -397,6 +406,19 @@ class Running:
         return self._thread.run(
             lambda: {known.id: known.problem for known in self._registry.by_id.values() if known.problem}
         )
+
+    def queues(self) -> Mapping[str, int]:
+        gate = self._gates.get(Point.HEARTBEAT)
+        return {
+            "handshakes": 0 if gate is None else gate.pending,
+            "activation": self._door.waiting,
+            "store": self.home.store.waiting,
+            "presence": len(self._registry.dirty),
+            "sightings": len(self._sightings),
+        }
+
+    def missing(self) -> Sequence[str]:
+        return self._readiness.missing()
 
     def status(self) -> dict[str, Any]:
         known = list(self._registry.by_id.values())

@@ -6,7 +6,7 @@ from typing import cast
 
 from fastapi import FastAPI
 
-from plimsoll.manager.api import description, downloads, errors, metrics
+from plimsoll.manager.api import description, downloads, errors, metrics, probes
 from plimsoll.manager.api.backend import Backend
 from plimsoll.manager.api.bounds import Bounds
 from plimsoll.manager.api.rest import legacy, routers
@@ -20,6 +20,7 @@ def create_app(backend: Backend) -> App:
     app = describing()
     app.state.backend = backend
     app.include_router(metrics.router)
+    app.include_router(probes.router)
     app.include_router(soap.router)
     app.include_router(downloads.router)
     for screens in web_routes.routers:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -41,6 +41,14 @@ class Live(Protocol):
         """Ports, connections, presence: facts of the process."""
         ...
 
+    def queues(self) -> Mapping[str, int]:
+        """How much waits, by what it waits for."""
+        ...
+
+    def missing(self) -> Sequence[str]:
+        """What keeps it from its work, of store, ports and floors; nothing where it is ready."""
+        ...
+
 
 class Stopped:
     """For the home of a stopped manager: nothing listens, nobody is called."""
@@ -59,6 +67,12 @@ class Stopped:
 
     def status(self) -> dict[str, Any]:
         return {"state": "stopped"}
+
+    def queues(self) -> Mapping[str, int]:
+        return {}
+
+    def missing(self) -> Sequence[str]:
+        return ("ports",)
 
 
 @dataclass(slots=True)

@@ -14,4 +14,5 @@ router = APIRouter(include_in_schema=False)
 def metrics(asks: Asks, back: Back) -> Response:
     """Prometheus' text format 0.0.4. Send the key as `authorization: Bearer ID:SECRET` or in `api-secret-key`."""
     facts = back.services.metrics.facts(asks)
-    return Response(back.metrics.render(facts, back.live.status()), media_type=CONTENT_TYPE)
+    process = back.live.status() | {"queues": back.live.queues(), "missing": back.live.missing()}
+    return Response(back.metrics.render(facts, process), media_type=CONTENT_TYPE)

@@ -120,10 +120,19 @@ class HeartbeatDoor:
         self._authorities: list[str] = []
         #: Told of a computer that acknowledged something, or reports another floor.
         self.acked: Callable[[Known], None] = lambda known: None
+        #: Told of each heartbeat that was answered: on a "new" or a "kept" connection, and the seconds that it took.
+        self.measured: Callable[[str, float], None] = lambda connection, seconds: None
+        #: Told of each refusal, by its reason.
+        self.turned_away: Callable[[str], None] = lambda reason: None
         self._heartbeats = msgspec.json.Decoder(Heartbeat)
         self._activations = msgspec.json.Decoder(ActivationRequest)
         self._renewals = msgspec.json.Decoder(RenewalRequest)
         self._encoder = msgspec.json.Encoder()
+
+    @property
+    def waiting(self) -> int:
+        """Activations and renewals that wait or are under way."""
+        return self._slow
 
     def close(self) -> None:
         self._executor.shutdown(wait=True, cancel_futures=True)
@@ -176,10 +185,18 @@ class HeartbeatDoor:
             beat = self._heartbeats.decode(request.body)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             return self.problem(400, f"not a heartbeat: {error}; nothing of it was kept", "malformed")
+        fresh = known.opened != connection.opened
+        # A new connection's heartbeat begins with its hello: the handshake is most of what it costs.
+        timing = ("new", connection.opened) if fresh else ("kept", now)
         self.note_presence(known, now, connection)
         if self._is_news(known, beat, identity.fingerprint):
-            return self._guarded(self._encoded(self._take_in(known, beat, identity.fingerprint, now)))
-        return self._said(self._reply(known, beat, now, stored_event=known.entry.last_event_sequence))
+            return self._guarded(self._encoded(self._take_in(known, beat, identity.fingerprint, now), *timing))
+        answer = self._said(self._reply(known, beat, now, stored_event=known.entry.last_event_sequence))
+        self._measure(*timing)
+        return answer
+
+    def _measure(self, kind: str, since: float) -> None:
+        self.measured(kind, max(0.0, self._clock() - since))
 
     async def _perhaps_new(self, request: Request, identity: Identity, now: float) -> Response:
         """Another manager on the database may have activated it, or renewed its certificate, a moment ago."""
@@ -207,8 +224,10 @@ class HeartbeatDoor:
         if known.problem:
             self._talked(known, now)
 
-    async def _encoded(self, reply: Awaitable[HeartbeatReply]) -> Response:
-        return self._said(await reply)
+    async def _encoded(self, reply: Awaitable[HeartbeatReply], kind: str, since: float) -> Response:
+        answer = self._said(await reply)
+        self._measure(kind, since)
+        return answer
 
     def _said(self, message: Message) -> Response:
         return Response(body=self._encoder.encode(message))
@@ -262,7 +281,8 @@ class HeartbeatDoor:
             known.report = beat.relay
             self.acked(known)
         if result.clone:
-            log.warning("two hosts seem to use the identity of %s", known.entry.display)
+            said = {"computer": known.id, "reason": "clone"}
+            log.warning("two hosts seem to use the identity of %s", known.entry.display, extra=said)
         if result.entry is None or known.id not in self._registry.by_id:
             return
         if known.told == told:
@@ -452,6 +472,7 @@ class HeartbeatDoor:
         headers: dict[str, str] | None = None,
     ) -> Response:
         """A refusal in words, in the shape that agents read."""
+        self.turned_away(reason)
         said = dict(headers or {})
         if retry_after is not None:
             said["retry-after"] = str(max(1, round(retry_after)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cryptography import x509
 
@@ -13,6 +13,7 @@ from plimsoll.manager.services.core import Core
 from plimsoll.manager.store import Connection
 from plimsoll.manager.store import changes as change_table
 from plimsoll.manager.store import computers as computer_table
+from plimsoll.manager.store import nodes as node_table
 from plimsoll.manager.store import notifications as notification_table
 from plimsoll.manager.store import rules as rule_table
 from plimsoll.manager.store import shadow as shadow_table
@@ -53,6 +54,8 @@ class Facts:
     change: tuple[int, str, str] | None
     certificates: Mapping[str, float]
     targets: tuple[TargetFacts, ...]
+    #: Who does what alone, by name: only where managers share a database.
+    leases: Mapping[str, str] = field(default_factory=dict)
 
 
 class MetricsService:
@@ -78,6 +81,7 @@ class MetricsService:
                 relays=computer_table.relays_observed(connection),
                 change=None if running is None else (running.id, running.state, running.stage),
                 certificates=self._certificates(),
+                leases=self._leases(connection),
                 targets=tuple(
                     TargetFacts(
                         one.name, one.kind, notification_table.waiting(connection, one.cursor), one.failing_since
@@ -88,6 +92,12 @@ class MetricsService:
             )
 
         return self._core.store.read(work)
+
+    def _leases(self, connection: Connection) -> Mapping[str, str]:
+        if not self._core.store.database.shared:
+            return {}
+        names = {one.id: one.name for one in node_table.everyone(connection)}
+        return {one.name: names.get(one.node, one.node) for one in node_table.all_leases(connection)}
 
     def _certificates(self) -> Mapping[str, float]:
         home = self._core.home

@@ -47,6 +47,8 @@ class Store:
         # Writers of one process queue here, fairly and without polling; the database's own queue is for others.
         self._write_lock = threading.Lock()
         self._unreached: tuple[float, Unavailable] | None = None
+        #: Told of each write: the seconds that it took, its wait for other writers included, and whether it succeeded.
+        self.measured: Callable[[float, bool], None] = lambda seconds, stored: None
         self._group = _GroupCommit(self)
 
     @classmethod
@@ -83,6 +85,15 @@ class Store:
     def write(self, work: Callable[[Connection], T]) -> T:
         """Runs `work` in one transaction, durable when this returns; an exception in it leaves nothing behind."""
         came = time.monotonic()
+        stored = False
+        try:
+            result = self._write(work, came)
+            stored = True
+        finally:
+            self.measured(time.monotonic() - came, stored)
+        return result
+
+    def _write(self, work: Callable[[Connection], T], came: float) -> T:
         with self._write_lock:
             if self._unreached is not None and self._unreached[0] >= came:
                 # Found out while this one waited: a hundred in a queue must not each wait for an answer of their own.
@@ -138,6 +149,15 @@ class Store:
         self.read(self.database.must_be_fresh)
 
     @property
+    def waiting(self) -> int:
+        """How many wait for the next group commit."""
+        return self._group.waiting
+
+    def reach(self) -> None:
+        """Asks the database for nothing. Raises Unavailable where it is away."""
+        self.read(lambda connection: connection.exec_driver_sql("select 1").scalar_one())
+
+    @property
     def revision(self) -> str | None:
         """The schema's revision, or None for an empty database."""
         return self.read(migrate.revision)
@@ -172,6 +192,10 @@ class _GroupCommit:
         self._wake = threading.Condition()
         self._closed = False
         self._thread: threading.Thread | None = None
+
+    @property
+    def waiting(self) -> int:
+        return len(self._items)
 
     def put(self, work: Callable[[Connection], T]) -> Future[T]:
         future: Future[T] = Future()

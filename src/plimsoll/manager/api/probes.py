@@ -1,0 +1,25 @@
+"""/health and /ready on 4119, for balancers and service managers: no key is asked for, nothing said of the fleet."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse
+
+from plimsoll.manager.api.auth import Back
+
+router = APIRouter(include_in_schema=False)
+_HEADERS = {"cache-control": "no-store"}
+
+
+@router.get("/health")
+def health() -> JSONResponse:
+    """200: the process answers. Whoever gets none restarts it."""
+    return JSONResponse({"status": "ok"}, headers=_HEADERS)
+
+
+@router.get("/ready")
+def ready(back: Back) -> JSONResponse:
+    """200: send agents and people here. 503: not now; `missing` names store, ports or floors."""
+    missing = list(back.live.missing())
+    said = {"status": "not ready", "missing": missing} if missing else {"status": "ready"}
+    return JSONResponse(said, 503 if missing else 200, headers=_HEADERS)
