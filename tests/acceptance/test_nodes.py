@@ -193,3 +193,13 @@ def test_while_the_database_is_away_both_hold_their_floors_and_come_back(site: S
         eventually(partial(answers, one), "it answers again")
     assert site.a.dsm_c("TLSv1.2").returncode == 0
     eventually(lambda: s_client(site.b.heartbeat_port, "-tls1_2").connected, "and hears of floors again")
+
+
+def test_one_that_stops_gives_its_works_back_and_says_so(site: Site) -> None:
+    assert site.b.stop() == 0
+    works = {work for node in nodes(site.a).values() for work in node["works"]}
+    assert nodes(site.a)["b"]["state"] == "stopped"
+    assert not nodes(site.a)["b"]["works"]
+    eventually(lambda: set(nodes(site.a)["a"]["works"]) >= works, "the other does everything")
+    site.b.start()
+    eventually(lambda: nodes(site.a)["b"]["state"] == "running", "it is back")

@@ -67,6 +67,8 @@ UPSTREAM_TICK = 60.0
 CA_TICK = 1.0
 #: Seconds between two looks whether a large fleet is to be looked at for the dashboard.
 OVERVIEW_TICK = 1.0
+#: Seconds between two looks whether the own certificates have come of age. Each manager has its own.
+OWN_TICK = 1.0
 #: More changed computers than this are read in one go.
 READ_ONE_BY_ONE = 64
 _REFUSED = (Outcome.REFUSED, Outcome.REFUSED_AFTER)
@@ -175,6 +177,8 @@ class Running:
         self.supervisor.start("tasks", steps.run_forever(tasks, "scheduled task", TASK_TICK))
         self.supervisor.start("scans", steps.run_forever(services.scans.tick, "scan"))
         self.supervisor.start("ca", steps.run_forever(only("ca", services.ca.tick), "rotation of the CA", CA_TICK))
+        own = services.ca.renew_own
+        self.supervisor.start("certificates", steps.run_forever(own, "certificates", OWN_TICK))
         self.supervisor.start("nodes", self._link.look_forever())
         self.supervisor.start("overview", steps.run_forever(services.overview.tick, "overview", OVERVIEW_TICK))
         self.supervisor.start("outbound", self._outbound.run_forever())
@@ -193,6 +197,8 @@ class Running:
         self._outbound.close()
         await asyncio.to_thread(self._door.close)
         await self._monitor.flush()
+        # Last: what was seen until now is stored by then, and nothing here does its works any more.
+        await asyncio.to_thread(self._link.stop)
 
     def _stop_scanning(self) -> None:
         try:

@@ -246,8 +246,8 @@ class CaService:
         """
         with self._ticking:
             record = self._core.store.read(table.newest)
-            # Where a step was committed and did not get further, or the manager's own certificates come of age.
-            if self._settled != _key(record) or not 0 <= self._core.clock() - self._settled_at < DAILY:
+            # Where a step was committed and did not get further.
+            if self._settled != _key(record) or not self._settled_today():
                 self._settle_stored()
             if record is None or record.state not in table.OPEN:
                 self.clock.idle()
@@ -258,6 +258,21 @@ class CaService:
             except StaleError:
                 log.info("rotation %d moved on meanwhile", record.id)
             return True
+
+    @internal
+    def renew_own(self) -> bool:
+        """Once a day, and after a step of the clock: own certificates that have come of age are made anew and served.
+
+        For every manager, since each has its own; a rotation is looked after by one of them. Always False: nothing is
+        ever under way here. Raises as `tick`.
+        """
+        with self._ticking:
+            if not self._settled_today():
+                self._settle_stored()
+        return False
+
+    def _settled_today(self) -> bool:
+        return 0 <= self._core.clock() - self._settled_at < DAILY
 
     def _look(self, record: RotationRecord) -> bool:
         """Whether there was a step that changes who issues or is trusted."""

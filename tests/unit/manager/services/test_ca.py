@@ -336,3 +336,13 @@ def test_the_manager_renews_its_own_certificates_while_it_runs(world: CaWorld) -
     world.now += 300 * DAY
     world.services.ca.tick()
     assert served.read_bytes() != before
+
+
+def test_a_manager_that_another_looks_after_the_rotation_for_renews_its_own_too(world: CaWorld) -> None:
+    served = serving_identity(world.at.home.tls, "gui", "rsa").certificate
+    before = served.read_bytes()
+    assert world.services.ca.renew_own() is False
+    assert served.read_bytes() == before
+    world.now += 300 * DAY
+    world.services.ca.renew_own()
+    assert served.read_bytes() != before
