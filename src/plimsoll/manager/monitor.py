@@ -118,7 +118,8 @@ class Monitor:
 
     async def look_for_silence(self) -> None:
         """Computers that missed more heartbeats than their policy allows go offline, with an event each."""
-        await self._follow_clock()
+        if not await self._follow_clock():
+            return
         now = self._clock()
         silent = self._registry.silent(now, self.started)
         if not silent:
@@ -158,21 +159,26 @@ class Monitor:
                 left.append(known)
         return left
 
-    async def _follow_clock(self) -> None:
-        """A step of the wall clock makes nobody silent, and nobody present: what was seen keeps its age."""
+    async def _follow_clock(self) -> bool:
+        """A step of the wall clock makes nobody silent, and nobody present: what was seen keeps its age.
+
+        False where that could not be stored: until then nobody knows how old anything is.
+        """
         (wall, steady), now = self._last, (self._clock(), self._steady())
         moved = (now[0] - wall) - (now[1] - steady)
         if abs(moved) <= JUMP_SECONDS:
             self._last = now
-            return
+            return True
+        # In the new time. Heartbeats that came since the step are stamped with it already.
+        since = wall + moved
         try:
-            await asyncio.to_thread(self._services.computers.clock_moved, moved)
+            await asyncio.to_thread(self._services.computers.clock_moved, moved, since)
         except ServiceError as error:
             log.error("the clock moved by %+.0f s, which was not stored and is looked at again: %s", moved, error)
-            return
+            return False
         self._last = now
         self.started += moved
-        self._registry.clock_moved(moved)
+        self._registry.clock_moved(moved, since, self._clock())
         log.warning("the clock moved by %+.0f s", moved)
         text = (
             f"The manager's clock moved by {moved:+.0f} s. What was seen of computers keeps its age; a soak under way"
@@ -180,6 +186,7 @@ class Monitor:
         )
         event = NewEvent(CLOCK_CHANGE, "warning", text, time=now[0], extra={"seconds": round(moved, 1)})
         self._services.events.record_later([event])
+        return True
 
 
 def _offline(known: Known, now: float) -> NewEvent:

@@ -172,10 +172,14 @@ class Registry:
                     observed_at=known.observed_at,
                 )
 
-    def clock_moved(self, by: float) -> None:
-        """The wall clock took a step of so many seconds: what was seen keeps its age."""
+    def clock_moved(self, by: float, since: float, now: float) -> None:
+        """The wall clock took a step of so many seconds: what was seen keeps its age.
+
+        The step came after `since`, which is in the new time as `now` is: who was seen between the two, was seen
+        after the step.
+        """
         for known in self.by_id.values():
-            if known.last_seen is not None:
+            if known.last_seen is not None and not since <= known.last_seen <= now:
                 known.last_seen += by
 
     def silent(self, now: float, since: float) -> list[Known]:

@@ -38,7 +38,7 @@ class FakeComputers:
         assert not online
         self.offline += computers
 
-    def clock_moved(self, by: float) -> None:
+    def clock_moved(self, by: float, since: float) -> None:
         if self.down:
             raise Unavailable("the disk is full")
         self.moved.append(by)
@@ -119,6 +119,23 @@ def test_a_step_of_the_clock_makes_nobody_silent_and_hides_nobody(step: float) -
     bench.look()
     assert sorted(bench.computers.offline) == ["a", "b"], "their silence is as old as it was"
     assert bench.computers.moved == [step]
+
+
+@pytest.mark.parametrize("step", [86_400.0, -86_400.0])
+def test_who_was_seen_after_the_step_and_before_the_look_keeps_its_time(step: float) -> None:
+    bench = Bench()
+    bench.now += 10
+    bench.look()
+    bench.jump(step)
+    bench.now += 0.5
+    known = bench.registry.by_id["a"]
+    bench.registry.seen(known, bench.now, FakeConnection(identity("a")).real())
+    bench.now += 0.5
+    bench.look()
+    assert bench.now - (known.last_seen or 0) == 0.5
+    assert bench.now - (bench.registry.by_id["b"].last_seen or 0) == 11
+    bench.look()
+    assert not bench.computers.offline
 
 
 def test_only_what_is_new_is_flushed_and_a_failure_is_said_once(caplog: pytest.LogCaptureFixture) -> None:

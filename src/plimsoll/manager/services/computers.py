@@ -291,9 +291,12 @@ class ComputersService:
         return self._core.store.read(table.ids)
 
     @internal
-    def clock_moved(self, by: float) -> None:
-        """The wall clock took a step of so many seconds: when computers were last seen moves with it."""
-        self._core.store.write(lambda c: table.move_last_seen(c, by))
+    def clock_moved(self, by: float, since: float) -> None:
+        """The wall clock took a step of so many seconds: when computers were last seen moves with it.
+
+        The step came after `since`, in the new time: who was seen after that, keeps it.
+        """
+        self._core.store.write(lambda c: table.move_last_seen(c, by, since, self._core.clock()))
 
     @internal
     def observe_relay(self, observation: RelayObservation) -> None:

@@ -380,10 +380,11 @@ def ids(connection: Connection) -> tuple[str, ...]:
     return tuple(connection.execute(select(computers.c.id)).scalars())
 
 
-def move_last_seen(connection: Connection, by: float) -> None:
-    """All of them by so many seconds."""
+def move_last_seen(connection: Connection, by: float, since: float, now: float) -> None:
+    """All of them by so many seconds, but for those between `since` and `now`."""
     c = computers.c
-    connection.execute(update(computers).where(c.last_seen.is_not(None)).values(last_seen=c.last_seen + by))
+    moved = update(computers).where(c.last_seen.is_not(None), ~c.last_seen.between(since, now))
+    connection.execute(moved.values(last_seen=c.last_seen + by))
 
 
 def remove(connection: Connection, computer: str) -> None:
