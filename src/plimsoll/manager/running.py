@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
@@ -15,6 +14,7 @@ from plimsoll import RELEASE
 from plimsoll.manager.api.application import create_app
 from plimsoll.manager.api.backend import Backend
 from plimsoll.manager.api.serve import HttpDoor
+from plimsoll.manager.following import Following
 from plimsoll.manager.heartbeat.door import HeartbeatDoor
 from plimsoll.manager.heartbeat.handout import Handout
 from plimsoll.manager.heartbeat.relay_lists import RelayLists
@@ -67,10 +67,10 @@ UPSTREAM_TICK = 60.0
 CA_TICK = 1.0
 #: Seconds between two looks whether a large fleet is to be looked at for the dashboard.
 OVERVIEW_TICK = 1.0
+#: Seconds between two tries to read what changed of computers, after the store was away.
+FOLLOW_TICK = 1.0
 #: Seconds between two looks whether the own certificates have come of age. Each manager has its own.
 OWN_TICK = 1.0
-#: More changed computers than this are read in one go.
-READ_ONE_BY_ONE = 64
 _REFUSED = (Outcome.REFUSED, Outcome.REFUSED_AFTER)
 
 
@@ -85,7 +85,6 @@ class Running:
         self._board = FloorBoard(FloorSnapshot(generation=0, floors={}))
         self._sightings = SightingLog()
         self._registry = Registry()
-        self._reading = threading.Lock()
         self._serves: tuple[object, dict[Point, dict[Version, str]]] = (None, {})
         self._started = clock()
         self._reloading: asyncio.Task[None] | None = None
@@ -121,6 +120,11 @@ class Running:
         )
         self._outbound = Outbound(self.services, self._registry, self._door, self._board, caller, clock)
         self._door.acked = self._outbound.relay_soon
+        self._following = Following(
+            self.services.computers.entry,
+            self.services.computers.registry,
+            lambda entries: self._thread.post(partial(self._apply, entries)),
+        )
         self._link = NodeLink(self.services, self, clock)
         self._readiness = Readiness(home.store.reach, lambda: self._link.unsure)
         self._metrics = Metrics()
@@ -179,6 +183,7 @@ class Running:
         self.supervisor.start("ca", steps.run_forever(only("ca", services.ca.tick), "rotation of the CA", CA_TICK))
         own = services.ca.renew_own
         self.supervisor.start("certificates", steps.run_forever(own, "certificates", OWN_TICK))
+        self.supervisor.start("computers", steps.run_forever(self._following.again, "computers", FOLLOW_TICK))
         self.supervisor.start("nodes", self._link.look_forever())
         self.supervisor.start("overview", steps.run_forever(services.overview.tick, "overview", OVERVIEW_TICK))
         self.supervisor.start("outbound", self._outbound.run_forever())
@@ -355,7 +360,7 @@ class Running:
 
     def _heard(self, change: Change) -> None:
         if isinstance(change, ComputersChanged):
-            self._read_anew(change.computers)
+            self._following.changed(change.computers)
         elif isinstance(change, HeartbeatsWanted):
             self._thread.post(partial(self._outbound.call_now, change.computers))
         elif isinstance(change, CertificateChanged):
@@ -365,18 +370,7 @@ class Running:
         elif isinstance(change, SoftwareChanged | RelayGroupsChanged):
             self._hand_out_anew()
 
-    def _read_anew(self, computers: tuple[str, ...]) -> None:
-        """Reads and posts under one lock, so that an older reading never follows a newer one."""
-        with self._reading:
-            entries: dict[str, RegistryEntry | None]
-            if len(computers) > READ_ONE_BY_ONE:
-                everyone = {entry.id: entry for entry in self.services.computers.registry()}
-                entries = {computer: everyone.get(computer) for computer in computers}
-            else:
-                entries = {computer: self.services.computers.entry(computer) for computer in computers}
-            self._thread.post(partial(self._apply, entries))
-
-    def _apply(self, entries: dict[str, RegistryEntry | None]) -> None:
+    def _apply(self, entries: Mapping[str, RegistryEntry | None]) -> None:
         for computer, entry in entries.items():
             self._registry.apply(computer, entry)
         self._outbound.soon(entries)
