@@ -5,9 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 TOOLS := nmap openssl curl nginx haproxy sslscan gnutls-serv dovecot postgres postfix mariadbd slapd vsftpd prosody xrdp \
   pop3-login lmtp managesieve-login submission-login chromium rsyslogd \
-  debootstrap rpm shellcheck systemd-analyze dpkg-source tclsh perl gpgv
+  debootstrap rpm shellcheck systemd-analyze dpkg-source tclsh perl gpgv ip nft
 .DEFAULT_GOAL := help
-.PHONY: help deps venv lock demo run lint test test-deep bench fuzz packages reference clean
+.PHONY: help deps venv lock demo run lint test test-deep bench fuzz chaos packages reference clean
 
 help:
 	@echo "make demo       a small real fleet goes from early TLS to TLS 1.2 enforced and back"
@@ -15,6 +15,7 @@ help:
 	@echo "make run        a manager of your own in ./home, on ports 4119 and 4120"
 	@echo "make packages   .deb, .rpm and upgrade archives in dist/: docs/packages.md"
 	@echo "make fuzz       the readers of foreign bytes by coverage, FUZZ_SECONDS=60 each"
+	@echo "make chaos      kills, partitions, full disks, wrong clocks … on a real site: docs/chaos.md"
 	@echo "make bench      speed and memory beside nginx  make lint       ruff and mypy"
 	@echo "make deps       system packages (root)         make venv       .venv with everything in it"
 
@@ -25,7 +26,7 @@ deps:
 	if [ -n "$$missing" ]; then \
 	  echo "installing:$$missing"; mkdir -p /usr/sbin; \
 	  apt-get update -qq && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-	    $$(echo "$$missing" | sed 's/\bnginx\b/nginx-light/;s/\bgnutls-serv\b/gnutls-bin/;s/\bdovecot\b/dovecot-imapd/;s/\bpostgres\b/postgresql/;s/\bmariadbd\b/mariadb-server-core/;s/\bpop3-login\b/dovecot-pop3d/;s/\blmtp\b/dovecot-lmtpd/;s/\bmanagesieve-login\b/dovecot-managesieved/;s/\bsubmission-login\b/dovecot-submissiond/;s/\brsyslogd\b/rsyslog rsyslog-openssl/;s/\bsystemd-analyze\b/systemd/;s/\bdpkg-source\b/dpkg-dev/;s/\btclsh\b/tcl/') >/dev/null; fi
+	    $$(echo "$$missing" | sed 's/\bnginx\b/nginx-light/;s/\bgnutls-serv\b/gnutls-bin/;s/\bdovecot\b/dovecot-imapd/;s/\bpostgres\b/postgresql/;s/\bmariadbd\b/mariadb-server-core/;s/\bpop3-login\b/dovecot-pop3d/;s/\blmtp\b/dovecot-lmtpd/;s/\bmanagesieve-login\b/dovecot-managesieved/;s/\bsubmission-login\b/dovecot-submissiond/;s/\brsyslogd\b/rsyslog rsyslog-openssl/;s/\bsystemd-analyze\b/systemd/;s/\bdpkg-source\b/dpkg-dev/;s/\btclsh\b/tcl/;s/\bip\b/iproute2/;s/\bnft\b/nftables/') >/dev/null; fi
 
 venv: $(VENV)/.ready
 
@@ -60,6 +61,10 @@ test: deps venv lint
 
 test-deep: deps venv lint packages
 	PLIMSOLL_DEEP=1 $(BIN)/pytest -n 2 --dist loadfile
+
+# Long faults one after the other, as root: each has a network of its own. Short ones are part of `make test`.
+chaos: deps venv
+	PLIMSOLL_DEEP=1 $(BIN)/pytest -n 0 --timeout 900 -v -ra -m deep tests/chaos
 
 # The interpreter that they carry is built once, and kept in ~/.cache/plimsoll-packages by what it was made of.
 packages: $(VENV)/.packages-ready

@@ -26,14 +26,14 @@ class Disk:
 
 
 @contextlib.contextmanager
-def small_disk(folder: Path) -> Iterator[Disk]:
+def small_disk(folder: Path, size: int = _SIZE) -> Iterator[Disk]:
     """A small file system of its own where we may mount one, else the kernel's limit on the size of files.
 
-    Both are real failures of write(): ENOSPC there, EFBIG here.
+    Both are real failures of write(): ENOSPC there, EFBIG here. `size` in bytes.
     """
     place = folder / "disk"
     place.mkdir()
-    mounted = os.geteuid() == 0 and _call("mount", "-t", "tmpfs", "-o", f"size={_SIZE}", "tmpfs", str(place))
+    mounted = os.geteuid() == 0 and _call("mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place))
     try:
         yield _filled(place) if mounted else _limited(place)
     finally:

@@ -39,6 +39,8 @@ class Manager:
         # Tests ask again and again until something is so; those of the limit set one.
         with self.file.open("a") as file:
             file.write("apiRequestsPerMinute=0\napiRequestsPerMinuteAll=0\n")
+        #: What its process finds in its environment, beside ours.
+        self.surroundings: dict[str, str] = {}
         self.process: Service | None = None
         self._client: httpx.Client | None = None
 
@@ -82,7 +84,7 @@ class Manager:
         return other
 
     def start(self) -> Manager:
-        self.process = Service([PLIMSOLL, "manager", "run", "--home", self.home])
+        self.process = Service([PLIMSOLL, "manager", "run", "--home", self.home], self.surroundings)
         self.process.wait_ready()
         return self
 

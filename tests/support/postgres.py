@@ -66,9 +66,12 @@ def _as_somebody() -> dict[str, Any]:
 class Server:
     """Started by `start`, as often as wanted; its data stay until `remove`."""
 
-    def __init__(self, settings: dict[str, str] | None = None) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="postgres-"))
+    def __init__(self, settings: dict[str, str] | None = None, folder: Path | None = None) -> None:
+        """`folder` is an empty one that the server may have, a temporary one where none is given."""
+        self.folder = folder or Path(tempfile.mkdtemp(prefix="postgres-"))
         self.port = free_ports(1)[0]
+        #: What its process finds in its environment, beside ours.
+        self.surroundings: dict[str, str] = {}
         self.settings = {**_SETTINGS, **(settings or {})}
         self._somebody = _as_somebody()
         self._process: subprocess.Popen[bytes] | None = None
@@ -106,9 +109,9 @@ class Server:
         if self._process is not None and self._process.poll() is None:
             return self
         options = {
+            "listen_addresses": HOST,
             **self.settings,
             "port": str(self.port),
-            "listen_addresses": HOST,
             "unix_socket_directories": str(self.folder),
         }
         command = [str(programs() / "postgres"), "-D", str(self.data)]
@@ -121,6 +124,7 @@ class Server:
                 stdout=log,
                 stderr=log,
                 cwd=self.folder,
+                env={**os.environ, **self.surroundings},
                 **self._somebody,
             )
         deadline = time.monotonic() + PATIENCE
