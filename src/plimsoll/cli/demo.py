@@ -82,7 +82,12 @@ def _keep(output: Output, stage: Stage) -> None:
     """Says how to reach the fleet, and waits for Ctrl-C."""
     import time
 
-    output.say("the fleet goes on until Ctrl-C; try in another terminal:")
+    from plimsoll.cli._demo.cast import MANAGER_ADDRESS
+
+    user, password = stage.console_user
+    output.say("the fleet goes on until Ctrl-C. Its console, whose certificate is the fleet's own CA's:")
+    output.detail(f"https://{MANAGER_ADDRESS}:{stage.cast.gui_port}/ as {user} with the password {password}")
+    output.say("or try in another terminal:")
     output.detail(f"export PLIMSOLL_HOME={stage.home}")
     output.detail("plimsoll computers list; plimsoll floor show; plimsoll picture; plimsoll sightings")
     output.detail("dsm_c -action settlsprotocol -MinimumTLSProtocol TLSv1.2")

@@ -58,6 +58,8 @@ class Stage:
     keys: dict[str, Path] = field(default_factory=dict)
     ids: dict[str, str] = field(default_factory=dict)
     running: dict[str, Process] = field(default_factory=dict)
+    #: Who may sign in to the console, and the password.
+    console_user: tuple[str, str] = ("", "")
     _client: Client | None = None
 
     @property
@@ -94,7 +96,8 @@ class Stage:
         command = [*program("plimsoll"), "manager", "init", "--home", str(self.home), "--json"]
         command += ["--listen", MANAGER_ADDRESS, "--name", MANAGER_ADDRESS]
         command += ["--gui-port", str(self.cast.gui_port), "--heartbeat-port", str(self.cast.heartbeat_port)]
-        self.crew.run("manager init", command)
+        made = json.loads(self.crew.run("manager init", command).stdout)
+        self.console_user = made["admin_user"], made["admin_password"]
         self.dsm_c("TLSv1", expect=(0,))
 
     def start_manager(self) -> None:
