@@ -1,7 +1,13 @@
-"""Measure and print. Takes about two minutes; a budget that is missed is said and does not fail the run."""
+"""Measure and print. Takes some minutes; a budget that is missed is said and does not fail the run.
+
+`python -m bench scale` measures a fleet at its interval, for a minute; `--long` as the budget says it, a hundred
+thousand agents for ten minutes (and some minutes to make them); `--table` the small rows of docs/scale.md;
+`--warm-up` has sessions resumed; `--agents`, `--interval` and `--seconds` are a form of your own.
+"""
 
 from __future__ import annotations
 
+import argparse
 import os
 import platform
 import ssl
@@ -11,16 +17,17 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.support import postgres
 
-from bench import dashboard, measure, preflight, relay, scan, search, sightings
+from bench import dashboard, measure, preflight, relay, scale, scan, search, sightings
 from bench.machine import cores
 from bench.stand import Stand, nginx_binary
 from plimsoll import RELEASE
 
+PARTS = ("manager", "scan", "scale", "sightings")
 #: Where `make packages` leaves them.
 DIST = Path(__file__).parents[1] / "dist"
 
@@ -255,9 +262,52 @@ def sightings_rows(folder: Path) -> list[Row]:
     ]
 
 
-def main(parts: Sequence[str]) -> int:
-    """Measure the named parts ("manager", "scan", "sightings"), or the first two: a year takes minutes to write."""
-    if nginx_binary() is None and list(parts) != ["sightings"]:
+def scale_rows(folder: Path, forms: Sequence[scale.Form]) -> list[Row]:
+    """A fleet at its interval: what the manager and its database need, and whether anything was lost."""
+    rows = []
+    for number, form in enumerate(forms):
+        found = scale.measure(folder / str(number), form, say)
+        report = found.report
+        slow, worst = (report["latency"].get(name, float("inf")) for name in ("p99", "max"))
+        log = f"{found.wal / 2**20:.1f} MiB, {found.wal / max(1, report['answered']) / 1024:.1f} KiB a heartbeat"
+        used = f"{found.cpu:.0%}, {found.idle:.1%} before"
+        memory = f"{found.resident:.0f} MiB, ready in {found.start_seconds:.1f} s"
+        resumed = f"{report['resumed']:,} of {report['handshakes']:,}"
+        rows += [
+            Row(form.name, f"{report['rate']:.0f} a second", "", "", "", None),
+            Row("  manager, share of one core", used, "", "", "<= 60 %", found.cpu <= 0.6),
+            Row("  p99, from connect to answer", f"{slow:.0f} ms, worst {worst:.0f}", "", "", "<= 250 ms", slow <= 250),
+            Row("  lost, silent or not stored", str(found.lost), "", "", "0", found.lost == 0),
+            Row("  refused, or failed otherwise", str(sum(report["failures"].values())), "", "", "", None),
+            Row("  handshakes resumed", resumed, "", "", "", None),
+            Row("  manager, resident", memory, "", "", "", None),
+            Row("  PostgreSQL, share of one core", f"{found.database:.0%}", "", "", "", None),
+            Row("  write-ahead log", log, "", "", "", None),
+            Row("  database afterwards", f"{found.size / 2**20:.0f} MiB", "", "", "", None),
+            Row("  simulator behind by", f"{report['behind']:.2f} s", "", "", "", None),
+        ]
+    return rows
+
+
+def parse(arguments: Sequence[str]) -> tuple[list[str], list[scale.Form]]:
+    """The parts that are wanted, and the forms of the fleet."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("parts", nargs="*", choices=[[], *PARTS], help="none: all but sightings")
+    parser.add_argument("--long", action="store_true")
+    parser.add_argument("--table", action="store_true")
+    parser.add_argument("--warm-up", action="store_true")
+    for name in ("--agents", "--interval", "--seconds"):
+        parser.add_argument(name, type=int)
+    found = parser.parse_args(arguments)
+    forms = [*scale.SMALL] if found.table else [scale.LONG if found.long else scale.SHORT]
+    own = {name: getattr(found, name) for name in ("agents", "interval", "seconds") if getattr(found, name)}
+    return list(found.parts), [replace(form, warm_up=found.warm_up, **own) for form in forms]
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Measure the named parts, or all but the sightings: a year takes minutes to write."""
+    parts, forms = parse(arguments)
+    if nginx_binary() is None and not (parts and set(parts) <= {"sightings", "scale"}):
         print("bench: nginx is missing, and without it there is nothing to compare with; `make deps` installs it")
         return 2
     start = time.monotonic()
@@ -273,6 +323,11 @@ def main(parts: Sequence[str]) -> int:
         print(
             f"\nscan, whole processes: medians of {scan.ROUNDS} interleaved rounds ({scan.FLEET_ROUNDS} for fleets)\n"
         )
+        show(rows)
+    if not parts or "scale" in parts:
+        with tempfile.TemporaryDirectory(prefix="plimsoll-bench-") as folder:
+            rows = scale_rows(Path(folder), forms)
+        print(f"\na fleet at its interval, measured {time.strftime('%Y-%m-%d')}\n")
         show(rows)
     if "sightings" in parts:
         with tempfile.TemporaryDirectory(prefix="plimsoll-bench-") as folder:

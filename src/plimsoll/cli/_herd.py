@@ -138,9 +138,13 @@ async def _until_stopped(plan: HerdPlan, processes: int, tell: Callable[[Tally, 
 
 def _progress(output: Output) -> Callable[[Tally, float], None]:
     told = time.monotonic()
+    warming = False
 
     def tell(tally: Tally, elapsed: float) -> None:
-        nonlocal told
+        nonlocal told, warming
+        if warming and not tally.warming:
+            output.say("all have come once; the clock runs")
+        warming = tally.warming
         if time.monotonic() - told < _EVERY:
             return
         told = time.monotonic()

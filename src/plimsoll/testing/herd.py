@@ -194,6 +194,7 @@ class Herd:
     async def _warm_up(self, tell: Callable[[Tally], None], stop: asyncio.Event) -> None:
         """Each brings one heartbeat, as fast as sockets allow; a failure is tried again. Nothing of it is counted."""
         self._unheard = {agent.number for agent in self._agents}
+        self.tally.warming = True
         self._start = time.monotonic()
         for agent in self._agents:
             self._put(agent, self._start)
@@ -209,6 +210,7 @@ class Herd:
         self.tally = Tally(agents=len(self._agents))
         for agent in self._agents:
             agent.answered, agent.failures = None, 0
+        tell(self.tally)
 
     # -- when
 

@@ -74,6 +74,8 @@ class Tally(msgspec.Struct):
     began a heartbeat too late itself: where that is large, latencies say more of the simulator than of the manager.
     """
 
+    #: Nothing counts yet: each agent brings one heartbeat first.
+    warming: bool = False
     agents: int = 0
     sent: int = 0
     answered: int = 0
@@ -115,6 +117,7 @@ def together(tallies: Iterable[Tally]) -> Tally:
             setattr(total, name, getattr(total, name) + getattr(one, name))
         for name in ("failures", "injected", "negotiated"):
             setattr(total, name, _merged(getattr(total, name), getattr(one, name)))
+        total.warming = total.warming or one.warming
         total.longest_gap = max(total.longest_gap, one.longest_gap)
         total.behind = max(total.behind, one.behind)
         total.latency.merge(one.latency)

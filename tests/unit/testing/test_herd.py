@@ -101,6 +101,23 @@ def test_each_agent_is_itself_and_obeys_the_interval(tmp_path: Path) -> None:
     assert {beat.policy_fingerprint for beat in beats} == {fingerprint(BASE)}
 
 
+def test_a_warm_up_is_told_and_forgotten(tmp_path: Path) -> None:
+    told: list[tuple[bool, int]] = []
+
+    async def main() -> Tally:
+        async with stand_in(tmp_path) as manager:
+            fleet = make_fleet(tmp_path / "fleet", manager.authority, 3)
+            wanted = plan(manager, fleet, seconds=1.0, spread=30.0, warm_up=True)
+            return await Herd(wanted).run(lambda tally: told.append((tally.warming, tally.answered)))
+
+    tally = asyncio.run(main())
+    assert told[0][0]
+    assert (False, 0) in told
+    assert not tally.warming
+    # A change of state is told once, in that order.
+    assert [warming for warming, _ in told] == sorted((warming for warming, _ in told), reverse=True)
+
+
 def test_without_resumption_each_handshake_is_a_full_one(tmp_path: Path) -> None:
     _, tally = herd(tmp_path, 6, resume=False, interval=0.3)
     assert tally.resumed == 0
