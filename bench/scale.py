@@ -106,6 +106,7 @@ class Scale:
         self._home = folder / "home"
         self._fleet = folder / "fleet"
         self._log = folder / "manager.out"
+        self._report = folder / "report.json"
         self._form = form
         self._say = say
         self._gui, self._heartbeat = free_ports(2)
@@ -147,7 +148,8 @@ class Scale:
         if form.warm_up:
             # What the warm-up costs is not the fleet's load: it is watched from when the clock runs.
             self._say("a heartbeat of each first")
-        simulator = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        with self._report.open("wb") as out:
+            simulator = subprocess.Popen(command, stdout=out, stderr=subprocess.PIPE, text=True)
         pin(simulator.pid, cores()[1])
         figures = [(time.monotonic(), process_seconds(manager), tree_seconds(postmaster), _wal(server))]
         warm = not form.warm_up
@@ -158,11 +160,11 @@ class Scale:
                 warm = True
                 before = self._stored(server, database)
                 figures = [(time.monotonic(), process_seconds(manager), tree_seconds(postmaster), _wal(server))]
-        assert simulator.stdout is not None
-        report: dict[str, Any] = json.loads(simulator.stdout.read() or "{}")
         simulator.wait()
-        if not report:
+        text = self._report.read_text()
+        if not text:
             raise RuntimeError("the simulator failed; its message stands above")
+        report: dict[str, Any] = json.loads(text)
         time.sleep(_FLUSH)
         figures.append((time.monotonic(), process_seconds(manager), tree_seconds(postmaster), _wal(server)))
         (t0, m0, d0, w0), (t1, m1, d1, w1) = figures

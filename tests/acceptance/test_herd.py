@@ -47,12 +47,12 @@ def restart_with_all_waiting(manager: Manager, fleet: Path, agents: int, down: f
     manager.start()
     process = start(manager, fleet, "--seconds", "86400", *more)
     try:
-        eventually(lambda: heard_since(manager, 0.0) == agents, "all were there once", patience)
+        eventually(lambda: heard_since(manager, 0.0) == agents, "all were there once", patience, 0.5)
         assert manager.stop() == 0
         time.sleep(down)  # what is tried is how long the manager is away
         manager.start()
         back = time.time()
-        eventually(lambda: heard_since(manager, back) == agents, "all are back", patience)
+        eventually(lambda: heard_since(manager, back) == agents, "all are back", patience, 0.5)
         process.send_signal(signal.SIGTERM)
         output, _ = process.communicate(timeout=120)
     finally:
