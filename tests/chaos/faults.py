@@ -123,13 +123,15 @@ def slow(disk: Shim, site: Site, watch: Watch, milliseconds: int, times: int) ->
 def half_open(site: Site, watch: Watch, count: int) -> None:
     """So many connections to the heartbeat ports that say nothing, or half a hello; agents come through meanwhile."""
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
-    half = hello_bytes(Version.TLS1_2)[:100]
+    half, opened = hello_bytes(Version.TLS1_2)[:100], 0
     with contextlib.ExitStack() as stack:
         for number in range(count):
             one = stack.enter_context(_stranger(number, site.managers[number % len(site.managers)].heartbeat_port))
+            opened += one is not None
             if one is not None and number % 2:
                 with contextlib.suppress(OSError):
                     one.sendall(half)
+        assert opened == count
         site.fleet.until_heard(time.monotonic())
 
 
