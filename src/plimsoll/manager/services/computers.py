@@ -224,10 +224,9 @@ class ComputersService:
             waiting: dict[str, Any] = {}
             for command in table.waiting(connection):
                 waiting.setdefault(command.computer, []).append(command)
-            found = table.find(connection)
             return tuple(
                 entry(one, policy_rules.of_computer(policies[one.policy_id], one), waiting.get(one.id, ()))
-                for one in found
+                for one in table.each(connection)
             )
 
         return self._core.store.read(work)

@@ -286,6 +286,14 @@ def select_columns(connection: Connection, *names: str, only: str | None = None)
         yield from piece
 
 
+def each(connection: Connection) -> Iterator[ComputerRecord]:
+    """All of them, in the order of their ids, piece by piece: a manager's start must not hold a fleet twice."""
+    query = select(*_COLUMNS).order_by(computers.c.id)
+    for piece in connection.execute(query.execution_options(yield_per=_PIECE)).partitions():
+        for row in piece:
+            yield ComputerRecord(*row)
+
+
 def add(connection: Connection, computer: ComputerRecord) -> None:
     values = {name: getattr(computer, name) for name in ComputerRecord.__dataclass_fields__}
     values["number"] = computer.number or _new_number(connection, computer.id)
