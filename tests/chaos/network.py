@@ -27,7 +27,9 @@ def why_not() -> str:
     for tool in ("ip", "nft"):
         if _path(tool) is None:
             return f"{tool} is not installed: run 'make deps' as root"
-    with own_network():
+    with own_network() as own:
+        if not own:
+            return "the kernel gives no network namespace of our own"
         try:
             with dropping("meta mark 1"):
                 return ""
@@ -42,20 +44,20 @@ def needs_rules() -> None:
 
 
 @contextlib.contextmanager
-def own_network() -> Iterator[None]:
+def own_network() -> Iterator[bool]:
     """This thread, and every thread and process that it starts, has a loopback of its own until the end.
 
-    What ``ip netns exec`` does for a command. Without root, or where the kernel refuses, nothing happens: whoever needs
+    What ``ip netns exec`` does for a command. False where that cannot be: then nothing happens, and whoever needs
     rules asks `needs_rules`.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     with Path("/proc/thread-self/ns/net").open() as before:
-        if os.geteuid() != 0 or libc.unshare(_CLONE_NEWNET) != 0:
-            yield
+        if os.geteuid() != 0 or _path("ip") is None or libc.unshare(_CLONE_NEWNET) != 0:
+            yield False
             return
         try:
             _call("ip", "link", "set", "lo", "up")
-            yield
+            yield True
         finally:
             assert libc.setns(before.fileno(), _CLONE_NEWNET) == 0, os.strerror(ctypes.get_errno())
 
