@@ -185,8 +185,4 @@ class Core:
             self.tell(change)
 
     def tell(self, change: Change) -> None:
-        try:
-            self.hub.tell(change)
-        except Exception:
-            # It is committed: a listener's fault must not make the change look as if it had failed.
-            log.exception("a listener failed on %s", type(change).__name__)
+        self.hub.tell(change)

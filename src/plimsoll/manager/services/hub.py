@@ -5,12 +5,16 @@ Callbacks run in the thread of the service, after the commit, and must be quick;
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from plimsoll.manager.services.events import EventView
+
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,4 +86,8 @@ class Hub:
 
     def tell(self, change: Change) -> None:
         for subscriber in tuple(self._subscribers):
-            subscriber(change)
+            try:
+                subscriber(change)
+            except Exception:
+                # It is committed: a listener's fault must not make the change look as if it had failed.
+                log.exception("a listener failed on %s", type(change).__name__)
