@@ -19,7 +19,7 @@ def test_a_second_factor_is_set_up_and_asked_for(browser: Browser, running: Mana
     running.post("/api/administrators", {"username": "tilda", "password": PASSWORD, "role": "auditor"})
     with tab(browser, running) as page:
         sign_in(page, "tilda", PASSWORD)
-        page.get_by_role("link", name="tilda").click()
+        page.get_by_role("link", name="tilda", exact=True).click()
         accessible(page)
         fits(page)
         page.locator("#b-password").fill(PASSWORD)
@@ -68,6 +68,6 @@ def test_a_person_comes_in_by_the_provider(browser: Browser, running: Manager, t
         accessible(page)
         page.get_by_role("link", name="Sign in with the provider").click()
         expect(page).to_have_url(f"{here}/")
-        expect(page.get_by_role("link", name="olga")).to_be_visible()
+        expect(page.get_by_role("link", name="olga", exact=True)).to_be_visible()
         page.goto("/account")
         expect(page.get_by_text("You sign in through your identity provider")).to_be_visible()

@@ -130,7 +130,8 @@ def test_an_auditor_reads_and_changes_nothing(world: Seeded, auditor: str, name:
     body = {"text": "a key"} if example.file else example.body
     answer = client.request(method, path, json=body, params=dict(example.query))
     if method == "GET" or path.endswith("/search"):
-        assert answer.status_code in (200, 404), answer.text
+        # Of what other tests began here, a scan may wait for its turn: it cannot be compared yet.
+        assert answer.status_code in (200, 404, 409), answer.text
     else:
         assert answer.status_code == 403, answer.text
         assert "auditor" in answer.json()["message"]

@@ -118,6 +118,7 @@ def _upgrade(connection: Connection) -> None:
         "waves": [{"layer": "computers", "share": 1.0, "size": 1}],
         "soak": 60.0,
         "failed": 0.02,
+        "watch": 600.0,
         "patience": 3600.0,
         "at_once": 10,
     }

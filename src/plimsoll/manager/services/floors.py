@@ -487,4 +487,6 @@ def _note(
 
 
 def _settings(configuration: Configuration) -> dict[str, object]:
-    return {name: value for name, value in asdict(configuration).items() if name != "unknown"}
+    """As the audit trail can keep it: networks are texts there."""
+    settings = {name: value for name, value in asdict(configuration).items() if name != "unknown"}
+    return settings | {"scan_networks": [str(network) for network in configuration.scan_networks]}

@@ -171,6 +171,14 @@ def test_reload_names_what_needs_a_restart_and_what_is_not_ours(at: Desk) -> Non
     assert result.unknown == ("mail.host",)
 
 
+def test_every_setting_that_reload_takes_can_stand_in_the_audit_trail(at: Desk) -> None:
+    edit(at, "guiPort=4119", "guiPort=4119\nscanNetworks=10.20.0.0/16, 2001:db8::/48\napiRequestsPerMinute=7")
+    at.services.floors.reload(ROOT)
+    (entry,) = at.services.access.audit(ROOT, limit=1)
+    assert entry.after["scan_networks"] == ["10.20.0.0/16", "2001:db8::/48"]
+    assert (entry.before["requests_each"], entry.after["requests_each"]) == (500, 7)
+
+
 def test_a_hand_edit_is_taken_at_start(at: Desk, tmp_path: Path) -> None:
     edit(at, "serviceName=Plimsoll\n", "serviceName=Plimsoll\nprotocols=TLSv1.1,TLSv1.2\n")
     path = at.home.path
