@@ -116,10 +116,14 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """For whom something of the policy waits to be sent: `given` holds for all but relays, `relays` are ids."""
+    """For whom something of the policy waits to be sent: `given` holds for all but relays, `relays` are ids.
+
+    `total` is how many they are together.
+    """
 
     given: tuple[Given, ...]
     relays: tuple[str, ...]
+    total: int
 
 
 #: What a list of computers can be sorted by: the name as people read it, without regard to case.

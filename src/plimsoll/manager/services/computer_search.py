@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from plimsoll.manager.ports import Permission, Principal, permits
-from plimsoll.manager.search import OneOf, Search, Waiting, check
+from plimsoll.manager.search import Given, OneOf, Search, Waiting, check
 from plimsoll.manager.services import policy_rules
 from plimsoll.manager.services.computer_filter import ComputerFilter, place_text, read_place
 from plimsoll.manager.services.computer_views import ComputerView
@@ -50,7 +51,7 @@ class ComputerSearchService:
             search = self._search(connection, wanted)
             found, following = self._piece(connection, search, after, rows)
             # Where the first page has all of them, they are counted already.
-            total = computer_fields.count(connection, search) if after or following else len(found)
+            total = _total(connection, search) if after or following else len(found)
             return ComputerPage(found, total, following)
 
         return self._core.store.read(work)
@@ -116,13 +117,32 @@ class ComputerSearchService:
         """Worked out once for all who were given the same; relays, of which there are few, one by one."""
         policies = policy_rules.resolve(policy_table.all_policies(connection))
         given = computer_fields.given(connection)
-        examples = {one.id: one for one in table.find(connection, ids=[example for _, example in given])}
+        examples = {one.id: one for one in table.find(connection, ids=[example for _, example, _ in given])}
         relays = table.find(connection, kind=Kind.RELAY.value)
 
         def waits(one: table.ComputerRecord) -> bool:
             return policy_rules.pending(one, policy_rules.of_computer(policies[one.policy_id], one))
 
-        return Waiting(
-            tuple(key for key, example in given if waits(examples[example])),
-            tuple(relay.id for relay in relays if waits(relay)),
-        )
+        among = Counter(map(_given, relays))
+        groups = [(key, number - among[key]) for key, example, number in given if waits(examples[example])]
+        open_relays = tuple(relay.id for relay in relays if waits(relay))
+        total = sum(number for _, number in groups) + len(open_relays)
+        return Waiting(tuple(key for key, _ in groups), open_relays, total)
+
+
+def _given(computer: table.ComputerRecord) -> Given:
+    return Given(
+        computer.policy_id,
+        computer.policy_fingerprint,
+        computer.agent_floor_given,
+        computer.own_heartbeat_seconds,
+        computer.own_missed_heartbeats,
+        computer.own_direction,
+    )
+
+
+def _total(connection: Connection, search: Search) -> int:
+    """How many pass on all pages. Those who wait were counted when it was worked out who does."""
+    if search.waiting is not None and not (search.criteria or search.words):
+        return search.waiting.total
+    return computer_fields.count(connection, search)

@@ -163,8 +163,8 @@ def _same(column: ColumnElement[Any], value: Any) -> ColumnElement[bool]:
     return column.is_(None) if value is None else column == value
 
 
-def given(connection: Connection) -> list[tuple[Given, str]]:
-    """Which policies computers other than relays were given, each with one who was."""
+def given(connection: Connection) -> list[tuple[Given, str, int]]:
+    """Which policies computers other than relays were given, each with one who was, and how many were, relays too."""
     columns = (
         _C.policy_id,
         _C.policy_fingerprint,
@@ -174,11 +174,11 @@ def given(connection: Connection) -> list[tuple[Given, str]]:
         _C.own_direction,
     )
     # In the order of the index that has these columns.
-    groups = connection.execute(select(*columns).group_by(*columns)).all()
-    found: list[tuple[Given, str]] = []
-    for row in groups:
+    groups = connection.execute(select(*columns, func.count()).group_by(*columns)).all()
+    found: list[tuple[Given, str, int]] = []
+    for *row, number in groups:
         alike = map(_same, columns, row)
         one = connection.scalar(select(_C.id).where(*alike, _C.kind != "relay").limit(1))
         if one is not None:
-            found.append((Given(*row), one))
+            found.append((Given(*row), one, number))
     return found
