@@ -36,7 +36,7 @@ UNSURE_SECONDS = 10.0
 OVERLAP_SECONDS = 10.0
 #: Refusals that wait to be told; of more than that nobody learns anything new.
 WAITING = 1_000
-#: Refusals and addresses of our own scans that one message carries.
+#: Refusals that one message carries.
 TOGETHER = 20
 
 
@@ -63,7 +63,7 @@ class NodeLink:
         self._clock = clock
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
-        self._out: queue.SimpleQueue[Refusal | tuple[str, int]] = queue.SimpleQueue()
+        self._out: queue.SimpleQueue[Refusal] = queue.SimpleQueue()
         self._sure = time.monotonic()
         self._unsure = False
         self._followed: float | None = None
@@ -201,9 +201,7 @@ class NodeLink:
         while not self._out.empty():
             news = News(self._services.nodes.own)
             while not self._out.empty() and len(news.refusals) < TOGETHER:
-                one = self._out.get()
-                if isinstance(one, Refusal):
-                    news.refusals.append(one)
+                news.refusals.append(self._out.get())
             self._services.nodes.say(news)
 
 

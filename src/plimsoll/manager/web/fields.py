@@ -85,5 +85,6 @@ def lines(text: str) -> tuple[str, ...]:
 
 
 def own_path(text: str, otherwise: str) -> str:
-    """An address on this manager, where a form says where to go next; no other is followed."""
-    return text if text.startswith("/") and not text.startswith(("//", "/\\")) else otherwise
+    """An address on this manager, where a form or a link says where to go next; no other is followed."""
+    ours = text.startswith("/") and not text.startswith(("//", "/\\")) and text.isprintable()
+    return text if ours else otherwise

@@ -21,7 +21,6 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
-from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from plimsoll import RELEASE
@@ -227,10 +226,3 @@ def _invalid(error: RequestValidationError) -> ServiceError:
 
 def _field(location: Any) -> str:
     return ".".join(str(part) for part in location if part not in ("body", "query", "path")) or "the form"
-
-
-def not_found(request: Request, _: HTTPException) -> Response:
-    """An address that no screen has, asked for by a browser."""
-    error = ServiceError("there is no such page")
-    error.status = 404
-    return HTMLResponse(templates().get_template("lost.html").render(error=error), 404)

@@ -12,7 +12,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from plimsoll.manager.api.auth import COOKIE, connection_of
 from plimsoll.manager.ports import BadInput, ServiceError
 from plimsoll.manager.web.frame import Back, console_router, templates
-from plimsoll.manager.web.routes.session import own_path, sign_in_page
+from plimsoll.manager.web.routes.session import sign_in_page
 
 router = console_router()
 
@@ -70,7 +70,7 @@ def _finish(request: Request, back: Back, given: tuple[str, str, str | None], er
     except ServiceError as refused:
         return sign_in_page(back, refused.status, message=refused.message)
     # Not a redirect: a browser sends a Strict cookie only where our own page led on.
-    text = templates().get_template("account/signed_in.html").render(to=own_path("/"))
+    text = templates().get_template("account/signed_in.html").render(to="/")
     answer = HTMLResponse(text, headers={"cache-control": "no-store"})
     answer.set_cookie(COOKIE, session.secret, httponly=True, secure=True, samesite="strict", path="/")
     return answer

@@ -10,6 +10,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from plimsoll.manager.api.auth import COOKIE, check_origin, connection_of
 from plimsoll.manager.ports import CodeNeeded, ServiceError
+from plimsoll.manager.web import fields
 from plimsoll.manager.web.frame import Back, Signed, console_router, templates
 
 router = console_router()
@@ -24,14 +25,9 @@ def sign_in_page(back: Back, status: int = 200, **values: Any) -> HTMLResponse:
     return HTMLResponse(text, status_code=status, headers={"cache-control": "no-store"})
 
 
-def own_path(wanted: str) -> str:
-    """Where to go after signing in: only to a screen of ours, whatever a link said."""
-    return wanted if wanted.startswith("/") and not wanted.startswith(("//", "/\\")) and wanted.isprintable() else "/"
-
-
 def with_session(request: Request, secret: str, to: str) -> Response:
     """Goes there with the new session's cookie."""
-    answer = RedirectResponse(own_path(to), status_code=303)
+    answer = RedirectResponse(fields.own_path(to, "/"), status_code=303)
     answer.set_cookie(COOKIE, secret, httponly=True, secure=True, samesite="strict", path="/")
     return answer
 
