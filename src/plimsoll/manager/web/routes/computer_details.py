@@ -15,9 +15,8 @@ from plimsoll.manager.services.computer_views import ComputerChange, ComputerVie
 from plimsoll.manager.services.policy_rules import PolicyValues
 from plimsoll.manager.services.sightings import SightingFilter
 from plimsoll.manager.web.frame import Asks, Back, Signed, console_router, done, page
-from plimsoll.manager.web.places import Places
 from plimsoll.manager.web.routes.computers import PATH, called
-from plimsoll.manager.web.routes.computers_chosen import PLANNERS, rises, said_of
+from plimsoll.manager.web.routes.computers_chosen import PLANNER, rises, said_of
 from plimsoll.messages import Direction, Kind
 from plimsoll.tls.floors import Point
 
@@ -111,9 +110,7 @@ def tls(request: Request, asks: Asks, back: Back, computer: str) -> Response:
         relay=_relay(back, asks, one),
         sightings=services.sightings.list(asks, SightingFilter(who=f"computer:{one.id}", limit=SIGHTINGS)),
         exceptions=[rule for rule in exceptions if rule.computer == one.id or _covers(rule.source, one.address)],
-        add_exception=Places(request).first(
-            f"/administration/system-settings/exceptions/new?computer={one.id}&point=heartbeat"
-        ),
+        add_exception=f"/administration/system-settings/exceptions/new?computer={one.id}&point=heartbeat",
         points=Point,
     )
 
@@ -244,7 +241,6 @@ def actions(request: Request, asks: Asks, back: Back, computer: str) -> Response
     """R14's own path: Computers, the relay's details, Actions, Send Policy."""
     services = back.services
     one = services.computers.get(asks, computer)
-    places = Places(request)
     return _shown(
         request,
         "computers/actions.html",
@@ -253,8 +249,7 @@ def actions(request: Request, asks: Asks, back: Back, computer: str) -> Response
         "Actions",
         rises=rises(back, asks, [one]) if one.kind is Kind.RELAY else [],
         listens=services.computer_bulk.can_be_called(asks, one.id),
-        planner=places.first(*(f"{path}?computers={one.number}" for path in PLANNERS)),
-        scans=places.first("/scans"),
+        planner=f"{PLANNER}?computers={one.number}",
     )
 
 
@@ -294,5 +289,5 @@ def revoke(
 def scan(request: Request, asks: Signed, back: Back, computer: str) -> Response:
     """Asks every port of it that is known, from the manager."""
     started = back.services.scans.start(asks, computers=[back.services.computers.locate(asks, computer)])
-    to = Places(request).first(f"/scans/{started.id}") or f"{PATH}/{computer}/actions"
+    to = f"/scans/{started.id}"
     return done(request, to, f"Scan {started.id} waits for its turn; it begins within a second where none runs.")

@@ -21,7 +21,6 @@ from plimsoll.manager.services.computer_filter import ComputerFilter
 from plimsoll.manager.services.computer_views import ComputerChange, ComputerView
 from plimsoll.manager.web import texts
 from plimsoll.manager.web.frame import Asks, Back, Signed, console_router, done, page
-from plimsoll.manager.web.places import Places
 from plimsoll.manager.web.routes.computers import PATH, called, choices, filter_of, link
 from plimsoll.messages import Kind
 
@@ -38,7 +37,7 @@ ACTIONS = {
     "revoke": "Revoke certificates",
     "deactivate": "Deactivate",
 }
-PLANNERS = ("/upgrades/new", "/administration/updates/upgrades/new", "/administration/upgrades/new")
+PLANNER = "/administration/updates/upgrades/new"
 NAMED = frozenset({"heartbeat", "revoke", "deactivate"})
 #: Names on the page where not all must be there.
 _SHOWN = 100
@@ -116,15 +115,9 @@ def chosen(
         choices=choices(back, asks, groups),
         rises=rises(back, asks, relays),
         listed=link(wanted),
-        planner=_planner(request, numbers),
+        planner=f"{PLANNER}?computers={numbers}" if numbers else PLANNER,
         called=called,
     )
-
-
-def _planner(request: Request, numbers: str) -> str:
-    """Where an upgrade of these is planned; empty where there is no such screen."""
-    query = f"?computers={numbers}" if numbers else ""
-    return Places(request).first(*(f"{path}{query}" for path in PLANNERS))
 
 
 def _all_relays(back: Backend, asks: Principal, wanted: ComputerFilter) -> Sequence[ComputerView]:

@@ -10,11 +10,10 @@ from starlette.responses import Response
 from plimsoll.manager.api.backend import Backend
 from plimsoll.manager.ports import Principal
 from plimsoll.manager.services.overview import SMALL
-from plimsoll.manager.services.overview_views import Need, Overview
+from plimsoll.manager.services.overview_views import Need
 from plimsoll.manager.web import bars, texts
 from plimsoll.manager.web.frame import ZONE, Asks, Back, Signed, console_router, page
 from plimsoll.manager.web.picture import draw
-from plimsoll.manager.web.places import Places
 
 router = console_router()
 
@@ -24,24 +23,24 @@ NAMES = {"heartbeat": "Heartbeats", "gui": "GUI and REST", "relay": "Relays", "a
 #: Seconds between two looks of an open dashboard: at a small fleet, and at one whose figures change less often anyway.
 _REFRESH, _REFRESH_LARGE = 2, 10
 
-#: Where each kind of need is done; the first place that there is.
-_DONE_AT: dict[str, tuple[str, ...]] = {
-    "refused": ("/computers?refused=1", "/administration/events?q=TLS&level=error"),
-    "change": ("/changes/{about}", "/changes"),
-    "upgrade": ("/administration/updates/upgrades/{about}",),
-    "below": ("/picture/members?{about}",),
-    "drift": ("/administration/system-settings/tls",),
-    "served": ("/administration/system-settings/tls",),
-    "relays": ("/administration/updates/relays",),
-    "policies": ("/policies", "/picture"),
-    "ca": ("/administration/certificates/ca",),
-    "certificate": ("/administration/certificates",),
-    "certificates": ("/computers", "/picture"),
-    "exception": ("/administration/system-settings/exceptions",),
-    "approvals": ("/computers?state=approval", "/administration/events?q=approval"),
-    "notifications": ("/administration/notifications",),
-    "offline": ("/computers?state=offline", "/administration/events?q=offline"),
-    "raise": ("/changes/new", "/picture?floor=TLSv1.2"),
+#: Where each kind of need is done.
+_DONE_AT: dict[str, str] = {
+    "refused": "/computers?refused=1",
+    "change": "/changes/{about}",
+    "upgrade": "/administration/updates/upgrades/{about}",
+    "below": "/picture/members?{about}",
+    "drift": "/administration/system-settings/tls",
+    "served": "/administration/system-settings/tls",
+    "relays": "/administration/updates/relays",
+    "policies": "/policies",
+    "ca": "/administration/certificates/ca",
+    "certificate": "/administration/certificates",
+    "certificates": "/computers",
+    "exception": "/administration/system-settings/exceptions",
+    "approvals": "/computers?state=approval",
+    "notifications": "/administration/notifications",
+    "offline": "/computers?state=offline",
+    "raise": "/changes/new",
 }
 
 
@@ -53,7 +52,6 @@ def dashboard(request: Request, asks: Asks, back: Back, span: Annotated[str, Que
     picture = services.overview.picture(asks)
     name, words, hours, each = bars.span_of(span)
     buckets = services.sightings.over_time(asks, hours, each)
-    places = Places(request)
     present = back.live.status().get("computers")
     return page(
         request,
@@ -61,7 +59,7 @@ def dashboard(request: Request, asks: Asks, back: Back, span: Annotated[str, Que
         asks,
         over=over,
         online=over.online if present is None else present["online"],
-        needs=[(need, _where(places, need)) for need in over.needs],
+        needs=[(need, _where(need)) for need in over.needs],
         names=NAMES,
         serves=serves,
         drawing=None if picture is None else draw(picture),
@@ -71,7 +69,6 @@ def dashboard(request: Request, asks: Asks, back: Back, span: Annotated[str, Que
         said=bars.summary(buckets, words),
         events=services.events.page(asks, limit=EVENTS),
         agents=_agents(back, asks) if over.first_steps else (),
-        links=_links(places, over),
         here="/" if name == bars.SPANS[0][0] else f"/?span={name}",
         refresh=_REFRESH if over.computers <= SMALL else _REFRESH_LARGE,
     )
@@ -86,7 +83,6 @@ def first_steps(request: Request, asks: Asks, back: Back) -> Response:
         asks,
         agents=agents,
         arrived=any(one.last_seen for one in agents),
-        links=_links(Places(request), None),
     )
 
 
@@ -103,7 +99,6 @@ def token(request: Request, asks: Signed, back: Back) -> Response:
         asks,
         token=made.token,
         address=f"dsm://{f'[{host}]' if ':' in host else host}:{port}",
-        links=_links(Places(request), None),
     )
 
 
@@ -112,19 +107,5 @@ def _agents(back: Backend, asks: Principal) -> tuple[Any, ...]:
     return back.services.computers.list(asks, limit=5)
 
 
-def _where(places: Places, need: Need) -> str:
-    about = need.about
-    return places.first(*(place.replace("{about}", about) for place in _DONE_AT[need.kind]))
-
-
-def _links(places: Places, over: Overview | None) -> dict[str, str]:
-    """Screens that something leads to, where they are."""
-    change = None if over is None else over.change
-    upgrade = None if over is None else over.upgrade
-    return {
-        "computers": places.first("/computers"),
-        "assistant": places.first("/changes/new"),
-        "scripts": places.first("/administration/updates/deployment-scripts"),
-        "change": "" if change is None else places.first(f"/changes/{change.id}", "/changes"),
-        "upgrade": "" if upgrade is None else places.first(f"/administration/updates/upgrades/{upgrade.id}"),
-    }
+def _where(need: Need) -> str:
+    return _DONE_AT[need.kind].replace("{about}", need.about)

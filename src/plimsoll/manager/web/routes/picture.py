@@ -14,7 +14,6 @@ from plimsoll.manager.services.overview import SMALL
 from plimsoll.manager.services.overview_views import LineKey, Members, PictureView
 from plimsoll.manager.web.frame import Asks, Back, console_router, page
 from plimsoll.manager.web.picture import Drawing, draw, sentence
-from plimsoll.manager.web.places import Places
 from plimsoll.tls.versions import FLOORS
 
 router = console_router()
@@ -46,7 +45,6 @@ def picture(request: Request, asks: Asks, back: Back, floor: Annotated[str, Quer
         then=_drawn(then),
         floors=tabs,
         here=f"{PATH}?floor={floor}" if floor else PATH,
-        links={"preflight": Places(request).first(f"/preflight?to={floor}")},
         refresh=_REFRESH if now is not None and sum(now.groups.values()) <= SMALL else _REFRESH_LARGE,
     )
 
@@ -93,7 +91,6 @@ def members(
         first=here,
         more=f"{here}&after={found.after}" if found.after is not None else "",
         after=after,
-        linked=bool(Places(request).first("/computers/1")),
     )
 
 
