@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import re
+import socket
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from tests.support import postgres
 from tests.support.balancer import SOURCE, balancer
@@ -18,6 +21,8 @@ from tests.support.process import Service, eventually
 from tests.support.tools import SClient, s_client, s_client_early
 
 EXCEPTED = "127.9.0.9"
+#: Where nothing is said to whoever connects, so that a scan of it takes long.
+SILENT = "127.9.4.0/24"
 
 
 @dataclass
@@ -57,10 +62,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         a = Manager(folder / "a", "--database", address, "--database-password-file", folder / "password")
         (folder / "software").mkdir()
         with a.file.open("a") as file:
-            file.write(f"softwareDirectory={folder / 'software'}\ntrustedProxies={SOURCE}\npublicName=a\n")
+            file.write(
+                f"softwareDirectory={folder / 'software'}\ntrustedProxies={SOURCE}\npublicName=a\nscanNetworks={SILENT}\n"
+            )
         b = a.join(folder / "b", folder)
         with b.file.open("a") as file:
-            file.write(f"trustedProxies={SOURCE}\n")
+            file.write(f"trustedProxies={SOURCE}\nscanNetworks={SILENT}\n")
         try:
             a.start()
             b.start()
@@ -90,6 +97,38 @@ def refuses_early(one: Manager, port: str) -> bool:
 
 def answers(one: Manager) -> bool:
     return one.client.get("/api/tls/floors").status_code == 200
+
+
+class Person:
+    """An administrator's browser, whose requests the balancer sends to one manager or the other."""
+
+    def __init__(self, on: Manager) -> None:
+        form = {"username": on.admin_user, "password": on.admin_password}
+        answer = self._ask(on, "POST", "/sign-in", {}, form)
+        assert answer.status_code == 303, answer.text
+        self._cookies = {"sid": answer.cookies["sid"]}
+
+    def get(self, on: Manager, path: str) -> str:
+        answer = self._ask(on, "GET", path, self._cookies)
+        assert answer.status_code == 200, answer.text
+        return answer.text
+
+    def post(self, on: Manager, path: str, **form: str) -> httpx.Response:
+        found = re.search(r'name="csrf" value="([0-9a-f]+)"', self.get(on, "/"))
+        assert found is not None
+        return self._ask(on, "POST", path, self._cookies, {"csrf": found[1], **form})
+
+    def _ask(
+        self, on: Manager, method: str, path: str, cookies: dict[str, str], form: dict[str, str] | None = None
+    ) -> httpx.Response:
+        sent = "; ".join(f"{name}={value}" for name, value in cookies.items())
+        request = on.client.build_request(method, path, data=form, headers={"cookie": sent})
+        del request.headers["api-secret-key"]
+        return on.client.send(request)
+
+
+def scan_states(of: Manager, scans: list[int]) -> list[str]:
+    return [of.get(f"/api/tls/scans/{scan}")["state"] for scan in scans]
 
 
 def nodes(of: Manager) -> dict[str, dict[str, Any]]:
@@ -139,6 +178,20 @@ def test_an_exception_made_at_one_holds_at_the_other_and_ends_there(site: Site) 
     eventually(lambda: early_from(site.b).refused_by_version, "it ended at the other")
 
 
+def test_a_raise_is_started_at_another_manager_than_showed_the_names(site: Site) -> None:
+    person, tls = Person(site.a), "/administration/system-settings/tls/floor"
+    page = person.get(site.a, f"{tls}?point=heartbeat&to=TLSv1.3&wait=true")
+    shown = re.search(r'name="kept" value="([0-9a-f]{32})"', page)
+    assert shown is not None, page
+    form = {"point": "heartbeat", "to": "TLSv1.3", "force": "1", "reason": "a test"}
+    unknown = person.post(site.b, tls, **form, kept="0" * 32)
+    assert unknown.status_code == 409, unknown.text
+    started = person.post(site.b, tls, **form, kept=shown[1])
+    assert started.status_code == 303, started.text
+    assert site.b.floors()["heartbeat"] == "TLSv1.3"
+    site.a.set_floor("TLSv1.2", "heartbeat")
+
+
 def test_a_computer_that_talks_to_both_is_online_for_both(site: Site) -> None:
     name = next(iter(site.a.computers()))
     for one in (site.a, site.b):
@@ -158,7 +211,17 @@ def test_one_is_killed_and_the_other_goes_on(site: Site) -> None:
     eventually(
         lambda: left.get(f"/api/tls/changes/{change['id']}")["stage"] not in ("preflight",), "the change is on its way"
     )
-    doing.kill()
+    with socket.create_server(("0.0.0.0", 0)) as silent:
+        asked = {"endpoints": [f"{SILENT}:{silent.getsockname()[1]}"]}
+        scans = [site.a.post("/api/tls/scans", asked)["id"] for _ in range(2)]
+        eventually(lambda: scan_states(left, scans) == ["running"] * 2, "each manager runs a scan")
+        assert scan_states(doing, scans) == ["running"] * 2
+        doing.kill()
+        eventually(
+            lambda: sorted(scan_states(left, scans)) == ["interrupted", "running"], "the killed one's is told as broken"
+        )
+        goes_on = scans[scan_states(left, scans).index("running")]
+        left.post(f"/api/tls/scans/{goes_on}/cancel", {})
     before = time.time()
     done = eventually(
         lambda: (

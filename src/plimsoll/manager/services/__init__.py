@@ -106,7 +106,9 @@ class Services:
         self.roles = RolesService()
         self.audit = AuditService(core)
         self.proof = ProofService(core, self.proving, self.exceptions, self.changes, self.audit)
-        self.scans = ScansService(core, self.proving, self.exceptions, own_scan(self.sightings.register_prober))
+        self.scans = ScansService(
+            core, self.nodes, self.proving, self.exceptions, own_scan(self.sightings.register_prober)
+        )
         self.certificates = CertificatesService(core)
         self.ciphers = CiphersService(core, self.judgement.fleet, self.certificates.identities)
         self.judged = JudgedService(core, self.judgement, self.ciphers)

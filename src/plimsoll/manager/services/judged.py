@@ -1,12 +1,13 @@
 """Judgements that are looked at: a preflight is asked once, and its names are read page by page, and downloaded.
 
 A fleet of a hundred thousand takes most of a second to judge. Whoever asks gets a future at once; what came of it is
-kept for a while, so that page two is of the same judgement as page one, and so that a raise that is forced can be held
-to the names that were shown.
+kept for a while, so that page two is of the same judgement as page one. The ids of who would be cut off go to the store
+too, so that a raise that is forced can be held to the names that were shown at any manager, also after a restart.
 """
 
 from __future__ import annotations
 
+import logging
 import secrets
 import threading
 from collections import OrderedDict
@@ -15,16 +16,21 @@ from dataclasses import dataclass
 
 from plimsoll.fleet.advice import Advice
 from plimsoll.fleet.findings import Preflight
-from plimsoll.manager.ports import BadInput, Permission, Principal, permits
+from plimsoll.manager.ports import BadInput, Permission, Principal, ServiceError, permits
 from plimsoll.manager.services.ciphers import CiphersService, parse_own_points, parse_profile
 from plimsoll.manager.services.core import Core
 from plimsoll.manager.services.floors import parse_floor, parse_points
 from plimsoll.manager.services.judgement import JudgementService
+from plimsoll.manager.store import kept_judgements
 from plimsoll.tls.floors import Point
+
+log = logging.getLogger(__name__)
 
 #: How many judgements are kept, and for how long, in seconds. One of 100,000 blockers takes some 60 MB.
 KEPT = 8
 LASTS = 1800.0
+#: Judgements whose names are in the store, of all managers together: 2 MB each with 100,000 blockers.
+SHOWN = 24
 #: Seconds for which an advice is good: it tells of a deployment, not of a minute.
 ADVICE_LASTS = 60.0
 
@@ -77,8 +83,14 @@ class JudgedService:
                     return one
             names = [point.value for point in points]
             judge = self._ciphers.preflight if question.ciphers else self._judgement.preflight
-            answer = self._pool.submit(judge, principal, question.to, names)
-            new = Judged(secrets.token_hex(8), question, points, self._core.clock(), answer)
+            identifier, now = secrets.token_hex(16), self._core.clock()
+
+            def work() -> Preflight:
+                found = judge(principal, question.to, names)
+                self._keep(identifier, now, found)
+                return found
+
+            new = Judged(identifier, question, points, now, self._pool.submit(work))
             self._kept[new.id] = new
             while len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
@@ -86,14 +98,27 @@ class JudgedService:
 
     @permits(Permission.FLOORS_READ)
     def names(self, principal: Principal, kept: str) -> frozenset[str] | None:
-        """The ids of the blockers and affected programs of a judgement that is kept; None where it is not any more."""
+        """The ids of the blockers and affected programs of a judgement that is kept, whichever manager made it.
+
+        None where it is not any more, or has not been answered.
+        """
         with self._lock:
             self._forget()
             known = self._kept.get(kept)
-        if known is None or not known.answer.done() or known.answer.exception() is not None:
+        if known is None:
+            since = self._core.clock() - LASTS
+            return self._core.store.read(lambda c: kept_judgements.names(c, kept, since)) if kept else None
+        if not known.answer.done() or known.answer.exception() is not None:
             return None
-        found = known.answer.result()
-        return frozenset(finding.id for finding in (*found.blockers, *found.affected))
+        return _named(known.answer.result())
+
+    def _keep(self, judgement: str, at: float, found: Preflight) -> None:
+        """Before anybody is shown it. Where the store is away, it is good at this manager alone."""
+        named = _named(found)
+        try:
+            self._core.store.write(lambda c: kept_judgements.keep(c, judgement, at, named, SHOWN, at - LASTS))
+        except ServiceError as error:
+            log.warning("who was shown is known to this manager alone: %s", error.message)
 
     @permits(Permission.FLOORS_READ)
     def advice(self, principal: Principal) -> Future[Advice]:
@@ -111,6 +136,10 @@ class JudgedService:
         before = self._core.clock() - LASTS
         for one in [one.id for one in self._kept.values() if one.at < before]:
             del self._kept[one]
+
+
+def _named(found: Preflight) -> frozenset[str]:
+    return frozenset(finding.id for finding in (*found.blockers, *found.affected))
 
 
 def _points(question: Question) -> tuple[Point, ...]:

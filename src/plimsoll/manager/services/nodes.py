@@ -6,6 +6,7 @@ On an embedded store there is one manager, which does everything; nothing here t
 from __future__ import annotations
 
 import logging
+import math
 import socket
 import threading
 import time
@@ -37,6 +38,9 @@ RENEW_SECONDS = 6.0
 TRY_SECONDS = 1.0
 #: Seconds without a word after which a node counts as gone.
 GONE_SECONDS = 10.0
+#: Seconds between two words of this manager after which it cannot say of others that they are gone: it may be the one
+#: that was away, or the database.
+SURE_SECONDS = 5.0
 #: What a manager listens on that names no address of its own.
 ANYWHERE = ("", "0.0.0.0", "::")
 
@@ -73,6 +77,8 @@ class NodesService:
         self._asked: dict[str, float] = {}
         self._asking = threading.Lock()
         self._ended = False
+        # Since when this manager has spoken without a gap, and when it last did; both by a clock that only goes on.
+        self._speaks_since = self._spoke = -math.inf
         if self._shared:
             core.told_elsewhere = self._say_changes
             core.floors_elsewhere = lambda: self.say(News(self._id, floors=True))
@@ -150,7 +156,14 @@ class NodesService:
     @internal
     def beat(self, generation: int, text: str = "") -> None:
         """It lives, and these floors are in force at its gates. `text` is what others should know of it."""
-        if self._shared and not self._core.store.write(lambda c: table.beat(c, self._id, generation, text)):
+        if not self._shared:
+            return
+        known = self._core.store.write(lambda c: table.beat(c, self._id, generation, text))
+        now = time.monotonic()
+        if now - self._spoke > SURE_SECONDS:
+            self._speaks_since = now
+        self._spoke = now
+        if not known:
             log.warning("another manager took this one off the list of managers; it is on it again after a restart")
 
     @internal
@@ -172,6 +185,19 @@ class NodesService:
     def others(self) -> Sequence[NodeView]:
         """Further managers that run now."""
         return [one for one in self.list(SYSTEM) if not one.own and one.state == table.RUNNING]
+
+    @internal
+    def lost(self, connection: Connection, node: str) -> bool:
+        """Whether what that other manager had begun will not be finished: it stopped, or was not heard of for long.
+
+        After the database, or this manager, was away, nobody is lost before all had the time to speak again.
+        """
+        if not self._shared:
+            return True
+        now = time.monotonic()
+        if now - self._spoke > SURE_SECONDS or now - self._speaks_since < GONE_SECONDS:
+            return False
+        return all(one.id != node for one in table.running(connection, GONE_SECONDS))
 
     # -- works that one does at a time
 

@@ -31,8 +31,8 @@ log = logging.getLogger(__name__)
 #: Endpoints that are stored in one transaction, and seconds after which fewer are.
 PIECE = 50
 SILENCE = 0.5
-#: Seconds between two signs of life in the store.
-BEAT = 5.0
+#: Seconds between two looks whether the scan was cancelled, at another manager too.
+LOOK = 2.0
 #: For how long our own addresses are registered as ours, and after how many seconds again.
 REGISTERED = 600
 REGISTER_AGAIN = 240.0
@@ -117,7 +117,7 @@ class ScanRun:
             if now - registered >= REGISTER_AGAIN:
                 self._register_all(sources)
                 registered = now
-            if len(waiting) >= PIECE or now - stored >= (SILENCE if waiting else BEAT):
+            if len(waiting) >= PIECE or now - stored >= (SILENCE if waiting else LOOK):
                 if not self._store(waiting, raw):
                     return
                 waiting, raw, stored = [], [], now
@@ -159,7 +159,7 @@ class ScanRun:
                 return  # listed as somebody's client then, which warns and harms nothing
 
     def _store(self, lines: Sequence[Line], raw: Sequence[bytes]) -> bool:
-        """What was seen, and that we live. Whether the scan still is to go on. Waits for a store that is away."""
+        """What was seen. Whether the scan still is to go on. Waits for a store that is away."""
         judged = [line.judged() for line in lines]
         for verdicts in judged:
             broken = sum(one["broken"] for one in verdicts.values())
@@ -169,8 +169,7 @@ class ScanRun:
 
         def work(connection: Connection) -> bool:
             figures = {"failing": self._failing, "unproved": self._unproved, "findings": self._findings}
-            now = self._core.clock()
-            if not table.move(connection, self.scan, RUNNING, self._node, done=self.done, beat=now, **figures):
+            if not table.move(connection, self.scan, RUNNING, self._node, done=self.done, **figures):
                 return False
             for line, text, verdicts in zip(lines, raw, judged, strict=True):
                 position = self._positions.get(line.target)

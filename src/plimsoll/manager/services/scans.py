@@ -2,12 +2,12 @@
 
 Rules of this file: one scan at a time runs on a manager, the others wait in the store, so that a restart loses none of
 them. The endpoints are fixed when a scan is asked for. A scan whose manager ended is *interrupted*, and what it saw is
-kept; it does not go on by itself.
+kept; it does not go on by itself. Of several managers each may run one. Which of them runs a scan stands in its row,
+and every step names that manager, so that no two run one, and one that was given up changes nothing more.
 """
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -19,6 +19,7 @@ from plimsoll.manager.services import events as event_numbers
 from plimsoll.manager.services.core import Core, Unit
 from plimsoll.manager.services.events import NewEvent
 from plimsoll.manager.services.exceptions import ExceptionsService
+from plimsoll.manager.services.nodes import NodesService
 from plimsoll.manager.services.proof import PCI, in_scope, portless
 from plimsoll.manager.services.proving import Place, ProvingService
 from plimsoll.manager.services.scan_run import ScanRun
@@ -56,8 +57,6 @@ KEPT = 52
 #: And endpoints of all these together, which is what takes room: some 5 KiB each, so 100 MB. Two scans of the largest
 #: size can be compared; beyond that the oldest scans go first.
 KEPT_ENDPOINTS = 2 * MOST_ENDPOINTS
-#: Seconds without a sign of life after which another manager's scan counts as interrupted.
-STALE = 60.0
 _LABEL = 200
 _PAGE = 200
 
@@ -68,15 +67,17 @@ class ScansService:
     def __init__(
         self,
         core: Core,
+        nodes: NodesService,
         proving: ProvingService,
         exceptions: ExceptionsService,
         register: Callable[[str, int], None],
     ) -> None:
         self._core = core
+        self._nodes = nodes
         self._proving = proving
         self._exceptions = exceptions
         self._register = register
-        self._node = f"{os.uname().nodename}:{core.home.path}"
+        self._node = nodes.own
         self._lock = threading.Lock()
         self._run: ScanRun | None = None
         self._closed = False
@@ -140,16 +141,16 @@ class ScansService:
             node=self._node,
         )
 
-        def work(unit: Unit) -> ScanRecord:
+        def work(unit: Unit) -> ScanView:
             if table.count(unit.connection, QUEUED) >= MOST_QUEUED:
                 raise Conflict(f"{MOST_QUEUED} scans wait already; nothing was scanned. Cancel one, or wait")
             scan = table.add(unit.connection, new)
             rows = [_row(scan, position, one) for position, one in enumerate(chosen)]
             table.add_endpoints(unit.connection, rows)
             unit.audit(principal, "scans.start", f"scan {scan}", None, asked | {"total": len(chosen)})
-            return _known(unit.connection, scan)
+            return self._view(unit.connection, _known(unit.connection, scan))
 
-        return self._view(self._core.write(work))
+        return self._core.write(work)
 
     def _choose(
         self, fleet: bool, computers: Sequence[str], endpoints: Sequence[str], opening: str | None
@@ -174,12 +175,13 @@ class ScansService:
     @permits(Permission.SCANS_READ)
     def list(self, principal: Principal, limit: int = 50) -> tuple[ScanView, ...]:
         """The newest first."""
-        return tuple(map(self._view, self._core.store.read(lambda c: table.find(c, min(max(limit, 1), 1000)))))
+        most = min(max(limit, 1), 1000)
+        return self._core.store.read(lambda c: tuple(self._view(c, one) for one in table.find(c, most)))
 
     @permits(Permission.SCANS_READ)
     def get(self, principal: Principal, scan: int) -> ScanView:
         """Raises NotFound, here and below."""
-        return self._view(self._core.store.read(lambda c: _known(c, scan)))
+        return self._core.store.read(lambda c: self._view(c, _known(c, scan)))
 
     @permits(Permission.SCANS_READ)
     def endpoints(
@@ -289,9 +291,12 @@ class ScansService:
 
     @permits(Permission.SCANS_CHANGE)
     def cancel(self, principal: Principal, scan: int) -> ScanView:
-        """Ends it where it is; what it saw stays. Raises Conflict where it is over."""
+        """Ends it where it is; what it saw stays. Another manager that runs it asks no more within seconds.
 
-        def work(unit: Unit) -> ScanRecord:
+        Raises Conflict where it is over.
+        """
+
+        def work(unit: Unit) -> ScanView:
             found = _known(unit.connection, scan)
             values = {"state": table.CANCELLED, "ended": unit.now, "text": f"cancelled by {principal.name}"}
             if not any(table.move(unit.connection, scan, state, **values) for state in (QUEUED, RUNNING)):
@@ -299,9 +304,9 @@ class ScansService:
             unit.audit(principal, "scans.cancel", f"scan {scan}", {"state": found.state}, {"done": found.done})
             said = f"scan {scan} ({found.label}) was cancelled by {principal.name} after {found.done} endpoints"
             unit.event(NewEvent(event_numbers.SCAN_CANCELLED, "info", said, target=f"scan {scan}"))
-            return _known(unit.connection, scan)
+            return self._view(unit.connection, _known(unit.connection, scan))
 
-        view = self._view(self._core.write(work))
+        view = self._core.write(work)
         run = self._run
         if run is not None and run.scan == scan:
             run.stop()
@@ -313,7 +318,7 @@ class ScansService:
 
         def work(unit: Unit) -> None:
             found = _known(unit.connection, scan)
-            if self._state(found) == RUNNING:
+            if self._state(unit.connection, found) == RUNNING:
                 raise Conflict(f"scan {scan} runs; nothing was deleted. Cancel it first")
             table.remove(unit.connection, scan)
             before = {"label": found.label, "state": found.state, "total": found.total}
@@ -329,9 +334,8 @@ class ScansService:
         with self._lock:
             if self._closed:
                 return False
-            for found in self._core.store.read(lambda c: table.in_state(c, RUNNING)):
-                if self._state(found) == table.INTERRUPTED:
-                    self._interrupt(found, "the manager that ran it ended meanwhile")
+            for found in self._core.store.read(self._left_behind):
+                self._interrupt(found, "the manager that ran it ended meanwhile")
             if self._run is not None and self._run.alive:
                 return True
             self._run = None
@@ -356,8 +360,7 @@ class ScansService:
             self._interrupt(found, "the manager was stopped")
 
     def _claim(self, found: ScanRecord) -> bool:
-        now = self._core.clock()
-        values = {"state": RUNNING, "node": self._node, "beat": now, "started": now}
+        values = {"state": RUNNING, "node": self._node, "started": self._core.clock()}
         return self._core.store.write(lambda c: table.move(c, found.id, QUEUED, **values))
 
     def _interrupt(self, found: ScanRecord, why: str) -> None:
@@ -372,23 +375,32 @@ class ScansService:
 
     # -- small
 
-    def _state(self, found: ScanRecord) -> str:
+    def _left_behind(self, connection: Connection) -> tuple[ScanRecord, ...]:
+        """Those that nobody runs any more, although they say that somebody does."""
+        running = table.in_state(connection, RUNNING)
+        return tuple(found for found in running if self._state(connection, found) == table.INTERRUPTED)
+
+    def _state(self, connection: Connection, found: ScanRecord) -> str:
         """A scan that nobody runs any more is interrupted, whether that is stored already or not."""
         if found.state != RUNNING:
             return found.state
         if found.node == self._node:
             run = self._run
             return RUNNING if run is not None and run.scan == found.id else table.INTERRUPTED
-        return RUNNING if self._core.clock() - found.beat < STALE else table.INTERRUPTED
+        return table.INTERRUPTED if self._nodes.lost(connection, found.node) else RUNNING
 
-    def _view(self, found: ScanRecord) -> ScanView:
+    def _view(self, connection: Connection, found: ScanRecord) -> ScanView:
         run = self._run
-        state = self._state(found)
+        state = self._state(connection, found)
         return scan_view(found, state, run.done if state == RUNNING and run and run.scan == found.id else None)
 
     def _over(self, scan: int) -> ScanRecord:
-        found = self._core.store.read(lambda c: _known(c, scan))
-        if self._state(found) in (QUEUED, RUNNING):
+        def work(connection: Connection) -> tuple[ScanRecord, str]:
+            known = _known(connection, scan)
+            return known, self._state(connection, known)
+
+        found, state = self._core.store.read(work)
+        if state in (QUEUED, RUNNING):
             raise Conflict(f"scan {scan} is not over: {found.done} of {found.total} endpoints are done")
         return found
 

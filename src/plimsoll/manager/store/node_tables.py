@@ -35,3 +35,12 @@ leases = Table(
     Column("node", TEXT, nullable=False),
     Column("until", Float, nullable=False),
 )
+
+#: The ids that a judgement named to a person, packed; see `kept_judgements`. `at` is when it was asked for.
+kept_judgements = Table(
+    "kept_judgements",
+    metadata,
+    Column("id", TEXT, primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("names", TEXT, nullable=False),
+)

@@ -26,9 +26,8 @@ scans = Table(
     Column("failing", LONG, nullable=False),
     Column("unproved", LONG, nullable=False),
     Column("findings", LONG, nullable=False),
-    # Which manager runs it, and when it last said so.
+    # Which manager runs it.
     Column("node", TEXT, nullable=False),
-    Column("beat", Float, nullable=False),
     Column("started", Float),
     Column("ended", Float),
     Column("text", TEXT, nullable=False),

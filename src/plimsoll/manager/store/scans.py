@@ -41,7 +41,6 @@ class ScanRecord:
     unproved: int = 0
     findings: int = 0
     node: str = ""
-    beat: float = 0.0
     started: float | None = None
     ended: float | None = None
     text: str = ""

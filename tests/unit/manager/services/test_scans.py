@@ -318,7 +318,7 @@ def test_a_scan_whose_manager_was_killed_is_interrupted_and_what_waited_goes_on(
     lost = at.services.scans.start(ROOT, endpoints=[strong.place]).id
     waits = at.services.scans.start(ROOT, endpoints=[strong.place], mode="sweep").id
     node = at.services.scans._node
-    at.home.store.write(lambda c: table.move(c, lost, "queued", state="running", node=node, started=1.0, beat=1.0))
+    at.home.store.write(lambda c: table.move(c, lost, "queued", state="running", node=node, started=1.0))
     assert at.services.scans.get(ROOT, lost).state == "interrupted"
     assert over(at, waits).state == "done"
     found = at.services.scans.get(ROOT, lost)
@@ -326,14 +326,19 @@ def test_a_scan_whose_manager_was_killed_is_interrupted_and_what_waited_goes_on(
     assert [one.number for one in at.services.events.list(ROOT) if 2040 <= one.number < 2050] == [2041, 2040]
 
 
-def test_another_manager_s_scan_runs_as_long_as_it_says_so(at: Desk, strong: SmallServer) -> None:
+def test_another_manager_s_scan_runs_as_long_as_that_manager_does(
+    at: Desk, strong: SmallServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     allow(at)
     scan = at.services.scans.start(ROOT, endpoints=[strong.place]).id
-    now = at.services.scans._core.clock()
-    at.home.store.write(lambda c: table.move(c, scan, "queued", state="running", node="b:/home", beat=now))
+    at.home.store.write(lambda c: table.move(c, scan, "queued", state="running", node="b"))
+    lost: set[str] = set()
+    monkeypatch.setattr(at.services.nodes, "lost", lambda connection, node: node in lost)
     assert not at.services.scans.tick()
     assert at.services.scans.get(ROOT, scan).state == "running"
-    at.home.store.write(lambda c: table.move(c, scan, "running", beat=now - service.STALE - 1))
+    with pytest.raises(Conflict):
+        at.services.scans.report(ROOT, scan)
+    lost.add("b")
     at.services.scans.tick()
     assert at.services.scans.get(ROOT, scan).state == "interrupted"
 

@@ -638,7 +638,6 @@ def _add_scans() -> None:
         *(sa.Column(name, sa.JSON(), nullable=False) for name in ("asked", "left_out")),
         *(sa.Column(name, LONG, nullable=False) for name in ("total", "done", "failing", "unproved", "findings")),
         sa.Column("node", TEXT, nullable=False),
-        sa.Column("beat", sa.Float(), nullable=False),
         *(sa.Column(name, sa.Float()) for name in ("started", "ended")),
         sa.Column("text", TEXT, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_scans"),
@@ -676,4 +675,11 @@ def _add_nodes() -> None:
         *(sa.Column(name, TEXT, nullable=False) for name in ("name", "node")),
         sa.Column("until", sa.Float(), nullable=False),
         sa.PrimaryKeyConstraint("name", name="pk_leases"),
+    )
+    op.create_table(
+        "kept_judgements",
+        sa.Column("id", TEXT, nullable=False),
+        sa.Column("at", sa.Float(), nullable=False),
+        sa.Column("names", TEXT, nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_kept_judgements"),
     )
