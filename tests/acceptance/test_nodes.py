@@ -62,9 +62,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         a = Manager(folder / "a", "--database", address, "--database-password-file", folder / "password")
         (folder / "software").mkdir()
         with a.file.open("a") as file:
-            file.write(
-                f"softwareDirectory={folder / 'software'}\ntrustedProxies={SOURCE}\npublicName=a\nscanNetworks={SILENT}\n"
-            )
+            file.write(f"softwareDirectory={folder / 'software'}\ntrustedProxies={SOURCE}\n")
+            file.write(f"publicName=a\nscanNetworks={SILENT}\n")
         b = a.join(folder / "b", folder)
         with b.file.open("a") as file:
             file.write(f"trustedProxies={SOURCE}\nscanNetworks={SILENT}\n")
