@@ -96,7 +96,12 @@ class Authority:
     @property
     def pair_pem(self) -> bytes:
         """Key and certificate together: one file of both is never half of each."""
-        return key_pem(self._key) + self.certificate_pem.encode()
+        return self.private_pem + self.certificate_pem.encode()
+
+    @property
+    def private_pem(self) -> bytes:
+        """The private key, as it lies in a home."""
+        return key_pem(self._key)
 
     @classmethod
     def make(cls, installation: str, now: float) -> Authority:

@@ -3,6 +3,8 @@
 The first authority of a home is ``ca/ca.key`` with its certificate in ``ca/ca.pem``; each later one is one file,
 ``ca/ca-<fingerprint>.pem``, that holds key and certificate together. Files of keys never change their meaning: what
 they are used for stands in the store (`store.ca`), in one row, so that a kill leaves no half of a switch.
+A later authority comes to the homes of the other managers through the store (`store.authorities`), its key sealed with
+the secret that all of them have; it stays there as long as it counts, for a home that is not up at the moment.
 ``ca/ca.pem`` is derived: all certificates that are trusted now, the issuing one first. It is what is copied to those
 who call 4119.
 """
@@ -18,8 +20,11 @@ from cryptography import x509
 
 from plimsoll.manager.ca import CA_CERTIFICATE, CA_KEY, Authority, Holder, Issued
 from plimsoll.manager.config import write_atomically
-from plimsoll.manager.ports import BadInput
+from plimsoll.manager.ports import BadInput, Conflict
+from plimsoll.manager.sealing import KEY_FILE, Sealer
+from plimsoll.manager.store import Connection, authorities
 from plimsoll.manager.store import ca as table
+from plimsoll.manager.store.authorities import AuthorityRecord
 from plimsoll.manager.store.ca import RotationRecord
 
 #: How much of a fingerprint stands in a file's name.
@@ -68,10 +73,11 @@ class Standing:
 
 
 class Keyring:
-    """The keys of a home. Safe to use from several threads."""
+    """The keys of a home. Safe to use from several threads. Without a `sealer` it has those of the home alone."""
 
-    def __init__(self, directory: Path, installation: str) -> None:
+    def __init__(self, directory: Path, installation: str, sealer: Sealer | None = None) -> None:
         self._directory = directory
+        self._sealer = sealer
         self.installation = installation
         self._lock = threading.Lock()
         self._known: dict[str, Authority] = {}
@@ -117,6 +123,30 @@ class Keyring:
             self._known[made.fingerprint] = made
         return made
 
+    def record_of(self, authority: Authority, now: float) -> AuthorityRecord:
+        """What brings that authority to the other managers, with its key."""
+        assert self._sealer is not None, "who makes authorities has a home"
+        sealed = self._sealer.seal(authority.private_pem.decode(), _about(authority.key_hash))
+        return AuthorityRecord(authority.fingerprint, authority.key_hash, now, authority.certificate_pem, sealed)
+
+    def stored(self, connection: Connection) -> Standing:
+        """As the store says in this transaction; what this home does not hold is taken from there.
+
+        Raises BadInput where a key is in neither, or cannot be opened.
+        """
+        record = table.newest(connection)
+        while True:
+            try:
+                for fingerprint in _named(record):
+                    self._take(connection, fingerprint)
+                return self.standing(record)
+            except BadInput:
+                # Another manager may have ended the rotation since its row was read, and then the key is gone.
+                newer = table.newest(connection)
+                if _step(newer) == _step(record):
+                    raise
+                record = newer
+
     def standing(self, record: RotationRecord | None) -> Standing:
         """By the newest rotation, or by none. Raises BadInput where a key is missing."""
         if record is None:
@@ -140,9 +170,15 @@ class Keyring:
         return Standing(issuing, (issuing, other), chain, crosses)
 
     def settle(self, standing: Standing, backup: Path, now: float) -> None:
-        """Writes what follows from the store: ``ca.pem``; keys that count no more go to the backup folder."""
+        """Writes what follows from the store: keys that came from there, ``ca.pem``; keys that count no more go to
+        the backup folder.
+        """
         keep = {one.fingerprint for one in standing.trusted}
         with self._lock:
+            for one in standing.trusted:
+                if one.fingerprint != self._first and not self._path(one.fingerprint).exists():
+                    write_atomically(self._path(one.fingerprint), one.pair_pem, 0o600)
+                    self._known[one.fingerprint] = one
             for fingerprint, authority in list(self._known.items()):
                 if fingerprint not in keep:
                     self._put_away(authority, backup, now)
@@ -150,6 +186,36 @@ class Keyring:
         bundle = self._directory / CA_CERTIFICATE
         if not bundle.exists() or bundle.read_bytes() != standing.bundle.encode():
             write_atomically(bundle, standing.bundle.encode(), 0o644)
+
+    # -- the store
+
+    def _take(self, connection: Connection, fingerprint: str) -> None:
+        """Reads a key that the home does not hold; it is written there by `settle`. Nothing where it is in neither."""
+        with self._lock:
+            if fingerprint not in self._known:
+                self._read()
+            if fingerprint in self._known or self._sealer is None:
+                return
+        kept = authorities.get(connection, fingerprint)
+        if kept is None or not kept.sealed_key:
+            return
+        taken = self._open(kept, self._sealer)
+        with self._lock:
+            self._known.setdefault(fingerprint, taken)
+
+    def _open(self, kept: AuthorityRecord, sealer: Sealer) -> Authority:
+        try:
+            key = sealer.open(kept.sealed_key, _about(kept.key_hash))
+        except Conflict:
+            raise BadInput(
+                f"the key of the CA {kept.fingerprint[:_NAME]} is in the store, sealed with another {KEY_FILE} than"
+                f" the one beside {self._directory}; bring that file from a manager that has the CA, or let this one"
+                " join anew (plimsoll manager node-file)"
+            ) from None
+        opened = Authority.of(self.installation, key.encode(), kept.certificate.encode())
+        if opened is None:
+            raise BadInput(f"the key of the CA {kept.fingerprint[:_NAME]} in the store is not its certificate's")
+        return opened
 
     # -- files
 
@@ -169,12 +235,15 @@ class Keyring:
 
     def _put_away(self, authority: Authority, backup: Path, now: float) -> None:
         """First the copy, then the file: a kill in between leaves both, and the next start goes on."""
+        first = authority.fingerprint == self._first
+        if not first and not self._path(authority.fingerprint).exists():
+            return  # it was read from the store for a moment, and never lay here
         backup.mkdir(mode=0o700, exist_ok=True)
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
         name = f"ca-{authority.fingerprint[:_NAME]}-{stamp}.pem"
         write_atomically(backup / name, authority.pair_pem, 0o600)
         self._path(authority.fingerprint).unlink(missing_ok=True)
-        if authority.fingerprint == self._first:
+        if first:
             (self._directory / CA_KEY).unlink(missing_ok=True)
             self._first = None
 
@@ -184,3 +253,19 @@ class Keyring:
 
 def _alone(authority: Authority) -> Standing:
     return Standing(authority, (authority,), authority.certificate_pem, {})
+
+
+def _named(record: RotationRecord | None) -> tuple[str, ...]:
+    """The authorities that count by that row."""
+    if record is None:
+        return ()
+    ends = {table.RETIRED: (record.new,), table.WITHDRAWN: (record.old,)}
+    return ends.get(record.state, (record.old, record.new))
+
+
+def _step(record: RotationRecord | None) -> tuple[int, str]:
+    return (0, "") if record is None else (record.id, record.state)
+
+
+def _about(key_hash: str) -> str:
+    return f"the key of the CA {key_hash}"

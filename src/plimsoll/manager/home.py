@@ -22,7 +22,6 @@ from plimsoll.manager.opening import DATABASE, PASSWORD, HomeError, check_releas
 from plimsoll.manager.ports import BadInput, Role
 from plimsoll.manager.sealing import Sealer
 from plimsoll.manager.store import Connection, Store, access, audit, facts, floors, policies
-from plimsoll.manager.store import ca as ca_table
 from plimsoll.tls.floors import Point
 from plimsoll.tls.versions import Version
 
@@ -101,8 +100,8 @@ class Home:
         self.config = configuration
         self.store = store
         self.installation = store.read(lambda c: facts.get(c, facts.INSTALLATION)) or ""
-        self.keys = Keyring(path / "ca", self.installation)
         self.sealer = Sealer(path)
+        self.keys = Keyring(path / "ca", self.installation, self.sealer)
         self.node = node_of(path)
         self._lock = lock
 
@@ -134,7 +133,7 @@ class Home:
 
     def ca(self, connection: Connection) -> Standing:
         """Who issues and who is trusted, as of this transaction. Raises BadInput where a key is missing."""
-        return self.keys.standing(ca_table.newest(connection))
+        return self.keys.stored(connection)
 
     def read_config(self) -> Configuration:
         """The file as it is now; `config` stays. Raises ConfigurationError."""

@@ -40,9 +40,9 @@ from plimsoll.manager.home import unused
 from plimsoll.manager.opening import DATABASE, PASSWORD, HomeError, reach_fresh
 from plimsoll.manager.ports import BadInput, Conflict, ServiceError, Unavailable
 from plimsoll.manager.sealed import Header, Reader, SealedError
+from plimsoll.manager.sealing import Sealer
 from plimsoll.manager.services.events import RESTORED
 from plimsoll.manager.store import Connection, Store, audit, copying, events, facts, migrate
-from plimsoll.manager.store import ca as ca_table
 from plimsoll.manager.store import restored as restored_rows
 from plimsoll.manager.upgrade import fold_log
 
@@ -289,8 +289,8 @@ class _Filling:
         """Rows and keys belong together."""
         installation = facts.get(connection, facts.INSTALLATION) or ""
         try:
-            keys = Keyring(self._new / "ca", installation)
-            keys.standing(ca_table.newest(connection))
+            keys = Keyring(self._new / "ca", installation, Sealer(self._new))
+            keys.stored(connection)
         except BadInput as error:
             raise SealedError(error.message) from None
         if installation != self._reader.header.installation or not keys.is_of(installation):

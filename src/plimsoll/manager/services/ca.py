@@ -31,7 +31,7 @@ from plimsoll.manager.services.hub import AuthoritiesChanged
 from plimsoll.manager.services.quiet import check_no_upgrade
 from plimsoll.manager.services.sending import effective_policies
 from plimsoll.manager.services.stage_clock import StageClock
-from plimsoll.manager.store import Connection
+from plimsoll.manager.store import Connection, authorities
 from plimsoll.manager.store import ca as table
 from plimsoll.manager.store import changes as change_table
 from plimsoll.manager.store import computers as computer_table
@@ -146,6 +146,7 @@ class CaService:
                     text="the new CA is announced",
                 )  # fmt: skip
                 identifier = table.add(unit.connection, record)
+                authorities.put(unit.connection, home.keys.record_of(new, unit.now))
                 after = {"old": old.fingerprint, "new": new.fingerprint, "by_itself": wanted.by_itself}
                 unit.audit(principal, "ca.rotate", f"rotation {identifier}", None, after | _reason(wanted.leave_behind))
                 self._note(unit, identifier, table.ANNOUNCE, "started", _short(new.fingerprint), principal.who)
@@ -355,6 +356,11 @@ class CaService:
         self._note(unit, record.id, state, "entered", text, who)
 
     def _end(self, unit: Unit, record: RotationRecord, state: str, text: str, who: str) -> None:
+        gone = record.old if state == table.RETIRED else record.new
+        standing = self._core.home.ca(unit.connection)
+        for one in standing.trusted:
+            if one.fingerprint == gone:
+                authorities.drop_key(unit.connection, one.key_hash)
         table.save(unit.connection, record, state=state, entered=unit.now, ended=unit.now, seen={}, text=text)
         unit.changed(*table.drop_requests(unit.connection))
         self._note(unit, record.id, state, "ended", text, who)

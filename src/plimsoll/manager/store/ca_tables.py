@@ -7,7 +7,23 @@ from sqlalchemy import JSON, Column, Float, ForeignKey, Index, Table
 from plimsoll.manager.store.columns import LONG, TEXT
 from plimsoll.manager.store.tables import metadata
 
-#: Rotations of the CA. The newest row says which authority issues and which are trusted; keys are in the home alone.
+#: Certificates of authorities, one row each: a key may have several. What a rotation made is here, so that every
+#: manager of the installation gets it; the first authority's key is in the homes alone.
+authorities = Table(
+    "authorities",
+    metadata,
+    # SHA-256 of the certificate, and of its key as activation tokens name it.
+    Column("fingerprint", TEXT, primary_key=True),
+    Column("key_hash", TEXT, nullable=False),
+    Column("made", Float, nullable=False),
+    # PEM.
+    Column("certificate", TEXT, nullable=False),
+    # The private key (PEM) under the homes' `secrets.key`; empty where another row has it, or every home.
+    Column("sealed_key", TEXT, nullable=False),
+    Index("ix_authorities_key_hash", "key_hash"),
+)
+
+#: Rotations of the CA. The newest row says which authority issues and which are trusted.
 ca_rotations = Table(
     "ca_rotations",
     metadata,

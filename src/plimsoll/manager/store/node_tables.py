@@ -25,6 +25,8 @@ nodes = Table(
     # running, or stopped where it said so.
     Column("state", TEXT, nullable=False),
     Column("text", TEXT, nullable=False),
+    # The fingerprints of the CAs that it goes by, the issuing one first.
+    Column("authorities", TEXT, nullable=False),
 )
 
 #: Who does a work that only one manager does at a time, and until when.

@@ -30,6 +30,7 @@ class NodeRecord:
     generation: int
     state: str
     text: str = ""
+    authorities: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +63,12 @@ def put(connection: Connection, node: NodeRecord) -> None:
     connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_=values))
 
 
-def beat(connection: Connection, node: str, generation: int, text: str) -> bool:
-    """The node lives, and has that generation of the floors in force. False where nobody knows it."""
+def beat(connection: Connection, node: str, generation: int, text: str, authorities: str = "") -> bool:
+    """The node lives, has that generation of the floors in force and goes by these CAs. False where nobody knows it."""
     done = connection.execute(
         update(nodes)
         .where(nodes.c.id == node)
-        .values(seen=now(connection), generation=generation, state=RUNNING, text=text)
+        .values(seen=now(connection), generation=generation, state=RUNNING, text=text, authorities=authorities)
     )
     return done.rowcount == 1
 

@@ -15,6 +15,7 @@ from tests.support.homes import ROOT, desk, principal
 from plimsoll.manager.ca import DAY, Authority, serving_identity
 from plimsoll.manager.home import HomeError, open_home
 from plimsoll.manager.ports import BadInput, Conflict, Forbidden, NotFound, Role
+from plimsoll.manager.sealing import KEY_FILE
 from plimsoll.manager.services import events as numbers
 from plimsoll.manager.services.ca import RotateRequest
 from plimsoll.manager.services.changes import StartRequest as ChangeRequest
@@ -321,10 +322,20 @@ def test_a_home_without_the_key_that_its_store_names_is_not_opened(tmp_path: Pat
         CaWorld(at).rotate()
         path = at.home.path
     (key,) = (path / "ca").glob("ca-*.pem")
-    key.rename(tmp_path / "elsewhere")
+    held = key.read_bytes()
+    # A later one is in the store as well, under the home's secret.
+    key.unlink()
+    open_home(path).close()
+    assert key.read_bytes() == held
+    key.unlink()
+    (path / KEY_FILE).rename(tmp_path / "secret")
+    with pytest.raises(HomeError, match=f"sealed with another {KEY_FILE}"):
+        open_home(path)
+    (tmp_path / "secret").rename(path / KEY_FILE)
+    (path / "ca" / "ca.key").rename(tmp_path / "first")
     with pytest.raises(HomeError, match="whose key is not in"):
         open_home(path)
-    (tmp_path / "elsewhere").rename(key)
+    (tmp_path / "first").rename(path / "ca" / "ca.key")
     open_home(path).close()
 
 

@@ -604,6 +604,14 @@ def _add_ciphers() -> None:
 
 def _add_ca_rotations() -> None:
     op.create_table(
+        "authorities",
+        *(sa.Column(name, TEXT, nullable=False) for name in ("fingerprint", "key_hash")),
+        sa.Column("made", sa.Float(), nullable=False),
+        *(sa.Column(name, TEXT, nullable=False) for name in ("certificate", "sealed_key")),
+        sa.PrimaryKeyConstraint("fingerprint", name="pk_authorities"),
+    )
+    op.create_index("ix_authorities_key_hash", "authorities", ["key_hash"])
+    op.create_table(
         "ca_rotations",
         sa.Column("id", LONG, nullable=False),
         sa.Column("created", sa.Float(), nullable=False),
@@ -667,7 +675,7 @@ def _add_nodes() -> None:
         *(sa.Column(name, LONG, nullable=False) for name in ("gui_port", "heartbeat_port")),
         *(sa.Column(name, sa.Float(), nullable=False) for name in ("started", "seen")),
         sa.Column("generation", LONG, nullable=False),
-        *(sa.Column(name, TEXT, nullable=False) for name in ("state", "text")),
+        *(sa.Column(name, TEXT, nullable=False) for name in ("state", "text", "authorities")),
         sa.PrimaryKeyConstraint("id", name="pk_nodes"),
     )
     op.create_table(
