@@ -2,10 +2,15 @@
 
 What a heartbeat brings is taken over whole, and only where the agent's own certificate is of one of them: a set without
 that would be the end of it, whoever sent it.
+
+Where the certificate of a CA has ended, no manager of it can be verified any more, and so none can tell of another.
+Then, and only then, what whoever answers there shows is looked at (`follow`): a renewed certificate of the same CA, for
+the same key, vouches for itself. Who is trusted stays the same.
 """
 
 from __future__ import annotations
 
+import base64
 import ssl
 from collections.abc import Sequence
 
@@ -19,6 +24,8 @@ MOST = 8
 
 #: The agent's event that says that it did not take over what it was told to trust.
 NOT_TAKEN = 5320
+#: The one that says that it trusts a renewed certificate of a CA that has ended.
+FOLLOWED = 5321
 
 
 def trusted(home: Home) -> list[str]:
@@ -53,3 +60,18 @@ def adopt(home: Home, authorities: Sequence[str]) -> bool:
         ) from None
     home.write("ca.pem", bundle.encode())
     return True
+
+
+def follow(home: Home, shown: Sequence[bytes], now: float) -> None:
+    """Trusts renewed certificates of CAs that have ended, durably. `shown` is what an unverified peer presents, DER.
+
+    Raises IdentityError, with those trusted as they were, where none has ended or `shown` renews none of them. OSError
+    where it cannot be written.
+    """
+    known = (home.read("ca.pem") or b"").decode("ascii", "replace")
+    chain = [base64.b64encode(one).decode() for one in shown[:MOST]]
+    try:
+        found = keys.ask("renewed", ca=known, shown=chain, now=now)
+    except keys.KeysError as error:
+        raise IdentityError(str(error)) from None
+    home.write("ca.pem", found["ca"].encode())

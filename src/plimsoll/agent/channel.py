@@ -10,7 +10,7 @@ import msgspec
 
 from plimsoll.agent.session import Failure
 from plimsoll.messages import Message, Problem
-from plimsoll.net.client import Answer, Link, LinkError
+from plimsoll.net.client import Answer, CertificateEnded, Link, LinkError
 from plimsoll.net.handshake_errors import alert_in
 from plimsoll.tls.alerts import Alert
 
@@ -21,6 +21,9 @@ REFUSED_BY_FLOOR = "refused-by-floor"
 
 #: The reason of a failure where the manager's clock says that our certificate has expired, whatever ours says.
 OUR_CERTIFICATE_EXPIRED = "certificate-expired"
+
+#: The reason of a failure where, by our clock, the manager's certificate has ended, or that of the CA that we trust.
+THEIR_CERTIFICATE_ENDED = CertificateEnded.reason
 
 #: No answer makes an agent wait longer than this, in seconds: a typing error on the other side would lose it.
 LONGEST_RETRY = 3600.0

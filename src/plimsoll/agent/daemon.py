@@ -22,7 +22,13 @@ from typing import Any
 from plimsoll import RELEASE
 from plimsoll.agent import authorities
 from plimsoll.agent import inventory as inventories
-from plimsoll.agent.channel import OUR_CERTIFICATE_EXPIRED, REFUSED_BY_FLOOR, ChannelError, exchange
+from plimsoll.agent.channel import (
+    OUR_CERTIFICATE_EXPIRED,
+    REFUSED_BY_FLOOR,
+    THEIR_CERTIFICATE_ENDED,
+    ChannelError,
+    exchange,
+)
 from plimsoll.agent.control import Control, Told
 from plimsoll.agent.home import AgentState, Home, RunState, Spool
 from plimsoll.agent.identity import IdentityError
@@ -45,6 +51,7 @@ from plimsoll.messages import (
     VisitBegin,
     VisitOffer,
 )
+from plimsoll.net.client import Link, LinkError
 from plimsoll.net.tasks import Supervisor
 
 _log = logging.getLogger("plimsoll.agent")
@@ -102,6 +109,8 @@ class Daemon:
         #: The CAs that the last answer told us to trust, and why some were not taken over.
         self._told: list[str] | None = None
         self._untaken = ""
+        #: A manager whose certificate, or its CA's, has ended by our clock.
+        self._ended: Link | None = None
         self._control = Control(home, self)
         former = home.load_run_state()
         self._seen = RunState(pid=os.getpid(), started=time.time(), release=RELEASE)
@@ -223,6 +232,7 @@ class Daemon:
             if called:
                 await self._exchange()
             await self._take_authorities()
+            await self._follow_authorities()
             self._tell(asked, called=called)
             await self._software.settle(self._session)
             if await self._ports.settle(self._session.policy):
@@ -316,6 +326,8 @@ class Daemon:
             self._upgrader.accepted()
         if failure.reason == OUR_CERTIFICATE_EXPIRED:
             self._renewer.rejected_as_expired()
+        if failure.reason == THEIR_CERTIFICATE_ENDED:
+            self._ended = self._managers.anonymous()
         try:
             self._session.failed(failure, time.time())
         except OSError as error:
@@ -382,11 +394,32 @@ class Daemon:
             return
         self._untaken = ""
         if changed:
-            self._trusts = authorities.trusted(self._home)
-            self._managers.forget()
-            self._ports.trust()
+            self._trust_anew()
             _log.info("%d CAs are trusted from now on", len(self._trusts))
         self._session.soon()
+
+    async def _follow_authorities(self) -> None:
+        """Where a manager could not be verified since its CA's certificate has ended: takes a renewed one from it."""
+        link, self._ended = self._ended, None
+        if link is None:
+            return
+        try:
+            shown = await in_thread(link.shown)
+            await in_thread(authorities.follow, self._home, shown, time.time())
+        except (LinkError, IdentityError, OSError) as error:
+            _log.debug("no renewed CA from %s:%d: %s", link.host, link.port, error)
+            return
+        self._trust_anew()
+        text = f"the CA's certificate had ended; a renewed one, for the same key, came from {link.host}:{link.port}"
+        _log.warning("%s", text)
+        with contextlib.suppress(OSError):
+            self._session.record(authorities.FOLLOWED, text, time.time())
+        self._session.soon()
+
+    def _trust_anew(self) -> None:
+        self._trusts = authorities.trusted(self._home)
+        self._managers.forget()
+        self._ports.trust()
 
     def _remember(self) -> None:
         self._seen.listening = self._ports.listening

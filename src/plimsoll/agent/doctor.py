@@ -71,6 +71,8 @@ _REMEDIES = {
     "refused-by-floor": "this host's TLS is older than the manager's floor: upgrade its OpenSSL, or give it an"
     " exception on the manager",
     "certificate": "something else answers there (a proxy that ends TLS, another manager), or a clock is wrong",
+    "certificate-ended": "is the clock right? If it is, the manager's certificate, or its CA's, was not renewed:"
+    " plimsoll doctor on the manager's computer",
     "unreachable": "open that port on the way, or start the manager",
     "timeout": "something on the way swallows it: a firewall, or a manager without load to spare",
     "protocol": "something else answers there: a proxy that ends TLS, or another program",

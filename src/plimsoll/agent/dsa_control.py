@@ -284,7 +284,7 @@ def _code_of(reason: str, status: int) -> int:
     """A manager that is busy, or not there, is worth another try; one that says no is not."""
     if status in (429, 503) or reason in ("unreachable", "timeout"):
         return UNREACHED
-    return REFUSED if status or reason in ("refused-by-floor", "certificate") else FAILED
+    return REFUSED if status or reason in ("refused-by-floor", "certificate", "certificate-ended") else FAILED
 
 
 def main(

@@ -122,6 +122,50 @@ def _inspect(question: Answer) -> Answer:
     }
 
 
+def _renewed(question: Answer) -> Answer:
+    """The CAs to trust (PEM) once those that have ended are replaced by renewed certificates that a peer showed.
+
+    Nobody vouches for what was shown, so it has to vouch for itself: the key and the name of a CA that is trusted and
+    has ended, a signature by that key, and dates that are good now (seconds since the epoch).
+    """
+    from cryptography import x509
+
+    now = datetime.datetime.fromtimestamp(question["now"], datetime.UTC)
+    trusted = x509.load_pem_x509_certificates(question["ca"].encode())
+    shown = [x509.load_der_x509_certificate(base64.b64decode(one)) for one in question["shown"]]
+    if all(now < one.not_valid_after_utc for one in trusted):
+        raise KeysError("none of the CAs that this computer trusts has ended; those are kept")
+    renewed = {
+        one: next((other for other in shown if _renews(other, one, now)), one)
+        for one in trusted
+        if one.not_valid_after_utc <= now
+    }
+    if all(fresh is one for one, fresh in renewed.items()):
+        raise KeysError(
+            "the CA that this computer trusts has ended, and what was shown is no renewed certificate of it"
+        )
+    found = dict.fromkeys(renewed.get(one, one) for one in trusted)
+    return {"ca": "".join(map(_pem, found))}
+
+
+def _renews(shown: x509.Certificate, ended: x509.Certificate, now: datetime.datetime) -> bool:
+    from cryptography import x509
+    from cryptography.exceptions import InvalidSignature
+
+    if shown.public_key() != ended.public_key() or shown.subject != ended.subject:
+        return False
+    if not shown.not_valid_before_utc <= now < shown.not_valid_after_utc:
+        return False
+    try:
+        # By itself: one that another CA made for this key would bring that CA's word in.
+        shown.verify_directly_issued_by(shown)
+        if not shown.extensions.get_extension_for_class(x509.BasicConstraints).value.ca:
+            return False
+        return shown.extensions.get_extension_for_class(x509.KeyUsage).value.key_cert_sign
+    except (ValueError, TypeError, InvalidSignature, x509.ExtensionNotFound):
+        return False
+
+
 def _uris(certificate: x509.Certificate) -> list[str]:
     from cryptography import x509
 
@@ -151,6 +195,7 @@ VERBS: dict[str, Callable[[Answer], Answer]] = {
     "bootstrap": _bootstrap,
     "sign": _sign,
     "inspect": _inspect,
+    "renewed": _renewed,
 }
 
 

@@ -64,7 +64,7 @@ PROBES = 3
 PROBE_PAUSE = 5.0
 
 #: Reasons of a probe that say something of the new release: the manager is there and will not have it.
-_REFUSALS = frozenset({"refused-by-floor", "certificate", "protocol", probe.NOT_RUN, "home"})
+_REFUSALS = frozenset({"refused-by-floor", "certificate", "certificate-ended", "protocol", probe.NOT_RUN, "home"})
 
 
 class UpgradeError(Exception):

@@ -29,6 +29,8 @@ _MAX_HEAD = 64 * 1024
 _MAX_BODY = 64 << 20
 _MAX_STREAM = 1 << 40
 _READ = 64 * 1024
+#: OpenSSL's X509_V_ERR_CERT_HAS_EXPIRED.
+_HAS_EXPIRED = 10
 
 
 class LinkError(NetError):
@@ -52,6 +54,12 @@ class CertificateError(LinkError):
     """One side does not accept the other's certificate."""
 
     reason = "certificate"
+
+
+class CertificateEnded(CertificateError):  # noqa: N818 - named as what happened
+    """A certificate of the peer's chain has ended by our clock: its own, or that of the CA which we trust."""
+
+    reason = "certificate-ended"
 
 
 class UnreachableError(LinkError):
@@ -153,6 +161,11 @@ class Link:
         if self._sock is None:
             self._sock = self._open()
 
+    def shown(self) -> list[bytes]:
+        """The chain that the peer presents, DER, unverified. Nothing is shown or sent to it. Raises LinkError."""
+        with self._dial(client_context(ca=None, minimum=self._minimum), None) as sock:
+            return presented_chain(sock)
+
     def close(self) -> None:
         """Close the connection; a later request opens a new one and resumes its session."""
         sock, self._sock = self._sock, None
@@ -224,8 +237,7 @@ class Link:
             chain = certificates_in(text)
         else:
             # Nothing is sent on this connection: it only shows its chain, which is verified on the next one.
-            with self._dial(client_context(ca=None, minimum=self._minimum), None) as sock:
-                chain = presented_chain(sock)
+            chain = self.shown()
         # The last that fits: while a CA is rotated, one with that key that another CA signed may stand before its own.
         for der in reversed(chain):
             try:
@@ -272,7 +284,8 @@ class Link:
         if alert is Alert.PROTOCOL_VERSION:
             return RefusedByFloor(*at, "it refused our TLS version: its floor is above what this host can speak")
         if isinstance(error, ssl.SSLCertVerificationError):
-            return CertificateError(*at, f"its certificate is not accepted: {error.verify_message}")
+            kind = CertificateEnded if error.verify_code == _HAS_EXPIRED else CertificateError
+            return kind(*at, f"its certificate is not accepted: {error.verify_message}")
         if about_certificates(alert):
             return CertificateError(*at, f"it did not accept our certificate ({alert.label if alert else ''})")
         if isinstance(error, TimeoutError):

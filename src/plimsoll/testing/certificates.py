@@ -21,6 +21,11 @@ from plimsoll.messages.token import key_hash
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 _DAY = datetime.timedelta(days=1)
+#: Of a certificate's KeyUsage; those that go along with an agreement stay out of it.
+_USAGES = (
+    "digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement",
+    "key_cert_sign", "crl_sign", "encipher_only", "decipher_only",
+)  # fmt: skip
 
 
 def new_key(rsa_bits: int | None = None) -> PrivateKey:
@@ -75,19 +80,26 @@ class TestAuthority:
     def __init__(self, installation: str = "test-installation", *, rsa_bits: int | None = None) -> None:
         self.installation = installation
         self.key = new_key(rsa_bits)
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"Plimsoll CA {installation}")])
+        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"Plimsoll CA {installation}")])
+        self.certificate = self.again(-1, 3650)
+
+    def again(
+        self, begins: float, ends: float, *, ca: bool = True, signer: TestAuthority | None = None
+    ) -> x509.Certificate:
+        """Another certificate of its name and key, good from and until so many days from now.
+
+        It is its own, unless another authority is the `signer`; one that is no `ca` is a leaf with that name.
+        """
         now = datetime.datetime.now(datetime.UTC)
-        self.certificate = (
-            x509.CertificateBuilder()
-            .subject_name(name)
-            .issuer_name(name)
-            .public_key(self.key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - _DAY)
-            .not_valid_after(now + 3650 * _DAY)
-            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(self.key.public_key()), critical=False)
-            .sign(self.key, hashes.SHA256())
+        public = self.key.public_key()
+        usage = dict.fromkeys(_USAGES, False) | ({"key_cert_sign": True} if ca else {"digital_signature": True})
+        builder = x509.CertificateBuilder((signer or self)._name, self._name, public, x509.random_serial_number())
+        builder = builder.not_valid_before(now + begins * _DAY).not_valid_after(now + ends * _DAY)
+        return (
+            builder.add_extension(x509.BasicConstraints(ca=ca, path_length=0 if ca else None), critical=True)
+            .add_extension(x509.KeyUsage(**usage), critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
+            .sign((signer or self).key, hashes.SHA256())
         )
 
     @property

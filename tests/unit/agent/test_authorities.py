@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from plimsoll.agent import authorities
 from plimsoll.agent.home import Home
@@ -66,3 +69,60 @@ def test_a_home_without_any_trusts_none(tmp_path: Path) -> None:
     assert authorities.trusted(home) == []
     home.write("ca.pem", b"\xff\xfe")
     assert authorities.trusted(home) == []
+
+
+# -- a renewed certificate of a CA that has ended
+
+ENDED, RENEWED = OLD.again(-3650, -1), OLD.again(-3650, 3650)
+#: What somebody in the middle may have, by what is wrong with it.
+REFUSED = {
+    "another key, and the name": TestAuthority().again(-1, 3650),
+    "it has ended too": OLD.again(-3650, -0.5),
+    "it is not good yet": OLD.again(1, 3650),
+    "it is no CA": OLD.again(-1, 3650, ca=False),
+    "another CA says so": OLD.again(-1, 3650, signer=NEW),
+    "the ended one itself": ENDED,
+    "a leaf of the CA": OLD.leaf("manager", "m").certificate,
+    "another name": TestAuthority("elsewhere").again(-1, 3650),
+}
+
+
+def der(*certificates: x509.Certificate) -> list[bytes]:
+    return [one.public_bytes(Encoding.DER) for one in certificates]
+
+
+def pem(*certificates: x509.Certificate) -> str:
+    return "".join(one.public_bytes(Encoding.PEM).decode() for one in certificates)
+
+
+def test_a_renewed_certificate_takes_the_place_of_the_ended_one(home: Home) -> None:
+    home.write("ca.pem", (pem(ENDED) + NEW_PEM).encode())
+    authorities.follow(
+        home, der(OLD.leaf("manager", "m").certificate, *list(REFUSED.values())[:5], RENEWED), time.time()
+    )
+    assert authorities.trusted(home) == prints(pem(RENEWED), NEW_PEM), "the other CA, which has not ended, stays"
+    assert home.ca.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_nothing_else_is_taken_over(home: Home, what: str) -> None:
+    home.write("ca.pem", pem(ENDED).encode())
+    with pytest.raises(IdentityError, match="no renewed certificate of it"):
+        authorities.follow(home, der(REFUSED[what]), time.time())
+    assert home.ca.read_bytes() == pem(ENDED).encode()
+
+
+def test_a_changed_signature_is_none(home: Home) -> None:
+    home.write("ca.pem", pem(ENDED).encode())
+    (good,) = der(RENEWED)
+    with pytest.raises(IdentityError, match="no renewed certificate of it"):
+        authorities.follow(home, [good[:-1] + bytes([good[-1] ^ 1])], time.time())
+    with pytest.raises(IdentityError, match="cannot read"):
+        authorities.follow(home, [b"no certificate"], time.time())
+
+
+@pytest.mark.parametrize("shown", [[], der(RENEWED)], ids=["nothing", "a renewed one"])
+def test_while_no_ca_has_ended_there_is_nothing_to_follow(home: Home, shown: list[bytes]) -> None:
+    with pytest.raises(IdentityError, match="none of the CAs that this computer trusts has ended"):
+        authorities.follow(home, shown, time.time())
+    assert authorities.trusted(home) == prints(OLD_PEM)

@@ -5,23 +5,29 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from tests.support.process import free_ports
 from tests.unit.agent.fake_manager import FakeManager, manager, running, until
 
 from plimsoll import RELEASE
-from plimsoll.agent import activation
+from plimsoll.agent import activation, authorities
 from plimsoll.agent.errors import AgentError
 from plimsoll.agent.home import Home
 from plimsoll.agent.main import status
 from plimsoll.agent.session import CLOCK, HEARTBEAT_FAILED, NO_CONTACT, STARTED, STOPPED
 from plimsoll.agent.threads import in_thread
-from plimsoll.messages import Ack, Command, Direction, FloorOrigin, Kind, Policy
+from plimsoll.messages import WAKE, Ack, Command, Direction, FloorOrigin, Kind, Policy
 from plimsoll.messages.token import ActivationToken
+from plimsoll.net.client import Link
+from plimsoll.net.contexts import ServerIdentity
 from plimsoll.net.errors import PortTaken
+from plimsoll.net.identity import certificate_fingerprints
 from plimsoll.net.probe import probe
+from plimsoll.testing.certificates import TestAuthority
 from plimsoll.tls.versions import Version
 
 Scenario = Callable[[FakeManager], Awaitable[None]]
@@ -339,6 +345,82 @@ def test_an_expired_agent_comes_back_by_the_proof_of_its_old_key(
         assert fake.clients[:2] == [None, None]
         assert fake.clients[2] == "7"
 
+    play(tmp_path, scenario)
+
+
+def pem(*certificates: x509.Certificate) -> bytes:
+    return b"".join(one.public_bytes(Encoding.PEM) for one in certificates)
+
+
+@pytest.mark.parametrize("days_left", [89, -1], ids=["its own is good", "its own has ended too"])
+def test_an_agent_that_slept_past_the_end_of_the_ca_comes_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, days_left: int
+) -> None:
+    monkeypatch.setattr("plimsoll.agent.session.BACKOFF_FIRST", 0.1)
+
+    async def scenario(fake: FakeManager) -> None:
+        fake.days_left = days_left
+        home = await fake.activate(listen_port=free_port(), listen_address="127.0.0.1")
+        home.save_policy(Policy(name="p", generation=2, direction=Direction.BIDIRECTIONAL))
+        fake.days_left = 89
+        # What the manager shows is the renewed one.
+        home.write("ca.pem", pem(fake.authority.again(-3650, -1)))
+        fake.clients.clear()
+        async with running(home) as said:
+            assert "heartbeat=certificate-ended" in said[0]
+            await until(lambda: fake.heartbeats)
+            await until(lambda: 5321 in [event.number for beat in fake.heartbeats for event in beat.events])
+            assert home.ca.read_bytes() == fake.authority.pem
+            assert fake.heartbeats[-1].trusts == certificate_fingerprints(fake.authority.pem.decode())
+            if days_left < 0:
+                assert fake.renewals[0].proof, "and then by its old key"
+                assert fake.clients[:2] == [None, "7"]
+            else:
+                assert set(fake.clients) == {"7"}
+            # A manager that calls it is believed again as well.
+            link = Link("127.0.0.1", home.load_state().listen_port, ca=str(home.ca), expect_role="agent",
+                        cert=str(tmp_path / "manager.pem"), key=str(tmp_path / "manager.key"))  # fmt: skip
+            assert (await in_thread(link.request, "POST", WAKE)).status == 200
+            link.close()
+
+    play(tmp_path, scenario)
+
+
+@pytest.mark.parametrize("what", ["another key", "it has ended too", "it is no CA"])
+def test_nobody_in_the_middle_gains_from_a_ca_that_has_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    monkeypatch.setattr("plimsoll.agent.session.BACKOFF_FIRST", 0.1)
+
+    async def scenario(fake: FakeManager) -> None:
+        home = await fake.activate()
+        ended = pem(fake.authority.again(-3650, -1))
+        leaf = (tmp_path / "manager.pem").read_bytes().replace(fake.authority.pem, b"")
+        behind = {
+            "another key": TestAuthority().pem,
+            "it has ended too": pem(fake.authority.again(-3650, -0.5)),
+            "it is no CA": pem(fake.authority.again(-1, 3650, ca=False)),
+        }[what]
+        (tmp_path / "manager.pem").write_bytes(leaf + behind)
+        fake.gate.contexts.reload([ServerIdentity(str(tmp_path / "manager.pem"), str(tmp_path / "manager.key"))])
+        home.write("ca.pem", ended)
+        fake.clients.clear()
+        attempts = len(looked)
+        async with running(home) as said:
+            assert "heartbeat=certificate-ended" in said[0]
+            await until(lambda: len(looked) - attempts > 2)
+            assert status(home.path)["heartbeat"]["reason"] == "certificate-ended"
+        assert home.ca.read_bytes() == ended
+        assert fake.clients == [], "nothing was said to it"
+
+    looked: list[object] = []
+    follow = authorities.follow
+
+    def counted(*arguments: Any) -> None:
+        looked.append(arguments)
+        follow(*arguments)
+
+    monkeypatch.setattr("plimsoll.agent.authorities.follow", counted)
     play(tmp_path, scenario)
 
 

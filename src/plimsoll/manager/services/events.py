@@ -79,6 +79,8 @@ NAMES: Mapping[int, str] = {
     2035: "CA Rotation Waits for Computers",
     2036: "CA Rotation Is Ready for the Next Phase",
     2037: "CA Rotation Left Computers Behind",
+    2038: "CA Ends",
+    2039: "CA Renewed",
     2040: "TLS Scan Finished",
     2041: "TLS Scan Interrupted",
     2042: "TLS Scan Cancelled",
@@ -104,6 +106,7 @@ NAMES: Mapping[int, str] = {
     5003: "Agent Stopped",
     5004: "Clock Change",
     5320: "CA Not Taken Over",
+    5321: "Renewed CA Taken Over",
     5300: "Package Signature Validation Failed",
     5301: "Package Validation Failed",
     5302: "Package Signature Download Failed",
@@ -170,6 +173,8 @@ CA_WENT_BACK = 2034
 CA_WAITS = 2035
 CA_READY = 2036
 CA_LEFT_BEHIND = 2037
+CA_ENDS = 2038
+CA_RENEWED = 2039
 SCAN_FINISHED = 2040
 SCAN_INTERRUPTED = 2041
 SCAN_CANCELLED = 2042
