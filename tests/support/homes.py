@@ -25,12 +25,13 @@ from plimsoll.manager.store import Store, migrate
 from plimsoll.messages import Activation, ActivationRequest, Assignment, Inventory, Kind
 from plimsoll.testing.certificates import certificate_request, new_key
 from plimsoll.tls.floors import FloorSnapshot
-from tests.support import postgres
+from tests.support import keys, postgres
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "homes"
 OLD_HOMES = tuple(sorted(path.name for path in FIXTURES.iterdir())) if FIXTURES.exists() else ()
 ROOT = socket_principal(0)
 
+keys.remember()
 
 #: The kinds of databases that a home may have here, and the one that it has where a test does not mind.
 DATABASES = ("sqlite", "postgresql")

@@ -1,4 +1,4 @@
-"""One home for the tests of this folder: making its keys takes a second."""
+"""A home for each module of this folder."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
+from tests.support.homes import new_home
 from tests.unit.manager.api.client import Client, GateConnection
 
 from plimsoll.manager.api.application import create_app
 from plimsoll.manager.api.backend import Backend
 from plimsoll.manager.api.serve import App
-from plimsoll.manager.home import InitResult, init_home, open_home
+from plimsoll.manager.home import InitResult, open_home
 from plimsoll.manager.services import Services
 from plimsoll.manager.store import Store
 
@@ -36,8 +37,7 @@ class Made:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
-    directory = tmp_path_factory.mktemp("manager") / "home"
-    init = init_home(directory)
+    directory, init = new_home(tmp_path_factory.mktemp("manager"), "sqlite")
     home = open_home(directory)
     try:
         backend = Backend(Services(home.store, home), home.installation)
