@@ -72,8 +72,9 @@ class _Question:
 class Resolver:
     """Looks names up in threads; `collect` hands the answers out in the loop's own thread.
 
-    `wake` is called from a thread when an answer waits. An answer that is late counts as none: threads that hang in
-    the system's resolver are left behind (they are daemons), and no more than `THREADS` of them ever start.
+    `wake` is called from a thread when an answer waits, and never once `close` has returned: what it writes to may be
+    another's by then. An answer that is late counts as none: threads that hang in the system's resolver are left
+    behind (they are daemons), and no more than `THREADS` of them ever start.
     """
 
     def __init__(self, wake: Callable[[], None]) -> None:
@@ -83,6 +84,8 @@ class Resolver:
         self._answers: queue.SimpleQueue[tuple[_Question, list[Address], str]] = queue.SimpleQueue()
         self._open: list[_Question] = []
         self._threads = 0
+        self._waking = threading.Lock()
+        self._closed = False
 
     def ask(self, host: str, port: int, deliver: Resolved) -> None:
         """Look a name up; `deliver` gets the addresses, or none and the reason, from a later `collect`."""
@@ -111,6 +114,8 @@ class Resolver:
 
     def close(self) -> None:
         """Let the threads end; answers still to come are dropped."""
+        with self._waking:
+            self._closed = True
         self._open.clear()
         for _ in range(self._threads):
             self._questions.put(None)
@@ -127,4 +132,6 @@ class Resolver:
                 continue
             addresses, reason = look_up(question.host, question.port)
             self._answers.put((question, addresses, reason))
-            self._wake()
+            with self._waking:
+                if not self._closed:
+                    self._wake()
