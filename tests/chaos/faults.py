@@ -31,7 +31,9 @@ from plimsoll.tls.versions import Version
 _STRANGER = "127.99"
 #: Where the agents come from.
 AGENTS = "127.88.0.0/16"
-#: What a manager's log says of a step of its clock.
+#: What a manager's log says when it cannot know the current floors.
+_UNSURE = "could not learn for"
+#: What it says of a step of its clock.
 _MOVED = "the clock moved by"
 
 
@@ -81,12 +83,19 @@ def node_without_database(site: Site, watch: Watch) -> None:
     assert site.server is not None
     assert cut is not None
     where = f"tcp {{}} {site.server.port} ip {{}} {SECOND_WAY}"
+    said = cut.error_text.count(_UNSURE)
     with dropping(where.format("dport", "daddr"), where.format("sport", "saddr")) as rules:
         began = time.monotonic()
-        eventually(lambda: "could not learn for" in cut.error_text, "it says that it cannot know", 180)
+        eventually(partial(_misses, site.managers[1], "store"), "it tells the balancer to send nobody there")
+        eventually(lambda: cut.error_text.count(_UNSURE) > said, "it says that it cannot know", 180)
         watch.ledger.until_kept(began, 3, site.managers[0].home.name)
         site.fleet.until_tried(began)
         assert rules.count()
+
+
+def _misses(one: Manager, what: str) -> bool:
+    answer = one.client.get("/ready")
+    return answer.status_code == 503 and what in answer.json()["missing"]
 
 
 def node_without_agents(site: Site, watch: Watch) -> None:

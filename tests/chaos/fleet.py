@@ -27,8 +27,6 @@ from plimsoll.testing.pipe import PeerError
 #: on a machine that is busy with other tests.
 POLICY_SECONDS = 8
 INTERVAL = 1.0
-#: Seconds of silence for which that policy excuses them: two misses and the one under way, with jitter and some more.
-PATIENCE_SECONDS = POLICY_SECONDS * 3 * 1.1 + 5
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,7 @@ def test_no_way_between_a_manager_and_its_agents(site: Site) -> None:
 @deep
 def test_no_way_between_a_manager_and_the_database(site: Site) -> None:
     needs_rules()
-    with watched(site, hangs=True) as watch:
+    with watched(site) as watch:
         faults.node_without_database(site, watch)
 
 

@@ -7,17 +7,20 @@ import logging
 import signal
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
 from tests.contract.backends import connected
 from tests.support import postgres
+from tests.support.process import eventually
+from tests.support.way import Way
 
 from plimsoll.manager import database
 from plimsoll.manager.ports import Conflict, Unavailable
-from plimsoll.manager.store import Connection, Store, facts
+from plimsoll.manager.store import Connection, Store, circuit, facts
 from plimsoll.testing.certificates import TestAuthority, key_pem
 
 
@@ -150,8 +153,121 @@ def test_who_waits_behind_one_that_is_not_answered_does_not_ask_again(tmp_path: 
                 deaf.accept()[0].close()
                 asked += 1
     assert len(told) == 8
-    assert asked <= 2, "one for whoever came first, at most one for who came after it gave up"
+    assert asked <= 3, "one for whoever came first, one look beside it while it hung, one after it gave up"
     store.close()
+
+
+@pytest.fixture
+def way(server: postgres.Server, name: str) -> Iterator[tuple[Way, Store]]:
+    """A store whose way to the server can be cut."""
+    with Way(server.port) as made:
+        address = database.parse(f"postgresql://{postgres.USER}@{postgres.HOST}:{made.port}/{name}?connect_timeout=2")
+        assert address is not None
+        opened = Store.connect(replace(address, password=postgres.PASSWORD))
+        opened.migrate()
+        yield made, opened
+        opened.close()
+
+
+def test_who_hangs_when_the_way_is_cut_is_told_and_who_comes_then_is_told_at_once(
+    way: tuple[Way, Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(circuit, "HANG_SECONDS", 0.3)
+    cuttable, store = way
+    put(store, "1")
+    with cuttable.cut():
+        # Many more than there are connections: some hang in a statement, some wait for one, some for their turn.
+        told: list[Unavailable] = []
+        threads = [
+            threading.Thread(target=_tries, args=(store, call, told))
+            for call in (got, partial(put, value="2"))
+            for _ in range(20)
+        ]
+        for thread in threads:
+            thread.start()
+        waiting = [store.enqueue(lambda c: facts.put(c, "a", "3")) for _ in range(20)]
+        for thread in threads:
+            thread.join()
+        assert len(told) == len(threads), "each has an answer while the way is cut still, and long before the kernel"
+        assert all(isinstance(future.exception(30), Unavailable) for future in waiting)
+        assert store.away
+        for _ in range(100):
+            with pytest.raises(Unavailable, match="cannot be reached; nothing was kept"):
+                got(store)
+    eventually(lambda: not store.away, "it is found back, and nobody asked")
+    assert got(store) == "1"
+    put(store, "4")
+    assert got(store) == "4"
+
+
+def _tries(store: Store, call: Callable[[Store], object], told: list[Unavailable]) -> None:
+    try:
+        call(store)
+    except Unavailable as error:
+        told.append(error)
+
+
+def test_a_commit_whose_answer_does_not_come_may_have_been_kept(
+    way: tuple[Way, Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(circuit, "HANG_SECONDS", 0.3)
+    cuttable, store = way
+    with contextlib.ExitStack() as stack:
+
+        def work(connection: Connection) -> None:
+            facts.put(connection, "a", "1")
+            stack.enter_context(cuttable.cut())
+
+        with pytest.raises(Unavailable, match="it was kept, or it was not"):
+            store.write(work)
+    assert got(store) in (None, "1")
+
+
+def test_a_database_that_is_slow_is_waited_for(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(circuit, "HANG_SECONDS", 0.1)
+    monkeypatch.setattr(circuit, "LOOK_SECONDS", 0.05)
+    asked = threading.Event()
+    holding = threading.Event()
+
+    def hold(connection: Connection) -> None:
+        connection.exec_driver_sql("lock table facts")
+        holding.set()
+        assert asked.wait(30)
+        connection.exec_driver_sql("select pg_sleep(0.5)")
+
+    writer = threading.Thread(target=store.write, args=(hold,))
+    writer.start()
+    assert holding.wait(30)
+    looks: list[str] = []
+    look = store.database._look  # type: ignore[attr-defined]  # of this kind of database
+
+    def looked() -> None:
+        look()
+        looks.append("it answers")
+
+    monkeypatch.setattr(store.database._circuit, "_reach", looked)  # type: ignore[attr-defined]
+    eventually(lambda: len(looks) >= 2, "it is looked while the writer holds everything")
+    asked.set()
+    writer.join()
+    assert got(store) is None
+    assert not store.away
+
+
+def test_a_server_that_takes_no_further_connections_serves_those_that_it_has() -> None:
+    with postgres.server({"max_connections": "6", "superuser_reserved_connections": "3"}) as small:
+        store = connected(small, postgres.new_database(small))
+        store.migrate()
+        others = connected(small, "postgres")
+        with contextlib.ExitStack() as held:
+            for _ in range(2):
+                held.enter_context(others.database.reading())
+            with pytest.raises(Unavailable):
+                store.read(lambda _: store.read(lambda _: None))
+            for _ in range(20):
+                put(store, "1")
+                assert got(store) == "1"
+        store.close()
+        others.close()
 
 
 def test_a_standby_is_said_and_the_next_connection_may_be_to_the_primary(

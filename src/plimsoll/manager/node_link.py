@@ -34,6 +34,8 @@ LOOK_SECONDS = 1.0
 UNSURE_SECONDS = 10.0
 #: What others saw is read again for so long: managers write down what they saw a second later, and their clocks differ.
 OVERLAP_SECONDS = 10.0
+#: Seconds that a start waits for the connection on which it hears the others; then it reads first, and once more later.
+LISTEN_SECONDS = 5.0
 #: Refusals that wait to be told; of more than that nobody learns anything new.
 WAITING = 1_000
 #: Refusals that one message carries.
@@ -55,7 +57,9 @@ class Here(Protocol):
 
 
 class NodeLink:
-    """`start` begins to hear and to look, `stop` ends it. On an embedded store both do nothing."""
+    """`listen` comes before anything is read of the store, `start` once all of it is in use, `stop` ends both. On an
+    embedded store they do nothing.
+    """
 
     def __init__(self, services: Services, here: Here, clock: Callable[[], float]) -> None:
         self._services = services
@@ -63,6 +67,10 @@ class NodeLink:
         self._clock = clock
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
+        self._listening = threading.Event()
+        self._taking = threading.Lock()
+        #: What was heard while a start reads; None once that is in use.
+        self._early: list[News | None] | None = []
         self._out: queue.SimpleQueue[Refusal] = queue.SimpleQueue()
         self._sure = time.monotonic()
         self._unsure = False
@@ -70,10 +78,24 @@ class NodeLink:
         self._others = 0
         services.sightings.registered = self.probing
 
-    def start(self) -> None:
+    def listen(self) -> None:
+        """From a thread. What is read after this needs no second reading: changes meanwhile are kept until `start`."""
         if self._services.nodes.shared and self._thread is None:
             self._thread = threading.Thread(target=self._hear_forever, name="plimsoll-nodes", daemon=True)
             self._thread.start()
+            self._listening.wait(LISTEN_SECONDS)
+            with self._taking:
+                if self._early is not None:
+                    # The beginning itself, which says that everything may be another: nothing is read yet.
+                    self._early.clear()
+
+    def start(self) -> None:
+        """From a thread: takes what was kept, and from now on whatever is heard."""
+        with self._taking:
+            early, self._early = self._early or [], None
+            # After a gap everything is read, whatever else was said.
+            for news in [None] if None in early else early:
+                self._take_in_words(news)
 
     def stop(self) -> None:
         """From a thread: what waits is told, the others take over."""
@@ -159,9 +181,18 @@ class NodeLink:
                 if not failing:
                     log.error("what other managers say is not heard, and is looked for: %s", error.message)
                 failing = True
+                self._listening.set()
                 self._stopping.wait(1.0)
 
     def _heard(self, news: News | None) -> None:
+        with self._taking:
+            if self._early is not None:
+                self._early.append(news)
+                self._listening.set()
+                return
+        self._take_in_words(news)
+
+    def _take_in_words(self, news: News | None) -> None:
         try:
             self._take(news)
         except ServiceError as error:
@@ -169,7 +200,7 @@ class NodeLink:
 
     def _take(self, news: News | None) -> None:
         if news is None:
-            # The beginning, or after a gap: everything may be another.
+            # After a gap everything may be another.
             news = News("", many=True, floors=True, events=True, software=True, groups=True, authorities=True)
         if news.floors:
             self._services.floors.follow()

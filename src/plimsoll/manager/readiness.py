@@ -14,7 +14,8 @@ from plimsoll.manager.ports import ServiceError
 
 #: Seconds between two looks at the store.
 LOOK_SECONDS = 2.0
-#: A store that was not reached for so many seconds counts as away: a slow answer now and then does not.
+#: A store that was not reached for so many seconds counts as away, whatever is known of it: a slow answer now and then
+#: does not.
 AWAY_SECONDS = 15.0
 
 STORE, PORTS, FLOORS = "store", "ports", "floors"
@@ -22,16 +23,19 @@ STORE, PORTS, FLOORS = "store", "ports", "floors"
 
 class Readiness:
     """`reach` asks the store something small, and raises ServiceError where it is away; it is called in a thread.
-    `unsure` says whether it is not known that the floors in force are the current ones.
+    `away` says whether it is known to be away, and `unsure` whether it is not known that the floors in force are the
+    current ones; both from memory.
     """
 
     def __init__(
         self,
         reach: Callable[[], object],
+        away: Callable[[], bool],
         unsure: Callable[[], bool],
         steady: Callable[[], float] = time.monotonic,
     ) -> None:
         self._reach = reach
+        self._away = away
         self._unsure = unsure
         self._steady = steady
         self._reached: float | None = None
@@ -55,7 +59,7 @@ class Readiness:
         """What is not as it must be, of `STORE`, `PORTS` and `FLOORS`; nothing where it is ready. From any thread."""
         reached = self._reached
         found = []
-        if reached is None or self._steady() - reached > AWAY_SECONDS:
+        if reached is None or self._away() or self._steady() - reached > AWAY_SECONDS:
             found.append(STORE)
         if not self.listening:
             found.append(PORTS)

@@ -126,7 +126,7 @@ class Running:
             lambda entries: self._thread.post(partial(self._apply, entries)),
         )
         self._link = NodeLink(self.services, self, clock)
-        self._readiness = Readiness(home.store.reach, lambda: self._link.unsure)
+        self._readiness = Readiness(home.store.reach, lambda: home.store.away, lambda: self._link.unsure)
         self._metrics = Metrics()
         home.store.measured = self._metrics.stored
         self._door.measured = self._metrics.heartbeat
@@ -143,6 +143,8 @@ class Running:
         self._backend.feed.follow(services.hub, self._thread.loop)
         services.hub.subscribe(self._heard)
         services.hub.subscribe(self._metrics.heard)
+        # First of all: whatever another manager changes while this one reads is heard.
+        await asyncio.to_thread(self._link.listen)
         # The floors are on the board before any port opens.
         await asyncio.to_thread(services.floors.start)
         await asyncio.to_thread(self._prepare_software)
@@ -161,7 +163,7 @@ class Running:
         self._monitor.started = self._clock()
         ports = self._gates[Point.GUI].port, self._gates[Point.HEARTBEAT].port
         await asyncio.to_thread(services.nodes.begin, *ports, self.generation())
-        self._link.start()
+        await asyncio.to_thread(self._link.start)
         only = services.nodes.only_here
         await asyncio.to_thread(self._look_what_is_served)
         await self._readiness.look()

@@ -12,9 +12,10 @@ class World:
     def __init__(self) -> None:
         self.now = 100.0
         self.away = False
+        self.known = False
         self.unsure = False
         self.asked = 0
-        self.ready = Readiness(self.reach, lambda: self.unsure, lambda: self.now)
+        self.ready = Readiness(self.reach, lambda: self.known, lambda: self.unsure, lambda: self.now)
 
     def reach(self) -> None:
         self.asked += 1
@@ -46,6 +47,15 @@ def test_a_store_that_is_away_for_a_moment_is_no_news() -> None:
     assert world.ready.missing() == ("store",)
     world.away = False
     world.look()
+    assert world.ready.missing() == ()
+
+
+def test_a_store_that_is_known_to_be_away_is_missed_at_once() -> None:
+    world = World()
+    world.look()
+    world.ready.listening = world.known = True
+    assert world.ready.missing() == ("store",)
+    world.known = False
     assert world.ready.missing() == ()
 
 

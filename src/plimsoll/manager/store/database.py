@@ -85,8 +85,17 @@ class Database(Protocol):
         """Such an error in words. `committing` where it came in answer to the commit."""
         ...
 
-    def unreachable(self, error: BaseException) -> bool:
-        """Whether there was no answer at all, so that whoever waits need not try at once again."""
+    @property
+    def away(self) -> bool:
+        """Whether it is known to be away. Then whoever comes is told so at once, until it is found to be back."""
+        ...
+
+    def operation(self) -> AbstractContextManager[None]:
+        """Around whatever uses a connection. Raises Unavailable at once where the database is known to be away."""
+        ...
+
+    def lost(self, error: BaseException) -> None:
+        """An operation failed. Where there was no answer at all, the database counts as away."""
         ...
 
     def must_be_fresh(self, connection: Connection) -> None:

@@ -46,7 +46,6 @@ class Store:
         self.engine = database.engine
         # Writers of one process queue here, fairly and without polling; the database's own queue is for others.
         self._write_lock = threading.Lock()
-        self._unreached: tuple[float, Unavailable] | None = None
         #: Told of each write: the seconds that it took, its wait for other writers included, and whether it succeeded.
         self.measured: Callable[[float, bool], None] = lambda seconds, stored: None
         self._group = _GroupCommit(self)
@@ -73,10 +72,11 @@ class Store:
     def read(self, work: Callable[[Connection], T]) -> T:
         """Runs `work` on one consistent state of the database."""
         try:
-            with self.database.reading() as connection, connection.begin():
+            with self.database.operation(), self.database.reading() as connection, connection.begin():
                 return work(connection)
         except (DBAPIError, PoolTimeoutError) as error:
             if self.database.refused(error):
+                self.database.lost(error)
                 raise self.database.unavailable(error) from error
             raise
         except OverflowError as error:
@@ -87,20 +87,18 @@ class Store:
         came = time.monotonic()
         stored = False
         try:
-            result = self._write(work, came)
+            result = self._write(work)
             stored = True
         finally:
             self.measured(time.monotonic() - came, stored)
         return result
 
-    def _write(self, work: Callable[[Connection], T], came: float) -> T:
+    def _write(self, work: Callable[[Connection], T]) -> T:
         with self._write_lock:
-            if self._unreached is not None and self._unreached[0] >= came:
-                # Found out while this one waited: a hundred in a queue must not each wait for an answer of their own.
-                raise Unavailable(self._unreached[1].message, self._unreached[1].retry_after)
             committing = False
             try:
-                with self.database.writing() as connection, connection.begin():
+                # Asked when it is one's turn: a hundred in a queue must not each wait for an answer of their own.
+                with self.database.operation(), self.database.writing() as connection, connection.begin():
                     self.database.queue(connection)
                     result = work(connection)
                     committing = True
@@ -108,10 +106,8 @@ class Store:
             except (DBAPIError, PoolTimeoutError) as error:
                 if not self.database.refused(error):
                     raise
-                told = self.database.unavailable(error, committing=committing)
-                if not committing and self.database.unreachable(error):
-                    self._unreached = time.monotonic(), told
-                raise told from error
+                self.database.lost(error)
+                raise self.database.unavailable(error, committing=committing) from error
             except OverflowError as error:
                 raise _too_large(error) from error
 
@@ -147,6 +143,11 @@ class Store:
     def must_be_fresh(self) -> None:
         """Raises Conflict where no installation can begin in the database, or something stands there already."""
         self.read(self.database.must_be_fresh)
+
+    @property
+    def away(self) -> bool:
+        """Whether the database is known to be away: whoever asks is told so at once."""
+        return self.database.away
 
     @property
     def waiting(self) -> int:

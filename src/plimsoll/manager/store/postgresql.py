@@ -14,7 +14,8 @@ import logging
 import os
 import socket
 import threading
-import zlib
+import time
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -30,19 +31,19 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from plimsoll.manager.ports import Conflict, Unavailable
+from plimsoll.manager.store.circuit import Away, Circuit
+from plimsoll.manager.store.claim import LOCKS, SESSION, WRITER, Claim
 from plimsoll.manager.store.columns import NUL
 from plimsoll.manager.store.database import Checked, Link, to_json
 
 log = logging.getLogger(__name__)
 
-#: Our advisory locks: "plim" in ASCII, and below it one for whoever writes, one for the manager that uses the database.
-_LOCKS = 0x706C696D
-_WRITER = 1
-_MANAGER = 2
-#: The class of the locks that hold a node's identity; the second number is made of its id.
-_NODES = 0x706C696E
 #: Seconds between two looks of a listener whether it is to stop, and whether its connection lives.
 HEAR_SECONDS = 1.0
+#: Seconds in which a server that lives answers a new connection; the address may give it less (``connect_timeout=2``).
+ANSWER_SECONDS = 3
+#: A look that failed sooner was answered by somebody, if only with a refusal.
+_REFUSED_SECONDS = 1.5
 #: The oldest major version that an installation begins on: older ones have had no corrections for years.
 OLDEST = 13
 _WRITES = "plimsoll_writes"
@@ -57,14 +58,6 @@ DEFAULTS: Mapping[str, str] = {
     "tcp_user_timeout": "20000",  # milliseconds
 }
 
-# One round trip for each new connection. A manager whose host dies holds its lock until the server notices: soon.
-# Who turned synchronous_commit off gets it back for us: what was acknowledged is durable.
-_SESSION = """\
-SELECT set_config('lock_timeout', %s, false), set_config('idle_in_transaction_session_timeout', '60s', false),
- set_config('tcp_keepalives_idle', '10', false), set_config('tcp_keepalives_interval', '5', false),
- set_config('tcp_keepalives_count', '3', false), set_config('synchronous_commit',
-  CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, false)
-"""
 _LINK = """\
 SELECT current_setting('server_version'), current_setting('fsync'), s.ssl, s.version, s.cipher, g.encrypted
  FROM (SELECT pg_backend_pid() AS pid) AS me
@@ -82,12 +75,6 @@ _FITNESS = """\
 SELECT current_setting('server_version_num')::int, current_setting('server_encoding'), current_schema(),
  pg_is_in_recovery(), has_schema_privilege(current_schema(), 'CREATE'), current_user
 """
-_HOLDER = """\
-SELECT a.application_name, host(a.client_addr), a.pid FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid)
- WHERE l.locktype = 'advisory' AND l.granted AND l.classid::bigint = %s AND l.objid::bigint = %s
- AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-"""
-
 #: What SQLSTATEs say that are about the whole database, and how long to stay away (seconds).
 _SAID: Mapping[str, tuple[str, float]] = {
     "53100": ("the database's disk is full", 10.0),
@@ -129,7 +116,10 @@ class PostgresDatabase:
             "client_encoding": "utf8",
         }
         self._busy_timeout = busy_timeout
-        self._claim = _Claim(self._parameters, busy_timeout)
+        self._links: weakref.WeakSet[psycopg.Connection[Any]] = weakref.WeakSet()
+        self._links_lock = threading.Lock()
+        self._circuit = Circuit(self._look, self._end)
+        self._claim = Claim(self._connect, busy_timeout)
         self._failing = False
         self.engine = sa.create_engine(
             "postgresql+psycopg://",
@@ -147,23 +137,95 @@ class PostgresDatabase:
         self._writer = self.engine.execution_options(isolation_level="READ COMMITTED", **{_WRITES: True})
         event.listen(self.engine, "connect", self._connected)
         event.listen(self.engine, "handle_error", _standby)
+        event.listen(self.engine, "do_connect", self._may_connect)
 
     def _connected(self, dbapi: Any, _: Any) -> None:
         connection: psycopg.Connection[Any] = getattr(dbapi, "driver_connection", dbapi)
         connection.adapters.register_dumper(str, _TextDumper)
         connection.autocommit = True
-        connection.execute(_SESSION, (f"{int(self._busy_timeout * 1000)}ms",))
+        connection.execute(SESSION, (f"{int(self._busy_timeout * 1000)}ms",))
         link = _link(connection)
         if not link.protection and self._encrypted and not connection.info.host.startswith(("/", "@")):
             # libpq does not let it come to this; that it never does is worth a look of our own.
             connection.close()
             raise psycopg.OperationalError("the connection is in clear text, and the address asks for encryption")
         self.link = link
+        self._keep(connection)
         connection.autocommit = False
         self._claim.doubted = True
         if self._failing:
             log.info("the database %s is reached again", self.where)
             self._failing = False
+
+    # Whether it is there
+
+    @property
+    def away(self) -> bool:
+        return self._circuit.cause is not None
+
+    @contextlib.contextmanager
+    def operation(self) -> Iterator[None]:
+        try:
+            with self._circuit.operation():
+                yield
+        except Away as error:
+            raise _away(error.cause) from None
+
+    def _may_connect(self, *_: Any) -> None:
+        """Who waited for a connection while the others found nobody need not find that out again."""
+        cause = self._circuit.cause
+        if cause is not None and not self._circuit.looking:
+            raise psycopg.OperationalError(cause)
+
+    def _connect(self) -> psycopg.Connection[Any]:
+        """One that the pool knows nothing of."""
+        connection = psycopg.connect(**self._parameters, autocommit=True)
+        self._keep(connection)
+        return connection
+
+    def _keep(self, connection: psycopg.Connection[Any]) -> None:
+        with self._links_lock:
+            self._links.add(connection)
+
+    def _look(self) -> None:
+        """Of the circuit: whether a new connection is answered, or one that is there. Raises Away."""
+        began = time.monotonic()
+        given = int(self._parameters["connect_timeout"])
+        limit = min(given, ANSWER_SECONDS) if given > 0 else ANSWER_SECONDS
+        try:
+            psycopg.connect(**{**self._parameters, "connect_timeout": str(limit)}).close()
+        except psycopg.Error as error:
+            silent = time.monotonic() - began >= _REFUSED_SECONDS
+            if silent or not self._idle_works():
+                raise Away(cause(error), silent=silent) from None
+
+    def _idle_works(self) -> bool:
+        """A server that takes no further connections may well serve those that it has."""
+        if not self.engine.pool.checkedin():  # type: ignore[attr-defined]  # of the kind of pool that this one is
+            return False
+        try:
+            with self.engine.connect() as connection:
+                connection.exec_driver_sql("SELECT 1")
+        except (DBAPIError, PoolTimeoutError):
+            return False
+        return True
+
+    def _end(self) -> None:
+        """Of the circuit: whoever waits for an answer has an error instead, whatever he waits in."""
+        with self._links_lock:
+            links = list(self._links)
+        for connection in links:
+            # The descriptor of our own is closed again; what stands behind it is not closed here but shut down, so that
+            # the thread which waits for it finds its end.
+            with (
+                contextlib.suppress(psycopg.Error, OSError),
+                socket.socket(fileno=os.dup(connection.fileno())) as one,
+            ):
+                one.shutdown(socket.SHUT_RDWR)
+
+    def lost(self, error: BaseException) -> None:
+        if self.unreachable(error):
+            self._circuit.lost(cause(error))
 
     def reading(self) -> Connection:
         return self._certain(self._reader.connect())
@@ -182,7 +244,7 @@ class PostgresDatabase:
         return connection
 
     def queue(self, connection: Connection) -> None:
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCKS}, {_WRITER})")
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCKS}, {WRITER})")
 
     @contextlib.contextmanager
     def migrating(self) -> Iterator[Connection]:
@@ -200,7 +262,8 @@ class PostgresDatabase:
 
     def hear(self, channel: str, heard: Callable[[str | None], None], stopped: Callable[[], bool]) -> None:
         try:
-            with psycopg.connect(**self._parameters, autocommit=True) as connection:
+            self._circuit.enter()
+            with self._connect() as connection:
                 connection.execute(psycopg.sql.SQL("LISTEN {}").format(psycopg.sql.Identifier(channel)))
                 # Whatever was said before this moment is in the tables.
                 heard(None)
@@ -211,6 +274,8 @@ class PostgresDatabase:
                             break
                     # A connection that leads nowhere any more is noticed here.
                     connection.execute("SELECT 1")
+        except Away as error:
+            raise _away(error.cause) from None
         except psycopg.Error as error:
             raise DBAPIError.instance("hear", None, error, psycopg.Error) from error
 
@@ -240,12 +305,7 @@ class PostgresDatabase:
                     5.0,
                     why,
                 )
-            return Unavailable(
-                "the database cannot be reached; nothing was kept. Try again in a moment: the manager goes on by itself"
-                " once it can, and its log says why it cannot",
-                5.0,
-                why,
-            )
+            return _away(why)
         said, wait = _SAID.get(state or "", ("the database failed", 10.0))
         return Unavailable(f"{said} ({cause(error)}); nothing was kept. Try again later", wait, cause(error))
 
@@ -292,102 +352,18 @@ class PostgresDatabase:
             )
 
     def close(self) -> None:
+        self._circuit.close()
         self.engine.dispose()
         self._claim.release()
 
 
-class _Claim:
-    """A lock that a connection of its own holds as long as it lives. `doubted` after connections were lost.
-
-    `patience` is how long one waits for a manager that has just ended, in seconds.
-    """
-
-    def __init__(self, parameters: Mapping[str, Any], patience: float) -> None:
-        self._parameters = parameters
-        self._patience = patience
-        self._connection: psycopg.Connection[Any] | None = None
-        self._wanted = False
-        self._node: str | None = None
-        self._guard = threading.Lock()
-        self.doubted = False
-
-    def take(self, node: str | None) -> None:
-        """Raises Conflict where somebody else has it, and psycopg's errors wrapped as SQLAlchemy's are.
-
-        `node` None is for whoever must be alone; nodes share the database, and each is there once.
-        """
-        with self._guard:
-            self._wanted = True
-            self._node = node
-            self._take()
-
-    def look(self) -> None:
-        """Takes it again where it was lost. Raises Unavailable where somebody else has it by now."""
-        with self._guard:
-            if self._wanted and not self._alive():
-                try:
-                    self._take()
-                except Conflict as error:
-                    log.error("%s", error.message)
-                    raise Unavailable("another manager uses the database; nothing was kept", 30.0) from None
-            self.doubted = False
-
-    def release(self) -> None:
-        with self._guard:
-            self._wanted = False
-            if self._connection is not None:
-                self._connection.close()
-                self._connection = None
-
-    def _alive(self) -> bool:
-        if self._connection is None:
-            return False
-        with contextlib.suppress(psycopg.Error):
-            self._connection.execute("SELECT 1")
-            return True
-        return False
-
-    def _take(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-        try:
-            connection = psycopg.connect(**self._parameters, autocommit=True)
-        except psycopg.Error as error:
-            raise DBAPIError.instance("connect", None, error, psycopg.Error) from error
-        try:
-            connection.execute(_SESSION, (f"{int(self._patience * 1000)}ms",))
-            held = _LOCKS, _MANAGER
-            if self._node is None:
-                connection.execute("SELECT pg_advisory_lock(%s, %s)", held)
-            else:
-                connection.execute("SELECT pg_advisory_lock_shared(%s, %s)", held)
-                held = _NODES, zlib.crc32(self._node.encode()) & 0x7FFFFFFF
-                connection.execute("SELECT pg_advisory_lock(%s, %s)", held)
-        except psycopg.errors.LockNotAvailable:
-            holder = connection.execute(_HOLDER, held).fetchone()
-            connection.close()
-            raise Conflict(
-                f"another manager uses this database{_named(holder)}; nothing was changed. "
-                + (
-                    "For this all managers of the installation must be stopped"
-                    if held[0] == _LOCKS
-                    else "It has the identity of this home, which is a copy of the other's: stop one of the two, and"
-                    " make a further manager with plimsoll manager init --join"
-                )
-            ) from None
-        except psycopg.Error as error:
-            connection.close()
-            raise DBAPIError.instance("claim", None, error, psycopg.Error) from error
-        self._connection = connection
-
-
-def _named(holder: Any) -> str:
-    if holder is None:
-        return ""
-    name, address, pid = holder
-    at = f", from {address}" if address else ""
-    return f" ({name or 'of no name'}{at}, the server's process {pid})"
+def _away(why: str) -> Unavailable:
+    return Unavailable(
+        "the database cannot be reached; nothing was kept. Try again in a moment: the manager goes on by itself once it"
+        " can, and its log says why it cannot",
+        5.0,
+        why,
+    )
 
 
 def _link(connection: psycopg.Connection[Any]) -> Link:

@@ -25,6 +25,7 @@ class SqliteDatabase:
     kind: Literal["sqlite", "postgresql"] = "sqlite"
     link: Link | None = None
     shared = False
+    away = False
 
     def __init__(self, path: Path, busy_timeout: float) -> None:
         self.path = path
@@ -94,8 +95,11 @@ class SqliteDatabase:
             f"the store failed ({cause}); nothing was kept. Look at the disk of the manager's home", 10.0
         )
 
-    def unreachable(self, error: BaseException) -> bool:
-        return False
+    def operation(self) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext()
+
+    def lost(self, error: BaseException) -> None:
+        """A file is never away for a while."""
 
     def must_be_fresh(self, connection: Connection) -> None:
         """The home is a new folder."""
