@@ -25,8 +25,14 @@ def records(kind: type[R], rows: Iterable[Row[Any]]) -> tuple[R, ...]:
 
 def upserting(connection: Connection, table: Table) -> Any:
     """An insert that knows ON CONFLICT, whichever of our two dialects this is."""
-    make = sqlite_insert if connection.dialect.name == "sqlite" else postgresql_insert
-    return make(table)
+    return upserting_in(connection.dialect.name, table)
+
+
+def upserting_in(dialect: str, table: Table) -> Any:
+    """The same by the dialect's name: for a statement that is built once and kept, since building it costs more than
+    running it does.
+    """
+    return (sqlite_insert if dialect == "sqlite" else postgresql_insert)(table)
 
 
 def chunks(items: Sequence[R], size: int = CHUNK) -> Iterable[Sequence[R]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -13,6 +14,7 @@ from sqlalchemy import (
     Connection,
     Select,
     Text,
+    Update,
     bindparam,
     case,
     cast,
@@ -354,12 +356,15 @@ def change(connection: Connection, computer: str, **values: Any) -> None:
 def change_many(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
     """One prepared statement for many computers; each row names its computer as `computer`, all the same columns."""
     if rows:
-        names = [name for name in rows[0] if name != "computer"]
-        statement = update(computers).where(computers.c.id == bindparam("computer"))
-        statement = statement.values({name: bindparam(f"new_{name}") for name in names})
-        connection.execute(
-            statement, [{"computer": row["computer"]} | {f"new_{name}": row[name] for name in names} for row in rows]
-        )
+        names = tuple(name for name in rows[0] if name != "computer")
+        given = [{"computer": row["computer"]} | {f"new_{name}": row[name] for name in names} for row in rows]
+        connection.execute(_changing(names), given)
+
+
+@cache
+def _changing(names: tuple[str, ...]) -> Update:
+    statement = update(computers).where(computers.c.id == bindparam("computer"))
+    return statement.values({name: bindparam(f"new_{name}") for name in names})
 
 
 def set_online(connection: Connection, ids: Sequence[str], online: bool) -> None:
@@ -524,9 +529,12 @@ def counted(connection: Connection) -> tuple[tuple[str, str, bool, Version | Non
     return tuple((kind, state, bool(online), offered, int(count)) for kind, state, online, offered, count in found)
 
 
+_NUMBER = select(func.count()).select_from(computers)
+
+
 def number_of(connection: Connection) -> int:
     """How many computers there are, revoked ones too."""
-    return int(connection.execute(select(func.count()).select_from(computers)).scalar_one())
+    return int(connection.execute(_NUMBER).scalar_one())
 
 
 def certificates_end(connection: Connection, before: float) -> int:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 from sqlalchemy import Connection, delete, func, literal_column, select
 
-from plimsoll.manager.store._rows import upserting
+from plimsoll.manager.store._rows import upserting_in
 from plimsoll.manager.store.sightings import HOUR, SightingRecord
 from plimsoll.manager.store.tables import handshake_totals
 
@@ -33,9 +35,15 @@ def add(connection: Connection, batch: Iterable[SightingRecord]) -> None:
     rows = [dict(zip(_KEY, key, strict=True)) | {"count": count} for key, count in counted.items() if count]
     if not rows:
         return
-    statement = upserting(connection, handshake_totals)
+    connection.execute(_counting(connection.dialect.name), rows)
+
+
+@cache
+def _counting(dialect: str) -> Any:
+    """Every second's statement."""
+    statement = upserting_in(dialect, handshake_totals)
     more = _C["count"] + statement.excluded["count"]
-    connection.execute(statement.on_conflict_do_update(index_elements=_KEY, set_={"count": more}), rows)
+    return statement.on_conflict_do_update(index_elements=_KEY, set_={"count": more})
 
 
 def since(connection: Connection, start: int, hours: int = 1, point: str = "") -> tuple[Total, ...]:

@@ -49,7 +49,8 @@ class Journal(Generic[E]):
         self._table = table
         self._log = log
         self._owner = owner
-        self._open = tuple(open_states)
+        # Asked again and again while nothing is under way, so it is built once.
+        self._under_way = select(table).where(table.c.state.in_(tuple(open_states))).order_by(table.c.id).limit(1)
 
     def add(self, connection: Connection, new: E) -> int:
         values = asdict(new)  # type: ignore[call-overload]  # every record is a dataclass
@@ -68,8 +69,7 @@ class Journal(Generic[E]):
 
     def under_way(self, connection: Connection) -> E | None:
         """The one that is not over, if there is one."""
-        query = select(self._table).where(self._table.c.state.in_(self._open)).order_by(self._table.c.id).limit(1)
-        return record(self._kind, connection.execute(query).one_or_none())
+        return record(self._kind, connection.execute(self._under_way).one_or_none())
 
     def save(self, connection: Connection, before: E, **values: Any) -> None:
         """Changes these columns of the row as it was read. Raises StaleError where it is another one by now."""

@@ -12,11 +12,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, case, delete, func, literal_column, or_, select
 
-from plimsoll.manager.store._rows import chunks, upserting
+from plimsoll.manager.store._rows import chunks, upserting, upserting_in
 from plimsoll.manager.store.tables import sighting_counts, sightings
 from plimsoll.tls.floors import Point
 from plimsoll.tls.versions import Version
@@ -120,31 +121,37 @@ def add(connection: Connection, batch: Iterable[SightingRecord], *, full: bool =
         row["count"] += record.count
         row["first"], row["last"] = min(row["first"], record.first), max(row["last"], record.last)
         row |= {name: getattr(record, name) or row[name] for name in ("sni", "user_agent", "detail")}
-    _count(connection, list(rows.values()))
+    dialect = connection.dialect.name
+    connection.execute(_counting(dialect), list(rows.values()))
     buckets = [{"sighting": i, "start": hour, "hours": 1, "count": count} for (i, hour), count in counts.items()]
-    statement = upserting(connection, sighting_counts)
-    more = sighting_counts.c.count + statement.excluded["count"]
-    connection.execute(statement.on_conflict_do_update(index_elements=_BY_BUCKET, set_={"count": more}), buckets)
+    connection.execute(_counting_hours(dialect), buckets)
 
 
-def _count(connection: Connection, rows: list[dict[str, Any]]) -> None:
-    statement = upserting(connection, sightings)
+@cache
+def _counting(dialect: str) -> Any:
+    """Every second's statement: a row each for handshakes that are alike."""
+    statement = upserting_in(dialect, sightings)
     c, new = sightings.c, statement.excluded
     kept = ("sni", "user_agent")
     texts = {name: case((new[name] != literal_column("''"), new[name]), else_=c[name]) for name in kept}
-    connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=_BY_ID,
-            set_={
-                "count": c.count + new["count"],
-                "first": case((new.first < c.first, new.first), else_=c.first),
-                "last": case((new.last > c.last, new.last), else_=c.last),
-                "detail": new.detail,
-                **texts,
-            },
-        ),
-        rows,
+    return statement.on_conflict_do_update(
+        index_elements=_BY_ID,
+        set_={
+            "count": c.count + new["count"],
+            "first": case((new.first < c.first, new.first), else_=c.first),
+            "last": case((new.last > c.last, new.last), else_=c.last),
+            "detail": new.detail,
+            **texts,
+        },
     )
+
+
+@cache
+def _counting_hours(dialect: str) -> Any:
+    """And how many of them fell into which hour."""
+    statement = upserting_in(dialect, sighting_counts)
+    more = sighting_counts.c["count"] + statement.excluded["count"]
+    return statement.on_conflict_do_update(index_elements=_BY_BUCKET, set_={"count": more})
 
 
 def _folded(connection: Connection, records: list[SightingRecord]) -> list[SightingRecord]:

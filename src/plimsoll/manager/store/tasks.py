@@ -5,12 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, insert, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, insert, or_, select, update
 
 from plimsoll.manager.store._rows import record, records
 from plimsoll.manager.store.tables import scheduled_tasks
 
 _T = scheduled_tasks.c
+#: Asked every second, so it is built once.
+_DUE = (
+    select(scheduled_tasks)
+    .where(or_(_T.asked.is_not(None), and_(_T.enabled, _T.next_run <= bindparam("now", type_=_T.next_run.type))))
+    .order_by(_T.id)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +49,7 @@ def get(connection: Connection, task: int) -> TaskRecord | None:
 
 def due(connection: Connection, now: float) -> tuple[TaskRecord, ...]:
     """Those whose time has come, and those that somebody wants to run now."""
-    test = or_(_T.asked.is_not(None), and_(_T.enabled, _T.next_run <= now))
-    return records(TaskRecord, connection.execute(select(scheduled_tasks).where(test).order_by(_T.id)))
+    return records(TaskRecord, connection.execute(_DUE, {"now": now}))
 
 
 def add(connection: Connection, **values: Any) -> int:
