@@ -2,15 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from plimsoll.cli._errors import BlockedError, Code
+import typer
+
+from plimsoll.cli._errors import BlockedError, Code, CommandError
 from plimsoll.cli._output import Output, when
 from plimsoll.cli._session import Session
 
 Finding = Mapping[str, Any]
+
+#: An option of whatever can be forced.
+Seen = Annotated[
+    Path | None,
+    typer.Option(
+        "--seen",
+        metavar="FILE",
+        help="What 'plimsoll preflight --json' wrote: nobody is cut off whose name does not stand in it.",
+    ),
+]
+
+
+def seen_in(file: Path | None) -> list[str] | None:
+    """The ids of a preflight's blockers and affected programs, as `--json` wrote them into that file. Raises
+    CommandError where it is something else; None without a file.
+    """
+    if file is None:
+        return None
+    try:
+        said = json.loads(file.read_text("utf-8"))
+        return [finding["id"] for name in ("blockers", "affected") for finding in said[name]]
+    except OSError as error:
+        raise CommandError(f"{file} was not read: {error.strerror}; nothing was changed", Code.USAGE) from error
+    except (ValueError, KeyError, TypeError):
+        raise CommandError(
+            f"{file} is not what 'plimsoll preflight --json' writes; nothing was changed", Code.USAGE
+        ) from None
 
 
 def headline(finding: Finding) -> str:
@@ -62,10 +92,16 @@ def counted(number: int, one: str, many: str) -> str:
     return f"{number} {one if number == 1 else many}"
 
 
-def refusal(output: Output, error: BlockedError, hint: str) -> None:
-    """A refused raise on standard error: every blocker by name, then who else would be affected, then the way on."""
-    blockers: Sequence[Finding] = error.details.get("blockers", ())
-    affected: Sequence[Finding] = error.details.get("affected", ())
+def refusal(output: Output, error: BlockedError, hint: str, seen: Collection[str] | None = None) -> None:
+    """A refused raise on standard error: every blocker by name, then who else would be affected, then the way on.
+    Where it was forced over the heads of those `seen`, only who came since.
+    """
+    known = frozenset(seen or ())
+    blockers, affected = (
+        [one for one in error.details.get(name, ()) if one["id"] not in known] for name in ("blockers", "affected")
+    )
+    if seen is not None:
+        hint = "nothing was changed; read the names again with 'plimsoll preflight --json'"
     output.say(error.message)
     for finding in blockers:
         _detail(output, finding)
@@ -96,19 +132,25 @@ def move(
     as_json: bool,
     *,
     again: str,
+    seen: Path | None = None,
     more: Callable[[Output, dict[str, Any]], None] | None = None,
 ) -> int:
     """Asks for another floor or profile and shows what moved, and `more` of the answer; the exit code.
 
-    One that would cut parts off is refused with their names, and `again` (``to raise anyway``) leads the way to force.
+    One that would cut parts off is refused with their names, and `again` (``to raise anyway``) leads the way to force,
+    which reaches no further than the names in the file `seen`.
     """
+    known = seen_in(seen)
+    if known is not None:
+        body = {**body, "seen": known}
     try:
         with used.client(home) as client:
             data: dict[str, Any] = client.post(path, body)
     except BlockedError as error:
         if as_json:
             used.output.json(error.details)
-        refusal(used.output, error, f'nothing was changed; {again}: --force --reason "…"')
+        hint = f'nothing was changed; {again}: --force --reason "…"'
+        refusal(used.output, error, hint, known if body["force"] else None)
         return error.code
     warn_affected(used.output, data.get("preflight"))
     if as_json:

@@ -9,6 +9,7 @@ import typer
 from plimsoll.cli._change_view import exit_code, show
 from plimsoll.cli._change_watch import watch as watch_change
 from plimsoll.cli._errors import BlockedError, Code
+from plimsoll.cli._findings import Seen, seen_in
 from plimsoll.cli._output import when
 from plimsoll.cli._session import Home, Json, Session, group, session
 from plimsoll.cli._times import moment, seconds
@@ -36,6 +37,7 @@ def start(
         bool, typer.Option("--force", help="Start although parts would be cut off; needs --reason.")
     ] = False,
     reason: Annotated[str | None, typer.Option(help="Why; it is kept and shown.")] = None,
+    seen: Seen = None,
     at: Annotated[str | None, typer.Option(metavar="WHEN", help="Begin then: 2026-12-31T22:00 (UTC), or 8h.")] = None,
     freeze: Annotated[
         list[str] | None,
@@ -63,6 +65,9 @@ def start(
         "freeze": freeze or [],
         "approval": approval,
     }
+    known = seen_in(seen)
+    if known is not None:
+        body["seen"] = known
     with used.client(home) as client:
         try:
             data = client.post("/api/tls/changes", body)

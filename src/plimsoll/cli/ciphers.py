@@ -46,13 +46,14 @@ def set_profile(
         False
     ),
     reason: Annotated[str | None, typer.Option(help="Why; kept in the history.")] = None,
+    seen: _findings.Seen = None,
     home: Home = None,
     as_json: Json = False,
 ) -> int:
     """Set the profile; one that would cut parts off is refused, with their names (exit code 3)."""
     used = session(context)
     body = {"point": point, "profile": profile, "force": force, "reason": reason}
-    return _findings.move(used, home, "/api/tls/ciphers", body, as_json, again="to set it anyway")
+    return _findings.move(used, home, "/api/tls/ciphers", body, as_json, again="to set it anyway", seen=seen)
 
 
 @app.command("history")

@@ -22,14 +22,22 @@ if TYPE_CHECKING:
 USAGE = """usage: dsm_c -action ACTION [options] [-home DIR] [--json]
 
 actions:
-  settlsprotocol  -MinimumTLSProtocol ShowValue | TLSv1 | TLSv1.1 | TLSv1.2 | TLSv1.3  [-force "reason"]
-                  shows or sets the minimum TLS version that the manager accepts
+  settlsprotocol  -MinimumTLSProtocol ShowValue | TLSv1 | TLSv1.1 | TLSv1.2 | TLSv1.3
+                  [-force "reason" [-seen FILE]]
+                  shows or sets the minimum TLS version that the manager accepts. FILE is what
+                  'plimsoll preflight --json' wrote: nobody is cut off who does not stand in it
 
 -home DIR names the manager's home; else PLIMSOLL_HOME, else /opt/plimsoll.
 Exit codes: 0 done, 1 failed, 2 bad input, 3 refused because of blockers, 6 not permitted, 7 no manager home."""
 
 #: Options that take a value, as they are shown, by their lower-case name.
-WITH_VALUE = {"action": "action", "minimumtlsprotocol": "MinimumTLSProtocol", "force": "force", "home": "home"}
+WITH_VALUE = {
+    "action": "action",
+    "minimumtlsprotocol": "MinimumTLSProtocol",
+    "force": "force",
+    "seen": "seen",
+    "home": "home",
+}
 FLAGS = frozenset({"json", "help", "h"})
 
 Open = Callable[[Path], "Client"]
@@ -74,7 +82,12 @@ def set_tls_protocol(arguments: Arguments, output: Output, client: Client) -> in
     if value.lower() == "showvalue":
         return _show(client, output, arguments)
     reason = arguments.values.get("force")
-    body = {"floor": value, "force": reason is not None, "reason": reason}
+    body: dict[str, object] = {"floor": value, "force": reason is not None, "reason": reason}
+    seen = None
+    if "seen" in arguments.values:
+        from plimsoll.cli import _findings
+
+        seen = body["seen"] = _findings.seen_in(Path(arguments.values["seen"]))
     try:
         client.post("/api/tls/minimum", body)
     except BlockedError as error:
@@ -82,7 +95,9 @@ def set_tls_protocol(arguments: Arguments, output: Output, client: Client) -> in
 
         if "json" in arguments.flags:
             output.json(error.details)
-        _findings.refusal(output, error, 'nothing was changed; to raise anyway: -force "reason"')
+        _findings.refusal(
+            output, error, 'nothing was changed; to raise anyway: -force "reason"', seen if reason else None
+        )
         return error.code
     return _show(client, output, arguments)
 

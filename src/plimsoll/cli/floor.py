@@ -90,13 +90,14 @@ def set_floor(
         False
     ),
     reason: Annotated[str | None, typer.Option(help="Why; kept in the history.")] = None,
+    seen: _findings.Seen = None,
     home: Home = None,
     as_json: Json = False,
 ) -> int:
     """Set the floor; a raise that would cut parts off is refused, with their names (exit code 3)."""
     used = session(context)
     body = {"point": point, "floor": version, "force": force, "reason": reason}
-    return _findings.move(used, home, "/api/tls/floors", body, as_json, again="to raise anyway", more=_waits)
+    return _findings.move(used, home, "/api/tls/floors", body, as_json, again="to raise anyway", seen=seen, more=_waits)
 
 
 def _waits(output: Output, data: dict[str, Any]) -> None:

@@ -277,6 +277,7 @@ class ChangesStartBody(TypedDict):
     acceptAffected: NotRequired[bool]
     force: NotRequired[bool]
     reason: NotRequired[str | None]
+    seen: NotRequired[list[str] | None]
     at: NotRequired[float | None]
     freeze: NotRequired[list[str]]
     approval: NotRequired[bool]
@@ -722,6 +723,7 @@ class FloorBody(TypedDict):
     floor: str
     force: NotRequired[bool]
     reason: NotRequired[str | None]
+    seen: NotRequired[list[str] | None]
     point: NotRequired[str]
 
 
@@ -951,6 +953,7 @@ class MinimumBody(TypedDict):
     floor: str
     force: NotRequired[bool]
     reason: NotRequired[str | None]
+    seen: NotRequired[list[str] | None]
 
 
 class Module(TypedDict):
@@ -1271,6 +1274,7 @@ class PolicyBody(TypedDict):
     inherit: NotRequired[list[str]]
     force: NotRequired[bool]
     reason: NotRequired[str | None]
+    seen: NotRequired[list[str] | None]
 
 
 class Preflight(TypedDict):
@@ -1302,6 +1306,7 @@ class ProfileBody(TypedDict):
     point: NotRequired[str]
     force: NotRequired[bool]
     reason: NotRequired[str | None]
+    seen: NotRequired[list[str] | None]
 
 
 class Proof(TypedDict):

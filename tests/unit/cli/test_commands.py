@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.unit.cli.answers import BLOCKED, CLEAR, OLD_PROGRAM, small_fleet
+from tests.unit.cli.answers import BLOCKED, CLEAR, OLD_AGENT, OLD_PROGRAM, small_fleet
 from tests.unit.cli.fake import Answers, FakeManager, Shell
 
 from plimsoll.cli import _client, dsm_c, main
@@ -93,6 +93,40 @@ def test_a_forced_raise_names_those_it_cuts_off() -> None:
     assert "no relay was reached" in ran.err
     assert "1 policy waits" in ran.err
     assert manager.asked[0][3] == {"point": "heartbeat", "floor": "TLSv1.2", "force": True, "reason": "PCI audit"}
+
+
+FORCED = '--force --reason "PCI audit" --seen'
+
+
+@pytest.mark.parametrize(
+    ("line", "path"),
+    [
+        (f"plimsoll floor set TLSv1.2 {FORCED}", "/api/tls/floors"),
+        (f"plimsoll ciphers set strong {FORCED}", "/api/tls/ciphers"),
+        (f"plimsoll change start --to TLSv1.2 {FORCED}", "/api/tls/changes"),
+        ('dsm_c -action settlsprotocol -MinimumTLSProtocol TLSv1.2 -force "PCI audit" -seen', "/api/tls/minimum"),
+    ],
+)
+def test_a_force_carries_whom_one_saw_and_only_newcomers_are_listed(line: str, path: str, tmp_path: Path) -> None:
+    file = tmp_path / "names.json"
+    file.write_text(shell().run("plimsoll preflight --to TLSv1.2 --json").out)
+    late = {**BLOCKED, "message": "old-2 too", "blockers": [OLD_AGENT, {**OLD_AGENT, "id": "late", "who": "old-2"}]}
+    manager = FakeManager(small_fleet() | {("POST", path): (409, late)})
+    ran = Shell(manager).run(f"{line} {file}")
+    assert ran.code == Code.BLOCKERS
+    assert manager.asked[0][3]["seen"] == [OLD_AGENT["id"], OLD_PROGRAM["id"]]
+    assert "old-2" in ran.err
+    assert ("old-1" in ran.err) == ("change" in line)
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"blockers": []}', '{"blockers": [{}], "affected": []}'])
+def test_names_that_are_no_preflight_change_nothing(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "names.json"
+    file.write_text(text)
+    manager = FakeManager(small_fleet())
+    ran = Shell(manager).run(f"plimsoll floor set TLSv1.2 {FORCED} {file}")
+    assert (ran.code, manager.asked) == (Code.USAGE, [])
+    assert "nothing was changed" in ran.err
 
 
 def test_a_refused_raise_as_json_is_the_managers_answer() -> None:

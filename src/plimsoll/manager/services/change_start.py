@@ -17,7 +17,7 @@ from plimsoll.manager.services.change_views import begins, busy, moment, note
 from plimsoll.manager.services.core import Core, Unit
 from plimsoll.manager.services.events import NewEvent
 from plimsoll.manager.services.floors import parse_floor, parse_points
-from plimsoll.manager.services.guard import check_not_locked_out, some_of
+from plimsoll.manager.services.guard import check_not_locked_out, check_seen
 from plimsoll.manager.services.judgement import JudgementService
 from plimsoll.manager.services.quiet import check_no_rotation, check_no_upgrade
 from plimsoll.manager.store import Connection
@@ -235,8 +235,7 @@ class Starting:
 
     def _consent(self, request: StartRequest, preflight: Preflight) -> None:
         reason = (request.reason or "").strip()
-        if request.seen is not None:
-            _check_seen(request.seen, preflight)
+        check_seen(preflight, request.seen, "nothing was started")
         if preflight.blockers and not request.force:
             raise Blocked(
                 f"{_counted(preflight.blockers, 'part')} would be cut off; nothing was started. Upgrade what is named,"
@@ -301,17 +300,6 @@ class Starting:
             )
             computer = None if finding.kind == "program" else finding.id
             unit.event(NewEvent(numbers.CHANGE_NOTICE, "warning", text, computer=computer, target=finding.who))
-
-
-def _check_seen(seen: Collection[str], preflight: Preflight) -> None:
-    """Nobody is cut off whose name was not shown. Raises Blocked with those that came since."""
-    fresh = [finding for finding in (*preflight.blockers, *preflight.affected) if finding.id not in seen]
-    if fresh:
-        raise Blocked(
-            f"{some_of([one.who for one in fresh])} would be cut off too, and stood in no list that you were shown;"
-            " nothing was started. Look at the names again",
-            preflight,
-        )
 
 
 def _counted(findings: Sequence[Finding], what: str) -> str:

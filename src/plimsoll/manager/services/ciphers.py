@@ -171,8 +171,8 @@ class CiphersService:
     ) -> CipherChange:
         """Raises BadInput (unknown profile or point, force without reason), Blocked, Conflict, Forbidden, Unavailable.
 
-        Conflict too where the point's certificates serve nothing of the profile, and where others would be cut off than
-        those `seen`, the ids of whom a person was shown.
+        Conflict too where the point's certificates serve nothing of the profile; Blocked too where others would be cut
+        off than those `seen`, the ids of whom a person was shown.
         """
         target, points = parse_profile(profile), parse_own_points(point)
         consent = Consent(force, reason).checked()
@@ -191,7 +191,7 @@ class CiphersService:
                 refused = {"profile": target.value, "refused": error.message}
                 self._core.write(lambda unit: unit.audit(principal, "ciphers.set.refused", where, None, refused))
                 raise
-            check_seen(judged, seen)
+            check_seen(judged.preflight, seen)
             changed, generation = self._core.write(
                 lambda unit: _store(unit, principal, target, points, judged, consent)
             )

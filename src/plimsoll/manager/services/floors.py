@@ -203,7 +203,7 @@ class FloorsService:
     ) -> FloorChange:
         """Raises BadInput (unknown version, point; force without reason), Blocked, Forbidden, Unavailable.
 
-        `seen` are the ids of those whom a person was shown: Conflict where others would be cut off too.
+        `seen` are the ids of those whom a person was shown: Blocked where others would be cut off too.
 
         4119 follows 4120 where its file has no ``protocols=`` line, and then stands in `changed` too.
         """
@@ -222,7 +222,7 @@ class FloorsService:
             except Blocked as error:
                 self._note_refusal(principal, target, points, error)
                 raise
-            check_seen(judged, seen)
+            check_seen(judged.preflight, seen)
             warnings = self._replaced_edit(before) if Point.GUI in points else ()
             write_file = Point.GUI in points
             change = self._commit(principal, after, judged, consent.reason, "set", write_file)
@@ -230,10 +230,16 @@ class FloorsService:
 
     @permits(Permission.FLOORS_CHANGE)
     def set_minimum(
-        self, principal: Principal, floor: str, force: bool = False, reason: str | None = None
+        self,
+        principal: Principal,
+        floor: str,
+        force: bool = False,
+        reason: str | None = None,
+        *,
+        seen: Collection[str] | None = None,
     ) -> FloorChange:
         """``dsm_c -action settlsprotocol`` (R13, R16): 4120, the base policy's relay and agent floor, and 4119."""
-        return self.set(principal, floor, ALL, force, reason)
+        return self.set(principal, floor, ALL, force, reason, seen=seen)
 
     @internal
     def move(

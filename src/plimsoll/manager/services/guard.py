@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from plimsoll.fleet.parts import Fleet
 from plimsoll.fleet.preflight import Preflight, judge
-from plimsoll.manager.ports import BadInput, Blocked, Conflict, Forbidden, Principal
+from plimsoll.manager.ports import BadInput, Blocked, Forbidden, Principal
 from plimsoll.tls.floors import Point
 from plimsoll.tls.versions import Version
 
@@ -56,15 +56,21 @@ def judge_raise(fleet: Callable[[], Fleet], target: Version, raised: Collection[
     return Judged(preflight, True, named)
 
 
-def check_seen(judged: Judged, seen: Collection[str] | None) -> None:
-    """Raises Conflict where somebody would be cut off who is not among the ids that a person was shown (None: all)."""
-    if seen is None or judged.preflight is None:
+def check_seen(preflight: Preflight | None, seen: Collection[str] | None, kept: str = "nothing was changed") -> None:
+    """A force reaches no further than the names that were shown. `seen` are the ids of the findings that whoever asks
+    saw (None: nobody was shown any, and nobody is held to them), `kept` says what stays as it was.
+
+    Raises Blocked where somebody would be cut off who is not among them.
+    """
+    if seen is None or preflight is None:
         return
-    findings = (*judged.preflight.blockers, *judged.preflight.affected)
-    new = [one.who for one in findings if one.id not in seen]
+    known = frozenset(seen)
+    new = [one.who for one in (*preflight.blockers, *preflight.affected) if one.id not in known]
     if new:
-        raise Conflict(
-            f"since the names were shown, {some_of(new)} would be cut off too; nothing was changed. Look again"
+        raise Blocked(
+            f"{some_of(new)} would be cut off too, and stood in no list that you were shown; {kept}."
+            " Look at the names again",
+            preflight,
         )
 
 

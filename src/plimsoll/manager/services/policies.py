@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from plimsoll.fleet.parts import Fleet
-from plimsoll.fleet.preflight import Preflight, judge
 from plimsoll.manager.ports import BadInput, Conflict, NotFound, Permission, Principal, internal, permits
 from plimsoll.manager.services import policy_rules, sending
 from plimsoll.manager.services.core import Core, Unit
 from plimsoll.manager.services.events import FLOOR_CHANGED, NewEvent
 from plimsoll.manager.services.floors import check_no_change
-from plimsoll.manager.services.guard import Consent, Judged, judge_raise
+from plimsoll.manager.services.guard import Consent, Judged, check_seen, judge_raise
 from plimsoll.manager.services.hub import RelayGroupsChanged
 from plimsoll.manager.services.policy_rules import BASE, Effective, PolicyValues, columns_of
 from plimsoll.manager.store import Connection, facts, kept_settings
@@ -49,10 +48,12 @@ class PolicyView:
 
 @dataclass(frozen=True, slots=True)
 class FloorsAsked:
-    """`moves` are points with the floor before and after; `found` the judgement of each floor that rises."""
+    """`moves` are points with the floor before and after; `raises` each floor that somebody has to reach, the lowest
+    first, with the points where.
+    """
 
     moves: tuple[tuple[Point, Version, Version], ...]
-    found: tuple[Preflight, ...]
+    raises: tuple[tuple[Version, tuple[Point, ...]], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +138,12 @@ class PoliciesService:
         parent: str | int | None = None,
         force: bool = False,
         reason: str | None = None,
+        seen: Collection[str] | None = None,
     ) -> PolicyView:
         """Sets what is not None in `values`; the fields named in `inherit` go back to the parent's.
 
-        A floor that is raised is judged like any raise: Blocked unless forced with a reason.
+        A floor that is raised is judged like any raise: Blocked unless forced with a reason, and where others would be
+        cut off than those `seen`, the ids of whom a person was shown.
         """
         consent = Consent(force, reason).checked()
         before = self._core.store.read(lambda c: _known(c, policy))
@@ -156,7 +159,7 @@ class PoliciesService:
         floors = bool(_FLOORS.keys() & columns.keys()) or "parent_id" in columns
         if floors:
             self._core.store.read(check_no_change)
-        judged = self._judge(before.id, columns, consent)
+        judged = self._judge(before.id, columns, consent, seen)
 
         def work(unit: Unit) -> None:
             if "name" in columns:
@@ -173,9 +176,7 @@ class PoliciesService:
     def floors_asked(
         self, principal: Principal, policy: int, values: PolicyValues, inherit: tuple[str, ...] = ()
     ) -> FloorsAsked:
-        """What `update` would do to this policy's floors, and who would be cut off where it raises one. It changes
-        nothing. Raises as `update`.
-        """
+        """What `update` would do to this policy's floors: nothing is judged and nothing changed. Raises as `update`."""
         before = self._core.store.read(lambda c: _known(c, policy))
         columns = columns_of(values) | _inherited(before, inherit)
         alien = [name for name in columns if name not in _FLOORS]
@@ -187,16 +188,17 @@ class PoliciesService:
             for field, point in _FLOORS.items()
             if getattr(old, field) is not getattr(new, field)
         )
-        raised = self._raised(old, new)
-        fleet = self._fleet() if raised else None
-        return FloorsAsked(
-            moves, tuple(judge(fleet, target, points) for target, points in raised.items() if fleet is not None)
-        )
+        return FloorsAsked(moves, tuple((target, tuple(points)) for target, points in self._raised(old, new).items()))
 
-    def _judge(self, policy: int, columns: dict[str, Any], consent: Consent) -> Judged:
-        judged = Judged(None)
+    def _judge(
+        self, policy: int, columns: dict[str, Any], consent: Consent, seen: Collection[str] | None
+    ) -> dict[Point, Judged]:
+        """Of each point where the floor rises."""
+        judged: dict[Point, Judged] = {}
         for target, points in self._raised(*self._resolved(policy, columns)).items():
-            judged = judge_raise(self._fleet, target, points, consent)
+            found = judge_raise(self._fleet, target, points, consent)
+            check_seen(found.preflight, seen)
+            judged |= dict.fromkeys(points, found)
         return judged
 
     def _resolved(self, policy: int, columns: dict[str, Any]) -> tuple[Effective, Effective]:
@@ -298,7 +300,7 @@ def _change(
     principal: Principal,
     before: PolicyRecord,
     columns: dict[str, Any],
-    judged: Judged,
+    judged: Mapping[Point, Judged],
     reason: str | None,
 ) -> None:
     records = {record.id: record for record in table.all_policies(unit.connection)}
@@ -318,14 +320,20 @@ def _change(
 
 
 def _note_floors(
-    unit: Unit, principal: Principal, old: Effective, new: Effective, judged: Judged, reason: str | None
+    unit: Unit,
+    principal: Principal,
+    old: Effective,
+    new: Effective,
+    judged: Mapping[Point, Judged],
+    reason: str | None,
 ) -> None:
     moved = {name: point for name, point in _FLOORS.items() if getattr(old, name) is not getattr(new, name)}
     if not moved:
         return
     generation = facts.advance(unit.connection, facts.FLOOR_GENERATION, unit.now)
     for name, point in moved.items():
-        forced = judged.forced and _raises(old, new, name)
+        forced = point in judged and judged[point].forced
+        named = [*judged[point].named] if forced else []
         entry = floor_table.HistoryRecord(
             generation=generation,
             time=unit.now,
@@ -337,12 +345,12 @@ def _note_floors(
             address=principal.address,
             forced=forced,
             reason=reason,
-            named=[*judged.named] if forced else [],
+            named=named,
             policy=new.name,
         )
         floor_table.add_history(unit.connection, entry)
         text = f"the {point.value} floor of the policy {new.name} went from {entry.before} to {entry.floor}"
-        text += f" by {principal.name}" + (f", forced although it cuts off {', '.join(judged.named)}" if forced else "")
+        text += f" by {principal.name}" + (f", forced although it cuts off {', '.join(named)}" if forced else "")
         unit.event(NewEvent(FLOOR_CHANGED, "warning" if forced else "info", text, target=new.name))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import urllib.parse
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as TooLate
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from fastapi import Query
 
 from plimsoll.fleet.findings import Finding, Preflight
 from plimsoll.manager.api.backend import Backend
-from plimsoll.manager.ports import Principal, Unavailable
+from plimsoll.manager.ports import Conflict, Principal, Unavailable
 from plimsoll.manager.services.judged import Question
 
 T = TypeVar("T")
@@ -131,6 +131,19 @@ def shown(
         rows=tuple(fitting[(page - 1) * ROWS : page * ROWS]), fitting=len(fitting), path=path, fields=tuple(fields),
         here=here,
     )  # fmt: skip
+
+
+def seen(back: Backend, asks: Principal, kept: Iterable[str]) -> frozenset[str]:
+    """The ids of all that stood in the judgements of a page: what its form forces reaches nobody else. None were made
+    where nobody could be cut off. Raises Conflict for one that is not kept any more.
+    """
+    found: set[str] = set()
+    for one in filter(None, kept):
+        names = back.services.judged.names(asks, one)
+        if names is None:
+            raise Conflict("the names that were shown are too old by now; nothing was changed. Look again")
+        found |= names
+    return frozenset(found)
 
 
 def _list(found: Preflight, name: str) -> tuple[Finding, ...]:

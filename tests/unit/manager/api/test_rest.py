@@ -6,16 +6,21 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from tests.support.homes import desk
 from tests.unit.manager.api.client import Client, GateConnection
 from tests.unit.manager.api.conftest import Made
 
 from plimsoll.manager.api import bounds
+from plimsoll.manager.api.application import create_app
+from plimsoll.manager.api.backend import Backend
 from plimsoll.manager.app import in_process
 from plimsoll.manager.home import HomeError, init_home
 from plimsoll.manager.services.events import NewEvent
+from plimsoll.messages import Kind
 from plimsoll.tls.versions import Version
 
 GETS = [
@@ -141,6 +146,31 @@ def test_floors_are_shown_and_set(made: Made) -> None:
     client.post("/api/tls/minimum", {"floor": "TLSv1.2"})
     newest = client.get("/api/tls/floors/history")["history"][0]
     assert (newest["to"], newest["who"]) == ("TLSv1.2", "socket:uid 1000")
+
+
+@pytest.mark.rule("R12")
+def test_a_force_reaches_no_further_than_the_names_that_were_seen(tmp_path: Path) -> None:
+    with desk(tmp_path) as at:
+        client = Client(create_app(Backend(at.services, at.home.installation)))
+        at.activate("relay-1", kind=Kind.RELAY)
+        at.activate("old-0", "9.6.0")
+        asked: list[tuple[str, dict[str, Any]]] = [
+            ("/api/tls/minimum", {"floor": "TLSv1.2"}),
+            ("/api/tls/floors", {"floor": "TLSv1.2", "point": "heartbeat"}),
+            ("/api/tls/ciphers", {"profile": "strong", "point": "heartbeat"}),
+            ("/api/policies/1", {"relayFloor": "TLSv1.2"}),
+            ("/api/tls/changes", {"to": "TLSv1.2", "acceptAffected": True}),
+        ]
+        for number, (path, body) in enumerate(asked, 1):
+            client.post("/api/tls/minimum", {"floor": "TLSv1"})
+            refused = client.post(path, body, expect=409)
+            seen = [one["id"] for one in (*refused["blockers"], *refused["affected"])]
+            at.activate(f"old-{number}", "9.6.0")
+            forced = {**body, "force": True, "reason": "it is retired tonight"}
+            late = client.post(path, {**forced, "seen": seen}, expect=409)
+            assert late["message"].startswith(f"old-{number} would be cut off too, and stood in no list"), path
+            assert f"old-{number}" in {one["who"] for one in late["blockers"]}
+            client.post(path, {**forced, "seen": [one["id"] for one in (*late["blockers"], *late["affected"])]})
 
 
 @pytest.mark.rule("R13")

@@ -70,6 +70,31 @@ def test_a_raise_in_a_policy_is_judged_too(at: Desk) -> None:
     assert at.published[-1].floors[Point.RELAY] is Version.TLS1_2
 
 
+@pytest.mark.rule("R12")
+def test_a_forced_floor_of_a_policy_cuts_off_whom_one_saw_and_each_point_names_its_own(at: Desk) -> None:
+    at.services.floors.set(ROOT, "TLSv1")
+    at.activate("relay-1", kind=Kind.RELAY)
+    at.activate("old-payroll", "9.6.2")
+    base = at.services.policies.list(ROOT)[0]
+    wanted = PolicyValues(relay_floor=Version.TLS1_2, agent_floor=Version.TLS1_3)
+    asked = at.services.policies.floors_asked(ROOT, base.id, wanted)
+    assert asked.raises == ((Version.TLS1_2, (Point.RELAY,)), (Version.TLS1_3, (Point.AGENT,)))
+    shown = {
+        finding.id
+        for target, points in asked.raises
+        for finding in at.services.judgement.preflight(ROOT, target.value, [p.value for p in points]).blockers
+    }
+    at.activate("old-archive", "9.6.2")
+    with pytest.raises(Blocked, match=r"^old-archive would be cut off too, and stood in no list"):
+        at.services.policies.update(ROOT, base.id, wanted, force=True, reason="agreed", seen=shown)
+    assert at.services.policies.get(ROOT, base.id).effective.relay_floor is Version.TLS1_0
+    everybody = {one.id for one in at.services.judgement.fleet().parts}
+    at.services.policies.update(ROOT, base.id, wanted, force=True, reason="agreed", seen=everybody)
+    named = {entry.point: (entry.forced, entry.named) for entry in at.services.floors.history(ROOT, 2)}
+    # Nobody listens on 4118 there, so nobody is cut off by the agents' floor.
+    assert named == {Point.RELAY: (True, ("old-archive", "old-payroll")), Point.AGENT: (False, ())}
+
+
 def test_pending_counts_computers_whose_floor_waits(at: Desk) -> None:
     sub = at.services.policies.create(ROOT, "Sub")
     relay = at.activate("relay-1", kind=Kind.RELAY).computer

@@ -132,7 +132,7 @@ def test_a_floor_is_raised_only_with_a_reason_where_the_page_names_blockers(offi
     form |= {"force": "1", "reason": "it is retired tonight"}
     office.at.activate("old-2.example.test", "9.6.0", address="127.0.0.10")
     unseen = console.post(f"{TLS}/floor", 409, **form, kept=kept[1])
-    assert "since the names were shown, old-2.example.test would be cut off too" in unseen.text
+    assert "old-2.example.test would be cut off too, and stood in no list that you were shown" in unseen.text
     assert "Look again" in console.post(f"{TLS}/floor", 409, **form, kept="0" * 16).text
     page = console.get(f"{TLS}/floor?point=heartbeat&to=TLSv1.3&wait=1")
     kept = re.search(r'name="kept" value="([0-9a-f]+)"', page)
@@ -143,6 +143,30 @@ def test_a_floor_is_raised_only_with_a_reason_where_the_page_names_blockers(offi
     page = console.get(TLS)
     assert "it is retired tonight" in page
     assert "over old-1.example.test, old-2.example.test" in page
+
+
+@pytest.mark.rule("R12")
+def test_a_policys_floor_is_forced_no_further_than_the_page_said(office: Seeded) -> None:
+    console, services = Console.of(office), office.at.services
+    services.floors.set(ROOT, "TLSv1")
+    office.at.activate("relay-1.example.test", kind=Kind.RELAY)
+    office.at.activate("old-1.example.test", "9.6.0", address="127.0.0.9")
+    form: dict[str, Any] = {"relay_floor": "TLSv1.2", "force": "1", "reason": "it is retired tonight"}
+
+    def kept() -> str:
+        page = console.get("/policies/1/floors?relay_floor=TLSv1.2")
+        assert "old-1.example.test" in page
+        found = re.search(r'name="kept" value="([0-9a-f]+)"', page)
+        assert found is not None
+        return found[1]
+
+    first = kept()
+    office.at.activate("old-2.example.test", "9.6.0", address="127.0.0.10")
+    refused = console.post("/policies/1/floors", 409, **form, kept=first).text
+    assert "old-2.example.test would be cut off too" in refused
+    assert "would be cut off too" in console.post("/policies/1/floors", 409, **form).text  # as if no page was read
+    assert services.policies.get(ROOT, 1).effective.relay_floor is Version.TLS1_0
+    assert console.says(console.post("/policies/1/floors", **form, kept=kept())).startswith("It says so now.")
 
 
 @pytest.mark.rule("R13")

@@ -64,6 +64,15 @@ class Body(BaseModel):
         return data
 
 
+#: Beside `force`: where anybody would be cut off who is not among them, it is refused with the names.
+Seen = Annotated[
+    list[Annotated[str, Field(max_length=200)]] | None,
+    Field(
+        description="ids of a preflight's blockers and affected programs whose names were seen; nobody else is cut off"
+    ),
+]
+
+
 def known_query(*names: str) -> Any:
     """For a route: its query has these parameters, each once at most, and no other."""
 

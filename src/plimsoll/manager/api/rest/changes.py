@@ -9,7 +9,7 @@ from pydantic import Field
 
 from plimsoll.manager.api import views
 from plimsoll.manager.api.auth import Asks, Back
-from plimsoll.manager.api.rest.bodies import Body, Number
+from plimsoll.manager.api.rest.bodies import Body, Number, Seen
 from plimsoll.manager.api.rest.tls import BLOCKED
 from plimsoll.manager.api.shapes import changes as shapes
 from plimsoll.manager.services.changes import CANARY, SOAK, StartRequest
@@ -27,6 +27,7 @@ class StartBody(Body):
     accept_affected: bool = Field(default=False, alias="acceptAffected")
     force: bool = False
     reason: str | None = None
+    seen: Seen = None
     at: float | None = None
     freeze: list[str] = Field(default_factory=list)
     approval: bool = False
@@ -52,6 +53,7 @@ def start(asks: Asks, back: Back, body: StartBody) -> shapes.Change:
         at=body.at,
         freeze=body.freeze,
         approval=body.approval,
+        seen=body.seen,
     )
     return views.change(back.services.changes.start(asks, request))
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 
 from plimsoll.manager.api import views
 from plimsoll.manager.api.auth import Asks, Back
-from plimsoll.manager.api.rest.bodies import Body, known_query
+from plimsoll.manager.api.rest.bodies import Body, Seen, known_query
 from plimsoll.manager.api.rest.tls import BLOCKED
 from plimsoll.manager.api.shapes import tls as shapes
 
@@ -20,6 +20,7 @@ class ProfileBody(Body):
     point: str = "all"
     force: bool = False
     reason: str | None = None
+    seen: Seen = None
 
 
 @router.get("")
@@ -31,7 +32,7 @@ def show_ciphers(asks: Asks, back: Back) -> shapes.Ciphers:
 @router.post("", responses=BLOCKED)
 def set_profile(asks: Asks, back: Back, body: ProfileBody) -> shapes.CipherChange:
     """Sets a port's profile, or that of `all`. What would cut parts off is refused, unless forced with a reason."""
-    changed = back.services.ciphers.set(asks, body.profile, body.point, body.force, body.reason)
+    changed = back.services.ciphers.set(asks, body.profile, body.point, body.force, body.reason, seen=body.seen)
     return views.cipher_change(changed)
 
 

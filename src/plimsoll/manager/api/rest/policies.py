@@ -12,7 +12,7 @@ from pydantic import Field
 from plimsoll.manager.api import views
 from plimsoll.manager.api.auth import Asks, Back
 from plimsoll.manager.api.backend import Backend
-from plimsoll.manager.api.rest.bodies import Body, Number
+from plimsoll.manager.api.rest.bodies import Body, Number, Seen
 from plimsoll.manager.api.rest.reference import LARGEST, Item, Overrides, Settings, Text, passed_over
 from plimsoll.manager.api.rest.tls import BLOCKED
 from plimsoll.manager.api.shapes import computers as shapes
@@ -93,6 +93,7 @@ class PolicyBody(ReferenceBody):
     inherit: list[str] = Field(default_factory=list)
     force: bool = False
     reason: str | None = None
+    seen: Seen = None
 
 
 class RelayGroupBody(Body):
@@ -173,6 +174,7 @@ def change_policy(asks: Asks, back: Back, policy: Item, body: PolicyBody) -> sha
         parent=body.parent_id or None,
         force=body.force,
         reason=body.reason,
+        seen=body.seen,
     )
     if body.settings:
         changed = back.services.settings.set_policy(asks, policy, body.settings, whole=True)

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from plimsoll.manager.api import views
 from plimsoll.manager.api.auth import Asks, Back
-from plimsoll.manager.api.rest.bodies import Body, ComputerRef, Number, known_query
+from plimsoll.manager.api.rest.bodies import Body, ComputerRef, Number, Seen, known_query
 from plimsoll.manager.api.shapes import tls as shapes
 from plimsoll.manager.api.shapes.base import Refusal
 from plimsoll.manager.ports import BadInput
@@ -27,6 +27,7 @@ class MinimumBody(Body):
     floor: str
     force: bool = False
     reason: str | None = None
+    seen: Seen = None
 
 
 class FloorBody(MinimumBody):
@@ -55,7 +56,9 @@ def show_floors(asks: Asks, back: Back) -> shapes.Floors:
 @router.post("/floors", responses=BLOCKED)
 def set_floor(asks: Asks, back: Back, body: FloorBody) -> shapes.FloorChange:
     """Sets a point's floor, or that of `all`. What would cut parts off is refused, unless forced with a reason."""
-    return views.floor_change(back.services.floors.set(asks, body.floor, body.point, body.force, body.reason))
+    return views.floor_change(
+        back.services.floors.set(asks, body.floor, body.point, body.force, body.reason, seen=body.seen)
+    )
 
 
 @router.get("/minimum")
@@ -68,7 +71,9 @@ def show_minimum(asks: Asks, back: Back) -> shapes.Minimum:
 @router.post("/minimum", responses=BLOCKED)
 def set_minimum(asks: Asks, back: Back, body: MinimumBody) -> shapes.FloorChange:
     """What ``dsm_c -action settlsprotocol`` does."""
-    return views.floor_change(back.services.floors.set_minimum(asks, body.floor, body.force, body.reason))
+    return views.floor_change(
+        back.services.floors.set_minimum(asks, body.floor, body.force, body.reason, seen=body.seen)
+    )
 
 
 @router.get("/floors/history")

@@ -14,11 +14,14 @@ from starlette.responses import Response
 from plimsoll.manager.ports import BadInput, NotFound
 from plimsoll.manager.services.computer_filter import ComputerFilter
 from plimsoll.manager.services.floors import parse_floor
+from plimsoll.manager.services.judged import Question
 from plimsoll.manager.services.policies import PolicyValues, PolicyView
 from plimsoll.manager.web.frame import Asks, Back, Signed, console_router, done, page
+from plimsoll.manager.web.judging import seen, waited
 from plimsoll.manager.web.routes.computer_details import read_values
 from plimsoll.manager.web.routes.computers_chosen import rises
 from plimsoll.messages import Direction, Kind
+from plimsoll.tls.floors import Point
 from plimsoll.tls.versions import FLOORS
 
 router = console_router()
@@ -151,12 +154,16 @@ def floors(
     """Every name that a raise would cut off, and below them the button."""
     one = back.services.policies.get(asks, policy)
     values, inherit = _floors({"relay_floor": relay_floor, "agent_floor": agent_floor}, one)
+    asked = back.services.policies.floors_asked(asks, policy, values, inherit)
+    questions = [Question(target.value, tuple(point.value for point in points)) for target, points in asked.raises]
+    judged = [back.services.judged.ask(asks, question) for question in questions]
     return page(
         request,
         "policies/floors.html",
         asks,
         one=one,
-        asked=back.services.policies.floors_asked(asks, policy, values, inherit),
+        moves=asked.moves,
+        judged=[(one.id, waited(one.answer, wait=True)) for one in judged],
         relay_floor=relay_floor,
         agent_floor=agent_floor,
         most=NAMES,
@@ -173,11 +180,19 @@ def set_floors(
     agent_floor: Value = "",
     force: Annotated[str, Form(max_length=1)] = "",
     reason: Reason = "",
+    kept: Annotated[list[str], Form(max_length=len(Point))] = [],  # noqa: B006 - read only
 ) -> Response:
+    """As the page said. Who would be cut off must have stood on it."""
     one = back.services.policies.get(asks, policy)
     values, inherit = _floors({"relay_floor": relay_floor, "agent_floor": agent_floor}, one)
     after = back.services.policies.update(
-        asks, policy, values, inherit=inherit, force=bool(force), reason=reason.strip() or None
+        asks,
+        policy,
+        values,
+        inherit=inherit,
+        force=bool(force),
+        reason=reason.strip() or None,
+        seen=seen(back, asks, kept),
     )
     said = f"It says so now. {after.pending} computers wait for Send Policy: until then each keeps what it holds."
     return done(request, f"{PATH}/{policy}", said)

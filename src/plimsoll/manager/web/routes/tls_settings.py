@@ -13,14 +13,14 @@ from fastapi import Depends, Form, Query, Request
 from starlette.responses import Response
 
 from plimsoll.manager.api.backend import Backend
-from plimsoll.manager.ports import Conflict, Principal
+from plimsoll.manager.ports import Principal
 from plimsoll.manager.services.ciphers import OWN
 from plimsoll.manager.services.ciphers import parse_profile as profile_named
 from plimsoll.manager.services.floors import parse_floor, parse_points
 from plimsoll.manager.services.judged import Question
 from plimsoll.manager.web import fields, texts
 from plimsoll.manager.web.frame import Asks, Back, Signed, console_router, done, page
-from plimsoll.manager.web.judging import Look, look, shown
+from plimsoll.manager.web.judging import Look, look, seen, shown
 from plimsoll.tls.cipher_profiles import DEFAULT, CipherProfile
 from plimsoll.tls.floors import Point
 from plimsoll.tls.versions import FLOORS, Version
@@ -123,8 +123,9 @@ def set_floor(
     reason: Reason = "",
     kept: Sent = "",
 ) -> Response:
-    seen = _seen(back, asks, kept)
-    change = back.services.floors.set(asks, to, point, bool(force), reason.strip() or None, seen=seen)
+    change = back.services.floors.set(
+        asks, to, point, bool(force), reason.strip() or None, seen=seen(back, asks, [kept])
+    )
     moved = ", ".join(f"{texts.point_name(one.point)} {one.before.label} → {one.after.label}" for one in change.changed)
     said = f"In force: {moved}." if moved else "The floor was that already; nothing was changed."
     if change.pending_policies:
@@ -159,8 +160,9 @@ def set_profile(
     reason: Reason = "",
     kept: Sent = "",
 ) -> Response:
-    seen = _seen(back, asks, kept)
-    change = back.services.ciphers.set(asks, to, point, bool(force), reason.strip() or None, seen=seen)
+    change = back.services.ciphers.set(
+        asks, to, point, bool(force), reason.strip() or None, seen=seen(back, asks, [kept])
+    )
     moved = ", ".join(f"{texts.point_name(one.point)} {one.before} → {one.after}" for one in change.changed)
     return done(request, PATH, f"In force: {moved}." if moved else "It was that already; nothing was changed.")
 
@@ -175,16 +177,6 @@ def _asked_page(request: Request, asks: Principal, back: Backend, asked: Asked, 
         question = Question(asked.to.value, tuple(point.value for point in asked.raises), ciphers)
         judged = shown(back, asks, question, wanted, path, query)
     return page(request, "tls/asked.html", asks, asked=asked, judged=judged)
-
-
-def _seen(back: Backend, asks: Principal, kept: str) -> frozenset[str] | None:
-    """The ids of those who were shown; None where nothing was raised, so that nobody had to be."""
-    if not kept:
-        return None
-    names = back.services.judged.names(asks, kept)
-    if names is None:
-        raise Conflict("the names that were shown are too old by now; nothing was changed. Look again")
-    return names
 
 
 # -- shadow floors
