@@ -31,6 +31,8 @@ PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
 DAY = 86400.0
 CA_DAYS = 3650
+#: How long before its end a CA is warned of, in seconds: a rotation needs every computer, the rare ones too.
+CA_WARNED = 365 * DAY
 #: Agents, relays and appliances; they renew themselves at two thirds.
 LEAF_DAYS = 90
 MANAGER_DAYS = 365
@@ -83,20 +85,42 @@ def _own_name(installation: str) -> x509.Name:
 
 
 class Authority:
-    """The CA of one installation. Its key stays in the home, readable by its owner only."""
+    """The CA of one installation. Its key stays in the home, readable by its owner only.
 
-    def __init__(self, installation: str, certificate: x509.Certificate, key: rsa.RSAPrivateKey) -> None:
+    `first` is the certificate that its key began with, where `certificate` is a renewed one. The `fingerprint` is that
+    of the first for good: by it the store, and the names of files, say which authority is meant.
+    """
+
+    def __init__(
+        self,
+        installation: str,
+        certificate: x509.Certificate,
+        key: rsa.RSAPrivateKey,
+        first: x509.Certificate | None = None,
+    ) -> None:
         self.installation = installation
         self.certificate = certificate
         self._key = key
+        self._first = first or certificate
         self.certificate_pem = certificate.public_bytes(serialization.Encoding.PEM).decode()
         self.key_hash = key_hash(spki(certificate.public_key()))
-        self.fingerprint = fingerprint(certificate)
+        self.fingerprint = fingerprint(self._first)
+        self.certificate_fingerprint = fingerprint(certificate)
+
+    @property
+    def ends(self) -> float:
+        """When its certificate ends, in seconds since the epoch."""
+        return self.certificate.not_valid_after_utc.timestamp()
+
+    @property
+    def is_renewed(self) -> bool:
+        """Whether its certificate is not the one that its key began with."""
+        return self.certificate_fingerprint != self.fingerprint
 
     @property
     def pair_pem(self) -> bytes:
-        """Key and certificate together: one file of both is never half of each."""
-        return self.private_pem + self.certificate_pem.encode()
+        """Key and first certificate together: one file of both is never half of each."""
+        return self.private_pem + self._first.public_bytes(serialization.Encoding.PEM)
 
     @property
     def private_pem(self) -> bytes:
@@ -107,21 +131,7 @@ class Authority:
     def make(cls, installation: str, now: float) -> Authority:
         """A new key with its self-signed certificate, in memory."""
         key = rsa.generate_private_key(public_exponent=65537, key_size=3072)
-        name = _own_name(installation)
-        identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
-        certificate = (
-            x509.CertificateBuilder()
-            .subject_name(name)
-            .issuer_name(name)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(_time(now - DAY))
-            .not_valid_after(_time(now + CA_DAYS * DAY))
-            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .add_extension(_usage(ca=True), critical=True)
-            .add_extension(identifier, critical=False)
-            .sign(key, hashes.SHA256())
-        )
+        certificate = _self_signed(key, installation, _time(now - DAY), _time(now + CA_DAYS * DAY))
         return cls(installation, certificate, key)
 
     @classmethod
@@ -151,6 +161,22 @@ class Authority:
             if spki(key.public_key()) == spki(certificate.public_key()):
                 return cls(installation, certificate, key)
         return None
+
+    def renewed(self, now: float) -> Authority:
+        """The same key with a new certificate, which ends ten years from now. What it signed is as good as before.
+
+        It begins when the former began: a host whose clock is slow believes it as it believed that.
+        """
+        begins = self.certificate.not_valid_before_utc
+        certificate = _self_signed(self._key, self.installation, begins, _time(now + CA_DAYS * DAY))
+        return Authority(self.installation, certificate, self._key, self._first)
+
+    def showing(self, certificate_pem: str) -> Authority:
+        """The same with that certificate of its key. Raises BadInput where it is none."""
+        certificate = x509.load_pem_x509_certificate(certificate_pem.encode())
+        if spki(certificate.public_key()) != spki(self._key.public_key()):
+            raise BadInput(f"a renewed certificate of the CA {self.fingerprint[:16]} in the store is for another key")
+        return Authority(self.installation, certificate, self._key, self._first)
 
     def cross(self, other: Authority) -> str:
         """A certificate of ours for the other's key, PEM: who trusts us alone can follow it to what the other issued.
@@ -257,6 +283,21 @@ class Authority:
                 expires = certificate.not_valid_after_utc.timestamp()
                 return Holder(parts[0], parts[1], fingerprint(certificate), expires), certificate
         raise BadInput("the old certificate names no computer of this installation; activate the computer again")
+
+
+def _self_signed(
+    key: rsa.RSAPrivateKey, installation: str, begins: datetime.datetime, ends: datetime.datetime
+) -> x509.Certificate:
+    name = _own_name(installation)
+    return (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(begins)
+        .not_valid_after(ends)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_usage(ca=True), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .sign(key, hashes.SHA256())
+    )
 
 
 def proves_key(certificate: x509.Certificate, data: bytes, signature: bytes) -> bool:

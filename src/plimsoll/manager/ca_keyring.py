@@ -5,6 +5,8 @@ The first authority of a home is ``ca/ca.key`` with its certificate in ``ca/ca.p
 they are used for stands in the store (`store.ca`), in one row, so that a kill leaves no half of a switch.
 A later authority comes to the homes of the other managers through the store (`store.authorities`), its key sealed with
 the secret that all of them have; it stays there as long as it counts, for a home that is not up at the moment.
+A renewed certificate is in the store alone, a row beside the key's first. The first authority of a home gets a file as
+later ones have it then, which keeps its first certificate.
 ``ca/ca.pem`` is derived: all certificates that are trusted now, the issuing one first. It is what is copied to those
 who call 4119.
 """
@@ -13,7 +15,9 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from cryptography import x509
@@ -46,8 +50,8 @@ class Standing:
 
     @property
     def fingerprints(self) -> tuple[str, ...]:
-        """Of those that are trusted, in the order in which agents name them."""
-        return tuple(sorted(one.fingerprint for one in self.trusted))
+        """Of the certificates that are trusted now, in the order in which agents name them."""
+        return tuple(sorted(one.certificate_fingerprint for one in self.trusted))
 
     @property
     def bundle(self) -> str:
@@ -139,7 +143,7 @@ class Keyring:
             try:
                 for fingerprint in _named(record):
                     self._take(connection, fingerprint)
-                return self.standing(record)
+                return self.standing(record, partial(_renewed, connection))
             except BadInput:
                 # Another manager may have ended the rotation since its row was read, and then the key is gone.
                 newer = table.newest(connection)
@@ -147,16 +151,21 @@ class Keyring:
                     raise
                 record = newer
 
-    def standing(self, record: RotationRecord | None) -> Standing:
-        """By the newest rotation, or by none. Raises BadInput where a key is missing."""
+    def standing(
+        self, record: RotationRecord | None, renewed: Callable[[Authority], Authority] = lambda one: one
+    ) -> Standing:
+        """By the newest rotation, or by none. Raises BadInput where a key is missing.
+
+        `renewed` says which certificate an authority of the home has by now.
+        """
         if record is None:
-            return _alone(self.first)
+            return _alone(renewed(self.first))
         if record.state == table.RETIRED:
-            return _alone(self.get(record.new))
-        old = self.get(record.old)
+            return _alone(renewed(self.get(record.new)))
+        old = renewed(self.get(record.old))
         if record.state == table.WITHDRAWN:
             return _alone(old)
-        new = self.get(record.new)
+        new = renewed(self.get(record.new))
         if record.state == table.SWITCH:
             issuing, other = new, old
         else:
@@ -176,7 +185,7 @@ class Keyring:
         keep = {one.fingerprint for one in standing.trusted}
         with self._lock:
             for one in standing.trusted:
-                if one.fingerprint != self._first and not self._path(one.fingerprint).exists():
+                if (one.fingerprint != self._first or one.is_renewed) and not self._path(one.fingerprint).exists():
                     write_atomically(self._path(one.fingerprint), one.pair_pem, 0o600)
                     self._known[one.fingerprint] = one
             for fingerprint, authority in list(self._known.items()):
@@ -230,6 +239,9 @@ class Keyring:
             one = Authority.of(self.installation, text, text)
             if one is None:
                 raise BadInput(f"{path} holds no key with its certificate; restore it from a backup")
+            if self._first is not None and one.key_hash == found[0].key_hash:
+                found[0], self._first = one, one.fingerprint
+                continue
             found.append(one)
         self._known = {one.fingerprint: one for one in found}
 
@@ -253,6 +265,12 @@ class Keyring:
 
 def _alone(authority: Authority) -> Standing:
     return Standing(authority, (authority,), authority.certificate_pem, {})
+
+
+def _renewed(connection: Connection, authority: Authority) -> Authority:
+    """With the certificate of its key that ends last."""
+    shown = [authority.showing(one.certificate) for one in authorities.of_key(connection, authority.key_hash)]
+    return max((authority, *shown), key=lambda one: (one.ends, one.certificate_fingerprint))
 
 
 def _named(record: RotationRecord | None) -> tuple[str, ...]:

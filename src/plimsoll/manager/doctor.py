@@ -18,6 +18,7 @@ from cryptography import x509
 
 from plimsoll.fleet.diagnosis import Diagnosis, in_order
 from plimsoll.manager import config, gui_certificate
+from plimsoll.manager.ca import CA_WARNED
 from plimsoll.manager.config import Configuration, ConfigurationError
 
 #: Asks the manager: a path of its REST. Raises where it does not answer.
@@ -138,13 +139,14 @@ def _certificates(home: Path, configuration: Configuration, now: float) -> Itera
     for name, leaf in leaves.items():
         begins, ends = leaf.not_valid_before_utc.timestamp(), leaf.not_valid_after_utc.timestamp()
         until = f"{leaf.not_valid_after_utc:%Y-%m-%d}"
-        remedy = "plimsoll ca rotate" if name.startswith("the CA") else "plimsoll manager certificate set, or a restart"
+        is_ca = name.startswith("the CA")
+        remedy = "plimsoll ca rotate" if is_ca else "plimsoll manager certificate set, or a restart"
         if ends <= now:
             yield Diagnosis("certificate", "problem", f"the certificate of {name} has expired, on {until}", remedy)
         elif begins > now:
             text = f"the certificate of {name} is not valid before {leaf.not_valid_before_utc:%Y-%m-%d %H:%M} UTC"
             yield Diagnosis("clock", "problem", text, "is this computer's clock behind? Set it")
-        elif ends - now < SOON:
+        elif ends - now < (CA_WARNED if is_ca else SOON):
             yield Diagnosis("certificate", "warning", f"the certificate of {name} expires on {until}", remedy)
     if all(one.not_valid_after_utc.timestamp() - now >= SOON for one in leaves.values()):
         yield Diagnosis("certificate", "good", f"{len(leaves)} certificates are good for more than 30 days")

@@ -333,6 +333,7 @@ def open_home(directory: Path) -> Home:
             check_release(home, store)
             try:
                 opened = Home(home, lock, configuration, store)
+                _renew_authorities(opened, time.time())
                 opened.ensure_serving(time.time())
             except BadInput as error:
                 raise HomeError(f"{error.message}. Nothing was changed") from None
@@ -343,3 +344,12 @@ def open_home(directory: Path) -> Home:
         lock.release()
         raise
     return opened
+
+
+def _renew_authorities(home: Home, now: float) -> None:
+    """Before anything is issued: a CA that has ended, or soon does, could not vouch for what it signs."""
+    from plimsoll.manager.services import ca_end
+    from plimsoll.manager.services.core import Unit
+
+    if any(one.ends - now < ca_end.RENEWED for one in home.store.read(home.ca).trusted):
+        home.store.write(lambda connection: ca_end.look(Unit(connection, now), home))

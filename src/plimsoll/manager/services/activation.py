@@ -9,15 +9,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from cryptography import x509
+
 from plimsoll.manager import secret
-from plimsoll.manager.ca import DAY, GRACE_DAYS, Authority, Issued, proves_key
+from plimsoll.manager.ca import DAY, GRACE_DAYS, LEAF_DAYS, Authority, Issued, proves_key
 from plimsoll.manager.ca_keyring import Standing
 from plimsoll.manager.ports import BadInput, Conflict, Forbidden, NotFound, Permission, Principal, internal, permits
 from plimsoll.manager.services import assignment, policy_rules, sending
 from plimsoll.manager.services.computer_views import ACTIVE, REVOKED, inventory_columns
 from plimsoll.manager.services.core import Core, Unit
 from plimsoll.manager.services.events import ACTIVATED, CERTIFICATE_ACCEPTED, CREATED, NewEvent
-from plimsoll.manager.store import Connection
+from plimsoll.manager.store import Connection, authorities
 from plimsoll.manager.store import access as token_table
 from plimsoll.manager.store import computers as table
 from plimsoll.manager.store import policies as policy_table
@@ -319,7 +321,7 @@ class ActivationService:
             signature = b""
         if not proves_key(certificate, request.csr.encode(), signature):
             raise Forbidden("the request does not prove the old key; nothing was issued. Activate the computer again")
-        if unit.now > holder.expires + GRACE_DAYS * DAY:
+        if unit.now > _graced(unit, certificate, holder.expires, standing) + GRACE_DAYS * DAY:
             raise Forbidden(
                 f"the certificate expired more than {GRACE_DAYS} days ago; nothing was issued. Activate the host again"
             )
@@ -327,6 +329,19 @@ class ActivationService:
         if record is not None and holder.fingerprint not in (record.fingerprint, record.previous_fingerprint):
             raise Conflict(f"{record.display} has a newer certificate than this one; activate this host with a token")
         return record
+
+
+def _graced(unit: Unit, certificate: x509.Certificate, expires: float, standing: Standing) -> float:
+    """From when grace counts: its end, or, where only the end of its CA cut it short, what it would have lasted to.
+
+    In that case not before the CA's certificate was renewed: until then nobody could come back.
+    """
+    whole = certificate.not_valid_before_utc.timestamp() + DAY + LEAF_DAYS * DAY
+    if expires >= whole - 1.0:
+        return expires
+    renewed = [kept.made for one in standing.trusted if one.is_renewed
+               for kept in authorities.of_key(unit.connection, one.key_hash)]  # fmt: skip
+    return max(whole, *renewed) if renewed else expires
 
 
 def _issue(issuer: Authority, csr: str, kind: Kind, identifier: str, now: float) -> Issued:

@@ -22,6 +22,7 @@ from plimsoll.fleet.ca_rotation import Goal, Judgement, Stand, Verdict
 from plimsoll.fleet.changes import some
 from plimsoll.manager.ca_keyring import Standing
 from plimsoll.manager.ports import BadInput, Conflict, NotFound, Permission, Principal, Unavailable, internal, permits
+from plimsoll.manager.services import ca_end
 from plimsoll.manager.services import events as numbers
 from plimsoll.manager.services.ca_views import CaView, MemberView, goal_of, view
 from plimsoll.manager.services.change_views import busy as change_busy
@@ -80,6 +81,9 @@ class CaService:
         self._settling = threading.RLock()
         self._settled: tuple[int, int] | None = None
         self._settled_at = 0.0
+        #: The certificates of CAs that were settled, and when their ends were looked at.
+        self._served: tuple[str, ...] = ()
+        self._looked_at = 0.0
 
     # -- asked by people
 
@@ -159,6 +163,15 @@ class CaService:
         return self._view()
 
     @permits(Permission.CERTIFICATE_CHANGE)
+    def renew(self, principal: Principal) -> CaView:
+        """New certificates, good for ten years, for the keys of the CAs that are trusted; no leaf has to be renewed."""
+        home = self._core.home
+        with self._settling:
+            self._core.write(lambda unit: ca_end.renew(unit, home, home.ca(unit.connection).trusted, principal))
+            self._settle_stored()
+        return self._view()
+
+    @permits(Permission.CERTIFICATE_CHANGE)
     def switch(self, principal: Principal, leave_behind: str = "") -> CaView:
         """Issues from the new CA from now on. Raises Conflict where somebody does not trust it yet.
 
@@ -232,6 +245,7 @@ class CaService:
             record = self._core.store.read(table.newest)
             self._core.home.ensure_serving(self._core.clock())
             self._settled, self._settled_at = _key(record), self._core.clock()
+            self._served = self.standing().fingerprints
         self._core.tell(AuthoritiesChanged())
 
     @internal
@@ -246,6 +260,7 @@ class CaService:
         Raises ServiceError where it could not be looked at, or what is stored could not be brought into use.
         """
         with self._ticking:
+            self._look_at_end()
             record = self._core.store.read(table.newest)
             # Where a step was committed and did not get further.
             if self._settled != _key(record) or not self._settled_today():
@@ -268,9 +283,18 @@ class CaService:
         ever under way here. Raises as `tick`.
         """
         with self._ticking:
-            if not self._settled_today():
+            if not self._settled_today() or self.standing().fingerprints != self._served:
                 self._settle_stored()
         return False
+
+    def _look_at_end(self) -> None:
+        """Once a day, and after a step of the clock."""
+        now = self._core.clock()
+        if 0 <= now - self._looked_at < DAILY:
+            return
+        if self._core.write(lambda unit: ca_end.look(unit, self._core.home)):
+            self._settle_stored()
+        self._looked_at = now
 
     def _settled_today(self) -> bool:
         return 0 <= self._core.clock() - self._settled_at < DAILY
@@ -331,7 +355,8 @@ class CaService:
         self._switch(unit, record, "the manager", "manager", "")
 
     def _switch(self, unit: Unit, record: RotationRecord, name: str, who: str, reason: str) -> None:
-        members = table.without(unit.connection, trusts=_both(record)) if reason else ()
+        both = ",".join(self._core.home.ca(unit.connection).fingerprints)
+        members = table.without(unit.connection, trusts=both) if reason else ()
         left = f"; not waited for ({reason}): {some([one.name for one in members])}" if members else ""
         text = f"{name} switched to the CA {_short(record.new)}{left}"
         self._enter(unit, record, table.SWITCH, text, who, reason, switched=unit.now)
@@ -520,10 +545,6 @@ class CaService:
 
     def _note(self, unit: Unit, identifier: int, stage: str, what: str, text: str, who: str) -> None:
         table.log(unit.connection, identifier, table.LogRecord(unit.now, stage, what, text, who))
-
-
-def _both(record: RotationRecord) -> str:
-    return ",".join(sorted((record.old, record.new)))
 
 
 def _key(record: RotationRecord | None) -> tuple[int, int]:

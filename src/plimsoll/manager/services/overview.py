@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from cryptography import x509
 
 from plimsoll.fleet.picture import Crowd, Digest, Line, Link, digest, group_of, lines
+from plimsoll.manager.ca import CA_WARNED
 from plimsoll.manager.ports import BadInput, Permission, Principal, Unavailable, internal, permits
 from plimsoll.manager.services import change_views, floor_state, upgrade_views
 from plimsoll.manager.services.computers import APPROVAL, ComputersService
@@ -339,7 +340,7 @@ class OverviewService:
                 end = x509.load_pem_x509_certificate(path.read_bytes()).not_valid_after_utc.timestamp()
             except (OSError, ValueError):
                 continue  # one that is being replaced is there at the next look
-            if end - now < EXPIRES:
+            if end - now < (CA_WARNED if kind == "ca" else EXPIRES):
                 ends.append(Expiry(what, kind, end))
         return tuple(sorted(ends, key=lambda one: one.ends))
 

@@ -21,6 +21,8 @@ PROTOCOLS_WRITING = "protocols_writing"
 #: With a node's id behind it: the digest of what its own file was last seen or made to say, where several managers
 #: share the store.
 PROTOCOLS_FILE = "protocols_file:"
+#: When people were last told that the CA ends (seconds).
+CA_END_SAID = "ca_end_said"
 FLOOR_GENERATION = "floor_generation"
 #: The last day (since 1970) up to which sightings were rolled up.
 SIGHTINGS_TIDIED = "sightings_tidied"
