@@ -8,9 +8,11 @@ import pytest
 
 from plimsoll.fleet.ca_rotation import Fact
 from plimsoll.manager.store import Connection, Store, access, ca, computers, policies
+from plimsoll.manager.store import commands as command_table
 from plimsoll.manager.store.access import TokenRecord
 from plimsoll.manager.store.ca import LogRecord, RotationRecord, StaleError
-from plimsoll.manager.store.computers import CommandRecord, ComputerRecord
+from plimsoll.manager.store.commands import CommandRecord
+from plimsoll.manager.store.computers import ComputerRecord
 
 NEW = RotationRecord(
     0, 1.0, "user:a", "a", "rest", ca.ANNOUNCE, 1.0, 0.0, "aa", "bb", "PEM", "PEM", None, {"soak": 1.0}, {}, "begins"
@@ -93,12 +95,12 @@ def test_who_is_asked_to_renew(store: Store) -> None:
     policy = store.read(lambda c: policies.all_policies(c)[0].id)
     assert to_ask(visited=(policy,)) == ()
     body = {"id": "k1", "kind": ca.RENEW}
-    store.write(lambda c: computers.add_commands(c, [CommandRecord("k1", "c1", ca.RENEW, body, 100.0)]))
+    store.write(lambda c: command_table.add_commands(c, [CommandRecord("k1", "c1", ca.RENEW, body, 100.0)]))
     assert to_ask(before=200.0) == ("c2", "c3"), "it waits still"
-    store.write(lambda c: computers.finish_command(c, "k1", 110.0, False, "no"))
+    store.write(lambda c: command_table.finish_command(c, "k1", 110.0, False, "no"))
     assert to_ask(before=50.0) == ("c2", "c3"), "it was asked a moment ago"
     assert to_ask(before=200.0) == ("c1", "c2", "c3")
-    store.write(lambda c: computers.add_commands(c, [CommandRecord("k2", "c2", ca.RENEW, body, 100.0)]))
+    store.write(lambda c: command_table.add_commands(c, [CommandRecord("k2", "c2", ca.RENEW, body, 100.0)]))
     assert store.write(ca.drop_requests) == ("c2",)
     assert store.write(ca.drop_requests) == ()
 

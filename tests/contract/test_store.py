@@ -23,6 +23,7 @@ from plimsoll.manager.store import (
     rules,
     sightings,
 )
+from plimsoll.manager.store import commands as command_table
 from plimsoll.manager.store.computers import ComputerRecord
 from plimsoll.manager.store.sightings import SightingRecord, Wanted
 from plimsoll.manager.store.tables import metadata, sighting_counts
@@ -196,7 +197,7 @@ def test_commands_and_rules_go_with_their_computer_and_events_stay(store: Store)
     def work(connection: Connection) -> None:
         policy = policies.add_policy(connection, name="Base", generation=1)
         computers.add(connection, computer("a", policy))
-        computers.add_commands(connection, [computers.CommandRecord("k", "a", "apply-policy", {}, 1.0)])
+        command_table.add_commands(connection, [command_table.CommandRecord("k", "a", "apply-policy", {}, 1.0)])
         rule = rules.RuleRecord(0, "heartbeat", Version.TLS1_0, None, "a", 9.0, "old", "user:x", 1.0)
         rules.add(connection, rule)
         events.add(connection, time=1.0, number=704, level="info", description="d", computer="a")
@@ -204,7 +205,7 @@ def test_commands_and_rules_go_with_their_computer_and_events_stay(store: Store)
         computers.remove(connection, "a")
 
     store.write(work)
-    assert store.read(computers.waiting) == ()
+    assert store.read(command_table.waiting) == ()
     assert store.read(rules.in_force) == ()
     assert len(store.read(lambda c: events.find(c, after=0, limit=9))) == 1
 

@@ -21,6 +21,7 @@ from plimsoll.manager.services.core import Core, Unit
 from plimsoll.manager.services.events import ACTIVATED, CERTIFICATE_ACCEPTED, CREATED, NewEvent
 from plimsoll.manager.store import Connection, authorities
 from plimsoll.manager.store import access as token_table
+from plimsoll.manager.store import commands as command_table
 from plimsoll.manager.store import computers as table
 from plimsoll.manager.store import policies as policy_table
 from plimsoll.manager.store.access import TokenRecord
@@ -308,7 +309,7 @@ class ActivationService:
         columns |= inventory_columns(inventory, known) | policy_rules.given(policy, unit.now, sent=False) | dict(placed)
         if policy_rules.keeps_default(known, inventory):
             columns["relay_floor_kept"] = policy.relay_floor
-        table.drop_waiting(unit.connection, [known.id], sending.APPLY)
+        command_table.drop_waiting(unit.connection, [known.id], sending.APPLY)
         table.change(unit.connection, known.id, **columns)
         return policy
 

@@ -35,10 +35,10 @@ from plimsoll.manager.services.stage_clock import StageClock
 from plimsoll.manager.store import Connection, authorities
 from plimsoll.manager.store import ca as table
 from plimsoll.manager.store import changes as change_table
-from plimsoll.manager.store import computers as computer_table
+from plimsoll.manager.store import commands as command_table
 from plimsoll.manager.store import nodes as node_table
 from plimsoll.manager.store.ca import RotationRecord, StaleError
-from plimsoll.manager.store.computers import CommandRecord
+from plimsoll.manager.store.commands import CommandRecord
 from plimsoll.messages import Command, Direction
 
 __all__ = ["CaService", "CaView", "MemberView"]
@@ -422,7 +422,7 @@ class CaService:
                 command = Command(id=uuid.uuid4().hex, kind="renew-certificate")
                 body = msgspec.to_builtins(command)
                 commands.append(CommandRecord(command.id, computer, command.kind, body, unit.now))
-            computer_table.add_commands(unit.connection, commands)
+            command_table.add_commands(unit.connection, commands)
             unit.changed(*ids)
             return bool(ids)
 

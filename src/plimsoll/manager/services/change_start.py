@@ -22,6 +22,7 @@ from plimsoll.manager.services.judgement import JudgementService
 from plimsoll.manager.services.quiet import check_no_rotation, check_no_upgrade
 from plimsoll.manager.store import Connection
 from plimsoll.manager.store import changes as table
+from plimsoll.manager.store import computer_counts as count_table
 from plimsoll.manager.store import computers as computer_table
 from plimsoll.manager.store import policies as policy_table
 from plimsoll.manager.store.changes import ChangeRecord
@@ -313,11 +314,11 @@ def _longest(connection: Connection) -> tuple[float, float]:
     """The longest heartbeat interval of any computer, and of any relay, in seconds."""
     policies = policy_rules.resolve(policy_table.all_policies(connection))
     used = [
-        policies[one].heartbeat_seconds for one, count in computer_table.counted_by_policy(connection).items() if count
+        policies[one].heartbeat_seconds for one, count in count_table.counted_by_policy(connection).items() if count
     ]
     relays = computer_table.find(connection, kind=Kind.RELAY.value)
     theirs = [policy_rules.of_computer(policies[one.policy_id], one).heartbeat_seconds for one in relays]
-    longest = max(computer_table.longest_own_heartbeat(connection), *used) if used else 600
+    longest = max(count_table.longest_own_heartbeat(connection), *used) if used else 600
     return float(longest), float(max(theirs, default=600))
 
 

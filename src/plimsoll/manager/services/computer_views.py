@@ -11,7 +11,8 @@ import msgspec
 from plimsoll.fleet.kinds import Configured
 from plimsoll.manager.services import policy_rules
 from plimsoll.manager.services.policy_rules import Effective, PolicyValues
-from plimsoll.manager.store.computers import CommandRecord, ComputerRecord, ListedComputer
+from plimsoll.manager.store.commands import CommandRecord
+from plimsoll.manager.store.computers import ComputerRecord, ListedComputer
 from plimsoll.messages import Ack, AgentEvent, Command, FloorReport, Inventory, Kind, Policy, UpgradeReport
 from plimsoll.tls.versions import Version
 

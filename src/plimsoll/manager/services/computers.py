@@ -29,6 +29,7 @@ from plimsoll.manager.services.core import Core, Unit
 from plimsoll.manager.services.events import NewEvent
 from plimsoll.manager.services.policy_rules import PolicyValues
 from plimsoll.manager.store import Connection, computer_fields, facts, kept_settings
+from plimsoll.manager.store import commands as command_table
 from plimsoll.manager.store import computers as table
 from plimsoll.manager.store import groups as group_table
 from plimsoll.manager.store import policies as policy_table
@@ -222,7 +223,7 @@ class ComputersService:
         def work(connection: Connection) -> tuple[RegistryEntry, ...]:
             policies = policy_rules.resolve(policy_table.all_policies(connection))
             waiting: dict[str, Any] = {}
-            for command in table.waiting(connection):
+            for command in command_table.waiting(connection):
                 waiting.setdefault(command.computer, []).append(command)
             return tuple(
                 entry(one, policy_rules.of_computer(policies[one.policy_id], one), waiting.get(one.id, ()))

@@ -37,7 +37,7 @@ from plimsoll.manager.services.guard import Consent, Judged, check_not_locked_ou
 from plimsoll.manager.services.pending import PendingCount, count_pending
 from plimsoll.manager.services.quiet import check_no_upgrade
 from plimsoll.manager.store import Connection, changes, facts
-from plimsoll.manager.store import computers as computer_table
+from plimsoll.manager.store import computer_counts as count_table
 from plimsoll.manager.store import floors as table
 from plimsoll.manager.store import policies as policy_table
 from plimsoll.tls.cipher_profiles import DEFAULT, CipherProfile
@@ -118,8 +118,8 @@ class FloorsService:
                 {
                     Point.GUI: (settings.gui_port,),
                     Point.HEARTBEAT: (settings.heartbeat_port,),
-                    Point.RELAY: computer_table.ports_in_use(connection, "relay_port", PORTS),
-                    Point.AGENT: computer_table.ports_in_use(connection, "listen_port", PORTS),
+                    Point.RELAY: count_table.ports_in_use(connection, "relay_port", PORTS),
+                    Point.AGENT: count_table.ports_in_use(connection, "listen_port", PORTS),
                 },
                 floor_state.profiles(connection),
             )

@@ -15,6 +15,7 @@ from plimsoll.manager.services.computer_views import Intake, IntakeResult, Regis
 from plimsoll.manager.services.core import Unit
 from plimsoll.manager.services.events import NewEvent
 from plimsoll.manager.services.sending import APPLY, UPGRADE, effective_policies
+from plimsoll.manager.store import commands as command_table
 from plimsoll.manager.store import computers as table
 from plimsoll.manager.store.computers import ComputerRecord
 from plimsoll.messages import AgentEvent, Inventory
@@ -57,13 +58,13 @@ def read_entry(unit: Unit, identifier: str) -> RegistryEntry | None:
     if computer is None:
         return None
     effective = policy_rules.of_computer(effective_policies(unit)[computer.policy_id], computer)
-    return entry(computer, effective, table.waiting(unit.connection, [identifier]))
+    return entry(computer, effective, command_table.waiting(unit.connection, [identifier]))
 
 
 def _take_acks(unit: Unit, computer: ComputerRecord, intake: Intake, columns: dict[str, Any]) -> tuple[str, ...]:
     stored: list[str] = []
     for ack in intake.acks:
-        command = table.command(unit.connection, ack.command, computer.id)
+        command = command_table.command(unit.connection, ack.command, computer.id)
         # An ack for a command that is gone (replaced, deleted) is taken too, else the agent would repeat it for ever.
         stored.append(ack.command)
         if command is None or command.kind == UPGRADE:
@@ -72,7 +73,7 @@ def _take_acks(unit: Unit, computer: ComputerRecord, intake: Intake, columns: di
             upgrade_reports.take_end(unit, computer, ack, runs)
         if command is None or command.done is not None:
             continue
-        table.finish_command(unit.connection, ack.command, unit.now, ack.ok, ack.text)
+        command_table.finish_command(unit.connection, ack.command, unit.now, ack.ok, ack.text)
         if command.kind == APPLY and ack.ok:
             columns |= {"policy_acked": computer.policy_fingerprint, "policy_acked_at": unit.now}
         if not ack.ok and command.kind != UPGRADE:

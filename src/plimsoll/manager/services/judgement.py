@@ -19,6 +19,7 @@ from plimsoll.manager.services.floors import parse_floor, parse_points
 from plimsoll.manager.services.probers import OWN_SCAN
 from plimsoll.manager.services.sightings import SightingsService
 from plimsoll.manager.store import Connection, access, facts, sightings
+from plimsoll.manager.store import computer_counts as count_table
 from plimsoll.manager.store import computers as computer_table
 from plimsoll.manager.store import policies as policy_table
 from plimsoll.manager.store.computers import ComputerRecord
@@ -359,7 +360,7 @@ def _policy_floors(
     own = [one for one in known.values() if one.parent_id is not None]
     if not any(one.relay_floor or one.agent_floor for one in own):
         return ()
-    counted = computer_table.counted_by_policy(connection)
+    counted = count_table.counted_by_policy(connection)
     found = []
     for one in own:
         if one.relay_floor is None and one.agent_floor is None:

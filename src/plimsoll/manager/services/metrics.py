@@ -12,7 +12,7 @@ from plimsoll.manager.services import floor_state
 from plimsoll.manager.services.core import Core
 from plimsoll.manager.store import Connection
 from plimsoll.manager.store import changes as change_table
-from plimsoll.manager.store import computers as computer_table
+from plimsoll.manager.store import computer_counts as count_table
 from plimsoll.manager.store import nodes as node_table
 from plimsoll.manager.store import notifications as notification_table
 from plimsoll.manager.store import rules as rule_table
@@ -76,9 +76,9 @@ class MetricsService:
             return Facts(
                 floors=floor_state.read(connection).floors(),
                 shadows={point: one.floor for point, one in shadow_table.read(connection).items()},
-                computers=tuple(ComputerCount(*row) for row in computer_table.counted(connection)),
+                computers=tuple(ComputerCount(*row) for row in count_table.counted(connection)),
                 exceptions=exceptions,
-                relays=computer_table.relays_observed(connection),
+                relays=count_table.relays_observed(connection),
                 change=None if running is None else (running.id, running.state, running.stage),
                 certificates=self._certificates(),
                 leases=self._leases(connection),

@@ -32,6 +32,7 @@ from plimsoll.manager.services.sightings import SightingsService
 from plimsoll.manager.store import Connection, handshake_totals, sightings
 from plimsoll.manager.store import ca as ca_table
 from plimsoll.manager.store import changes as change_table
+from plimsoll.manager.store import computer_counts as count_table
 from plimsoll.manager.store import computers as computer_table
 from plimsoll.manager.store import floors as floor_table
 from plimsoll.manager.store import notifications as notification_table
@@ -274,7 +275,7 @@ class OverviewService:
         return self._look() if old and last.size <= SMALL else last
 
     def _is_small(self) -> bool:
-        return self._core.store.read(computer_table.number_of) <= SMALL
+        return self._core.store.read(count_table.number_of) <= SMALL
 
     def _look(self) -> _Look:
         """One at a time; who waited for another's takes that one."""
@@ -293,7 +294,7 @@ class OverviewService:
             )
             soon = at + COMPUTERS_EXPIRE
             counts, ending = self._core.store.read(
-                lambda c: (computer_table.counted(c), computer_table.certificates_end(c, soon))
+                lambda c: (count_table.counted(c), count_table.certificates_end(c, soon))
             )
             counted = tuple(ComputerCount(*row) for row in counts)
             took = self._steady() - began

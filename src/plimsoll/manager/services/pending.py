@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from plimsoll.manager.services import policy_rules
 from plimsoll.manager.store import Connection
+from plimsoll.manager.store import computer_counts as count_table
 from plimsoll.manager.store import computers as table
 from plimsoll.manager.store import policies as policy_table
 from plimsoll.messages import Kind
@@ -25,7 +26,7 @@ def count_pending(connection: Connection) -> PendingCount:
     policies = policy_rules.resolve(policy_table.all_policies(connection))
     agents = sum(
         group.count
-        for group in table.given_groups(connection)
+        for group in count_table.given_groups(connection)
         if group.agent_floor is not None and group.agent_floor is not policies[group.policy_id].agent_floor
     )
     relays = only_relay_floor = 0

@@ -16,6 +16,7 @@ from plimsoll.manager.services.guard import Consent, Judged, check_seen, judge_r
 from plimsoll.manager.services.hub import RelayGroupsChanged
 from plimsoll.manager.services.policy_rules import BASE, Effective, PolicyValues, columns_of
 from plimsoll.manager.store import Connection, facts, kept_settings
+from plimsoll.manager.store import computer_counts as count_table
 from plimsoll.manager.store import computers as computer_table
 from plimsoll.manager.store import floors as floor_table
 from plimsoll.manager.store import policies as table
@@ -441,7 +442,7 @@ def _views(connection: Connection) -> tuple[PolicyView, ...]:
 def _waiting(connection: Connection, effective: dict[int, Effective]) -> dict[int, int]:
     """Computers by policy for which a floor waits to be sent."""
     counts: dict[int, int] = {}
-    for policy, kind, floor, count in computer_table.agent_floors_given(connection):
+    for policy, kind, floor, count in count_table.agent_floors_given(connection):
         if kind != Kind.RELAY.value and floor not in (None, effective[policy].agent_floor):
             counts[policy] = counts.get(policy, 0) + count
     for relay in computer_table.find(connection, kind=Kind.RELAY.value):
@@ -457,7 +458,7 @@ def _groups(connection: Connection) -> tuple[RelayGroupView, ...]:
     relays: dict[int | None, list[str]] = {}
     for relay in computer_table.find(connection, kind=Kind.RELAY.value):
         relays.setdefault(relay.relay_group_id, []).append(relay.id)
-    computers = computer_table.by_relay_group(connection)
+    computers = count_table.by_relay_group(connection)
     return tuple(
         RelayGroupView(
             id=group.id,

@@ -11,9 +11,11 @@ import msgspec
 from plimsoll.manager.services import policy_rules
 from plimsoll.manager.services.core import Unit
 from plimsoll.manager.services.policy_rules import Effective
+from plimsoll.manager.store import commands as command_table
 from plimsoll.manager.store import computers as table
 from plimsoll.manager.store import policies as policy_table
-from plimsoll.manager.store.computers import CommandRecord, ComputerRecord
+from plimsoll.manager.store.commands import CommandRecord
+from plimsoll.manager.store.computers import ComputerRecord
 from plimsoll.messages import Command, Policy
 
 APPLY: Literal["apply-policy"] = "apply-policy"
@@ -74,8 +76,8 @@ def _give(
         commands.append(CommandRecord(command.id, computer.id, APPLY, msgspec.to_builtins(command), unit.now))
         columns.append({"computer": computer.id} | policy_rules.given(policy, unit.now, sent=sent))
     ids = [computer.id for computer in computers]
-    table.drop_waiting(unit.connection, ids, APPLY)
-    table.add_commands(unit.connection, commands)
+    command_table.drop_waiting(unit.connection, ids, APPLY)
+    command_table.add_commands(unit.connection, commands)
     table.change_many(unit.connection, columns)
     unit.changed(*ids)
     return len(ids)

@@ -7,7 +7,7 @@ from plimsoll.fleet.component import ComponentVersion
 from plimsoll.manager.services import events as numbers
 from plimsoll.manager.services.core import Unit
 from plimsoll.manager.services.events import NewEvent
-from plimsoll.manager.store import computers as computer_table
+from plimsoll.manager.store import commands as command_table
 from plimsoll.manager.store import upgrades as table
 from plimsoll.manager.store.computers import ComputerRecord
 from plimsoll.messages import Ack, UpgradeReport
@@ -30,7 +30,7 @@ def take_report(unit: Unit, computer: ComputerRecord, report: UpgradeReport | No
     host = table.by_command(unit.connection, report.command)
     if host is None or host.computer != computer.id or host.state in table.ENDS:
         return
-    if report.state != _RUNS and computer_table.command(unit.connection, report.command, computer.id) is None:
+    if report.state != _RUNS and command_table.command(unit.connection, report.command, computer.id) is None:
         return
     state = table.SWITCHING if report.state in _SWITCHED else table.WORKING
     if state == table.WORKING and host.state not in (table.ORDERED, table.WORKING):

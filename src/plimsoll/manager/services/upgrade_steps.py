@@ -24,10 +24,11 @@ from plimsoll.manager.services.software import SoftwareService
 from plimsoll.manager.services.stage_clock import StageClock
 from plimsoll.manager.services.upgrade_views import note, plan_of, stage_of
 from plimsoll.manager.store import Connection
+from plimsoll.manager.store import commands as command_table
 from plimsoll.manager.store import computers as computer_table
 from plimsoll.manager.store import policies as policy_table
 from plimsoll.manager.store import upgrades as table
-from plimsoll.manager.store.computers import CommandRecord
+from plimsoll.manager.store.commands import CommandRecord
 from plimsoll.manager.store.upgrades import HostRecord, StaleError, UpgradeRecord
 from plimsoll.messages import Command, Direction, UpgradeOrder
 
@@ -187,7 +188,7 @@ class Steps:
             body = msgspec.to_builtins(command)
             commands.append(CommandRecord(command.id, host.computer, UPGRADE, body, unit.now))
             given[host.computer] = command.id
-        computer_table.add_commands(unit.connection, commands)
+        command_table.add_commands(unit.connection, commands)
         table.order(unit.connection, record.id, given, unit.now)
         unit.changed(*given)
 
@@ -270,7 +271,7 @@ def recall(unit: Unit, record: UpgradeRecord, to: str = table.WAITING, detail: s
     Who is at it reads with its next answer that the order is gone, and stops before it switches.
     """
     ids = table.move_all(unit.connection, record.id, table.RECALLABLE, to, unit.now, detail=detail)
-    computer_table.drop_waiting(unit.connection, ids, UPGRADE)
+    command_table.drop_waiting(unit.connection, ids, UPGRADE)
     unit.changed(*ids)
     return len(ids)
 

@@ -17,7 +17,8 @@ from tests.support.upgrade_world import GOES_BACK, Host, World
 from tests.unit.manager.killed import at_every_step
 
 from plimsoll.manager.home import InitResult
-from plimsoll.manager.store import computers, upgrades
+from plimsoll.manager.store import commands as command_table
+from plimsoll.manager.store import upgrades
 from plimsoll.messages import Kind
 
 WATCHED = {
@@ -60,7 +61,7 @@ def main() -> int:
             assert versions == {"r1": "12.0.0", "a": "11.9.0" if halting else "12.0.0", "b": "12.0.0"}, end
             expected = "done: 2 of 3 upgraded, 1 back" if halting else "done: all 3 upgraded"
             assert (end.state, end.text) == ("done", expected), end
-            waiting = world.at.home.store.read(computers.waiting)
+            waiting = world.at.home.store.read(command_table.waiting)
             assert [one for one in waiting if one.kind == "upgrade"] == [], "an order outlived its upgrade"
 
     kills = at_every_step(WATCHED, fresh, go, check, stride)
