@@ -126,6 +126,11 @@ class Person:
         return on.client.send(request)
 
 
+def usage(of: Manager) -> int:
+    """How often the administrator's key asked, as that manager tells it."""
+    return sum(one["requests"] for one in of.get("/api/apiusagemetrics")["apiUsageMetrics"])
+
+
 def scan_states(of: Manager, scans: list[int]) -> list[str]:
     return [of.get(f"/api/tls/scans/{scan}")["state"] for scan in scans]
 
@@ -189,6 +194,19 @@ def test_a_raise_is_started_at_another_manager_than_showed_the_names(site: Site)
     assert started.status_code == 303, started.text
     assert site.b.floors()["heartbeat"] == "TLSv1.3"
     site.a.set_floor("TLSv1.2", "heartbeat")
+
+
+def test_what_a_key_asked_is_summed_over_both(site: Site) -> None:
+    before, looks = usage(site.b), 0
+    for _ in range(20):
+        site.a.floors()
+
+    def look() -> bool:
+        nonlocal looks
+        looks += 1
+        return usage(site.b) >= before + looks + 20
+
+    eventually(look, "what came to the other manager is in the sum")
 
 
 def test_a_computer_that_talks_to_both_is_online_for_both(site: Site) -> None:

@@ -745,7 +745,7 @@ class Reference(Group):
         return cast("shapes.Scripts", self._ask("POST", "/api/scripts/search", {}, body, {}))
 
     def list_usage(self) -> shapes.ApiUsageMetrics:
-        """Who asked how often since this manager's process began, and how often it was too often."""
+        """Who asked how often since the managers' processes began, and how often it was too often."""
         return cast("shapes.ApiUsageMetrics", self._ask("GET", "/api/apiusagemetrics", {}, None, {}))
 
     def search_usage(self, body: shapes.SearchFilter | None = None) -> shapes.ApiUsageMetrics:

@@ -76,6 +76,8 @@ class NodeLink:
         self._unsure = False
         self._followed: float | None = None
         self._others = 0
+        #: Called with each look: what this manager counted goes to the others, and theirs comes here.
+        self.counted: Callable[[], None] = lambda: None
         services.sightings.registered = self.probing
 
     def listen(self) -> None:
@@ -103,6 +105,7 @@ class NodeLink:
         if self._services.nodes.shared:
             try:
                 self._tell()
+                self.counted()
             except ServiceError as error:
                 log.warning("the other managers were not told everything: %s", error.message)
         self._services.nodes.end()
@@ -132,6 +135,7 @@ class NodeLink:
         self._services.floors.follow()
         nodes.beat(self._here.generation())
         self._others = len(nodes.others())
+        self.counted()
         if self._others:
             self._follow()
 

@@ -132,6 +132,7 @@ class Running:
         self._door.measured = self._metrics.heartbeat
         self._door.turned_away = self._metrics.turned_away
         self._backend = Backend(self.services, home.installation, live=self, metrics=self._metrics)
+        self._link.counted = partial(self.services.api_usage.exchange, self._backend.limits)
         self._http = HttpDoor(create_app(self._backend))
         self._gates: dict[Point, Gate] = {}
 
@@ -163,6 +164,7 @@ class Running:
         self._monitor.started = self._clock()
         ports = self._gates[Point.GUI].port, self._gates[Point.HEARTBEAT].port
         await asyncio.to_thread(services.nodes.begin, *ports, self.generation())
+        await asyncio.to_thread(services.api_usage.begin)
         await asyncio.to_thread(self._link.start)
         only = services.nodes.only_here
         await asyncio.to_thread(self._look_what_is_served)

@@ -10,6 +10,7 @@ from plimsoll.manager.ports import Observed, Publish
 from plimsoll.manager.services.access import AccessService
 from plimsoll.manager.services.activation import ActivationService
 from plimsoll.manager.services.api_keys import ApiKeysService
+from plimsoll.manager.services.api_usage import ApiUsageService
 from plimsoll.manager.services.audit import AuditService
 from plimsoll.manager.services.ca import CaService
 from plimsoll.manager.services.capability_table import CapabilityTableService
@@ -79,6 +80,7 @@ class Services:
         self.core_tell = core.tell
         self.nodes = NodesService(core)
         self.database = DatabaseService(core)
+        self.api_usage = ApiUsageService(core, self.nodes)
         self.events = EventsService(core)
         self.computers = ComputersService(core)
         self.groups = GroupsService(core)

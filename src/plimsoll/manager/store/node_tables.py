@@ -46,3 +46,17 @@ kept_judgements = Table(
     Column("at", Float, nullable=False),
     Column("names", TEXT, nullable=False),
 )
+
+#: How often a user or key asked a manager since its process began. `first` and `last` are that manager's times,
+#: `changed` is the database's.
+api_usage = Table(
+    "api_usage",
+    metadata,
+    Column("node", TEXT, primary_key=True),
+    Column("who", TEXT, primary_key=True),
+    Column("first", Float, nullable=False),
+    Column("last", Float, nullable=False),
+    Column("requests", LONG, nullable=False),
+    Column("limited", LONG, nullable=False),
+    Column("changed", Float, nullable=False),
+)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, delete, func, insert, or_, select, update
 
 from plimsoll.manager.store._rows import records, upserting
-from plimsoll.manager.store.node_tables import leases, nodes
+from plimsoll.manager.store.node_tables import api_usage, leases, nodes
 
 RUNNING, STOPPED = "running", "stopped"
 
@@ -80,7 +80,8 @@ def stop(connection: Connection, node: str) -> None:
 
 
 def remove(connection: Connection, node: str) -> bool:
-    connection.execute(delete(leases).where(leases.c.node == node))
+    for table in (leases, api_usage):
+        connection.execute(delete(table).where(table.c.node == node))
     return bool(connection.execute(delete(nodes).where(nodes.c.id == node)).rowcount)
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 import pytest
@@ -18,6 +20,8 @@ from plimsoll.manager.api.backend import Backend
 from plimsoll.manager.api.limits import Limits
 from plimsoll.manager.api.rest.events import _still_allowed
 from plimsoll.manager.api.serve import App
+from plimsoll.manager.services.api_usage import ApiUsageService
+from plimsoll.manager.services.nodes import NodesService
 
 
 def test_a_minute_begins_with_its_first_request() -> None:
@@ -46,6 +50,54 @@ def test_all_together_have_a_limit_too() -> None:
     assert refused.node
     assert refused.retry_after == 60
     assert limits.take("c", 2, 3, 70.0) is None
+
+
+def test_what_others_let_through_counts_here() -> None:
+    limits = Limits()
+    limits.elsewhere({"a": 2}, 10.0)
+    assert limits.take("a", 3, 3, 11.0) is None
+    refused = limits.take("a", 3, 3, 12.0)
+    assert refused is not None
+    assert (refused.retry_after, refused.node) == (58, False)
+    assert limits.take("b", 3, 3, 12.0) is None, "all together are those of one manager"
+    assert limits.take("a", 3, 0, 70.0) is None, "a new minute"
+
+
+def test_managers_count_together(tmp_path: Path) -> None:
+    now = time.time()
+    with desk(tmp_path, clock=lambda: now, kind="postgresql") as at:
+        first, second = Limits(), Limits()
+        core = at.services.api_usage._core
+        here, there = NodesService(core), NodesService(core)
+        there._id = "b" * 32
+        a, b = ApiUsageService(core, here), ApiUsageService(core, there)
+
+        def look() -> None:
+            for service, limits in ((a, first), (b, second), (a, first)):
+                service.exchange(limits)
+
+        first.take("user:long ago", 3, 0, now)
+        look()
+        assert [second.take("user:long ago", 3, 0, now) is None for _ in range(4)] == [True, True, True, False], (
+            "what was before it came counts for nobody"
+        )
+        assert [first.take("user:x", 3, 0, now) is None for _ in range(2)] == [True, True]
+        look()
+        look()
+        assert [second.take("user:x", 3, 0, now) is None for _ in range(3)] == [True, False, False]
+        look()
+        assert first.take("user:x", 3, 0, now) is not None
+        for service, limits in ((a, first), (b, second)):
+            service.exchange(limits)
+        sums = {one.who: (one.requests, one.limited) for one in b.all(ROOT, second.usage())}
+        assert sums == {"user:long ago": (5, 1), "user:x": (6, 3)}
+        a.begin()
+        assert {one.who: one.requests for one in b.all(ROOT, second.usage())}["user:x"] == 3
+        begun = Limits()
+        begun.take("user:y", 3, 0, now)
+        ApiUsageService(core, here).exchange(begun)
+        b.exchange(second)
+        assert [second.take("user:y", 3, 0, now) is None for _ in range(3)] == [True, True, False]
 
 
 def test_who_is_refused_again_and_again_is_news_once() -> None:

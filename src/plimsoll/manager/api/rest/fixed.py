@@ -206,7 +206,6 @@ def search_scripts(asks: Asks, body: SearchFilter | None = None) -> shapes.Scrip
 
 
 def _usage(asks: Principal, back: Backend) -> list[shapes.ApiUsageMetric]:
-    require(asks, Permission.ACCESS_READ)
     return [
         {
             "ID": number,
@@ -216,13 +215,13 @@ def _usage(asks: Principal, back: Backend) -> list[shapes.ApiUsageMetric]:
             "first": int(one.first * 1000),
             "last": int(one.last * 1000),
         }
-        for number, one in enumerate(back.limits.usage(), 1)
+        for number, one in enumerate(back.services.api_usage.all(asks, back.limits.usage()), 1)
     ]
 
 
 @router.get("/apiusagemetrics")
 def list_usage(asks: Asks, back: Back) -> shapes.ApiUsageMetrics:
-    """Who asked how often since this manager's process began, and how often it was too often."""
+    """Who asked how often since the managers' processes began, and how often it was too often."""
     return {"apiUsageMetrics": _usage(asks, back)}
 
 

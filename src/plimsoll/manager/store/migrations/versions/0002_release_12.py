@@ -691,3 +691,11 @@ def _add_nodes() -> None:
         sa.Column("names", TEXT, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_kept_judgements"),
     )
+    op.create_table(
+        "api_usage",
+        *(sa.Column(name, TEXT, nullable=False) for name in ("node", "who")),
+        *(sa.Column(name, sa.Float(), nullable=False) for name in ("first", "last")),
+        *(sa.Column(name, LONG, nullable=False) for name in ("requests", "limited")),
+        sa.Column("changed", sa.Float(), nullable=False),
+        sa.PrimaryKeyConstraint("node", "who", name="pk_api_usage"),
+    )
