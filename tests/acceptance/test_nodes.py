@@ -15,10 +15,13 @@ from typing import Any
 import httpx
 import pytest
 from tests.support import postgres
+from tests.support.agents import activate, agent
 from tests.support.balancer import SOURCE, balancer
-from tests.support.manager import Manager, peer
-from tests.support.process import Service, eventually
+from tests.support.manager import HOST, Manager, peer
+from tests.support.process import Service, eventually, free_ports
 from tests.support.tools import SClient, s_client, s_client_early
+
+from plimsoll.net.client import Link, LinkError
 
 EXCEPTED = "127.9.0.9"
 #: Where nothing is said to whoever connects, so that a scan of it takes long.
@@ -283,3 +286,67 @@ def test_one_that_stops_gives_its_works_back_and_says_so(site: Site) -> None:
     eventually(lambda: set(nodes(site.a)["a"]["works"]) >= works, "the other does everything")
     site.b.start()
     eventually(lambda: nodes(site.a)["b"]["state"] == "running", "it is back")
+
+
+def rotation(of: Manager) -> dict[str, Any]:
+    found: dict[str, Any] = of.get("/api/ca")["rotation"]
+    return found
+
+
+def reaches(one: Manager, home: Path) -> bool:
+    """Whether that agent's identity and CAs get through to the manager's own port, each side checking the other."""
+    ca, cert, key = (str(home / name) for name in ("ca.pem", "cert.pem", "key.pem"))
+    try:
+        with Link(HOST, one.heartbeat_port, ca=ca, cert=cert, key=key, expect_role="manager", timeout=20) as link:
+            return bool(link.request("GET", "/").status == 404)
+    except LinkError:
+        return False
+
+
+def keys_of(one: Manager) -> list[str]:
+    return sorted(path.name for path in (one.home / "ca").iterdir() if path.name != "ca.pem")
+
+
+def test_the_ca_is_rotated_to_its_end_while_one_is_killed_and_comes_back(site: Site, tmp_path: Path) -> None:
+    a, b, home = site.a, site.b, tmp_path / "agent"
+    # The simulated one is of a release that cannot be told of a CA.
+    for one in a.computers().values():
+        a.client.delete(f"/api/computers/{one['ID']}").raise_for_status()
+    activate(site.front, home, "--name", "real", "--listen", HOST, "--listen-port", str(free_ports(1)[0]))
+    # A node file of before, for one that joins in the middle.
+    joins = a.join(tmp_path / "c", tmp_path)
+    with agent(home):
+        a.computer("real")
+        begun = b.cli("ca", "rotate", "--by-hand")
+        assert begun.returncode == 0, begun.stderr
+        new = rotation(a)["new"]
+        eventually(lambda: rotation(a)["computers"] == {"ready": 1}, "the agent trusts both")
+        eventually(lambda: len(keys_of(a)) == 2 and keys_of(a) == keys_of(b), "both managers have the new key")
+        for used in (a, b):
+            used._forget_client()
+        # The one that made it is killed; the other goes on with a key that it never made.
+        b.kill()
+        eventually(lambda: nodes(a)["b"]["state"] == "gone", "the killed one is gone")
+        switched = a.cli("ca", "switch")
+        assert switched.returncode == 0, switched.stderr
+        eventually(lambda: rotation(a)["computers"] == {"ready": 1}, "the agent shows a certificate of the new CA")
+        # One that joins now has what it needs, though its node file is of before.
+        joins.start()
+        try:
+            assert reaches(joins, home)
+            eventually(lambda: nodes(a)["c"]["current"], "it is on the list")
+            retired = eventually(lambda: found if not (found := joins.cli("ca", "retire")).returncode else None, "end")
+            assert retired is not None
+            eventually(lambda: keys_of(a) == keys_of(joins) == [f"ca-{new[:16]}.pem"], "the old key is put away")
+            assert joins.stop() == 0
+        finally:
+            joins.close()
+        # Back after the end, it has the key that counts, and has put away the other.
+        b.start()
+        assert keys_of(b) == [f"ca-{new[:16]}.pem"]
+        assert list((b.home / "backup").glob("ca-*.pem"))
+        assert a.ca.read_bytes() == b.ca.read_bytes() == (home / "ca.pem").read_bytes()
+        assert all(reaches(one, home) for one in (a, b))
+        assert [one["fingerprint"] for one in b.get("/api/ca")["authorities"]] == [new]
+        told = [one for one in b.get("/api/events", limit=1000)["events"] if one["number"] in (730, 4011, 4012, 5320)]
+        assert [one["description"] for one in told if "real" in one["description"]] == [], "the agent lost no contact"

@@ -101,3 +101,6 @@ def nodes(
         for one in data["nodes"]
     ]
     used.output.table(("name", "state", "floors", "ports", "release", "seen", "does"), rows)
+    for one in data["nodes"]:
+        if one["text"] and one["state"] == "running":
+            used.output.say(f"{one['name']}: {one['text']}")

@@ -146,7 +146,7 @@ class Home:
         """The names that the manager's own certificates carry."""
         return _serving_names(self.config)
 
-    def ensure_serving(self, now: float) -> None:
+    def ensure_serving(self, now: float) -> Standing:
         """Makes or renews the certificates of 4119 and 4120, and writes what is trusted, as the store says.
 
         At start, and whenever that changed. Raises BadInput where the key of a CA is missing.
@@ -154,6 +154,7 @@ class Home:
         standing = self.store.read(self.ca)
         self.keys.settle(standing, self.backup, now)
         ensure_serving(standing.issuing, standing.chain, self.tls, self.serving_names(), now)
+        return standing
 
     def close(self) -> None:
         self.store.close()

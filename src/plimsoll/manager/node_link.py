@@ -130,10 +130,10 @@ class NodeLink:
 
     def look(self) -> None:
         """Says that this manager lives, takes floors that are newer than its own, follows what others saw."""
-        nodes = self._services.nodes
+        nodes, settling = self._services.nodes, self._services.ca.settling
         self._tell()
         self._services.floors.follow()
-        nodes.beat(self._here.generation())
+        nodes.beat(self._here.generation(), settling.trouble, settling.in_force)
         self._others = len(nodes.others())
         self.counted()
         if self._others:
@@ -208,6 +208,8 @@ class NodeLink:
             news = News("", many=True, floors=True, events=True, software=True, groups=True, authorities=True)
         if news.floors:
             self._services.floors.follow()
+        if news.authorities:
+            self._follow_authorities()
         everyone = self._here.everyone() if news.many else ()
         told: list[Change] = changes(news, everyone)
         if news.events:
@@ -219,6 +221,13 @@ class NodeLink:
         for refusal in news.refusals:
             sighting, computers = _read(refusal)
             self._services.changes.saw_refusal(sighting, computers)
+
+    def _follow_authorities(self) -> None:
+        try:
+            self._services.ca.follow()
+        except ServiceError as error:
+            # The rest of the news counts all the same; this is looked for each second.
+            log.error("the CAs that are stored are not in use here: %s", error.message)
 
     # -- telling
 

@@ -14,6 +14,7 @@ from plimsoll import RELEASE
 from plimsoll.manager.api.application import create_app
 from plimsoll.manager.api.backend import Backend
 from plimsoll.manager.api.serve import HttpDoor
+from plimsoll.manager.ca_keyring import Standing
 from plimsoll.manager.following import Following
 from plimsoll.manager.heartbeat.door import HeartbeatDoor
 from plimsoll.manager.heartbeat.handout import Handout
@@ -33,7 +34,6 @@ from plimsoll.manager.services import Services
 from plimsoll.manager.services.computers import RegistryEntry
 from plimsoll.manager.services.events import NewEvent
 from plimsoll.manager.services.hub import (
-    AuthoritiesChanged,
     CertificateChanged,
     Change,
     ComputersChanged,
@@ -89,6 +89,7 @@ class Running:
         self._started = clock()
         self._reloading: asyncio.Task[None] | None = None
         self.services = Services(home.store, home, self._publish, self)
+        self.services.ca.settling.into_use = self._follow_authorities
         self._refusals = Refusals(
             self._registry,
             self._board,
@@ -157,13 +158,14 @@ class Running:
             Point.HEARTBEAT: self._gate(Point.HEARTBEAT, self._heartbeat_protocol, str(self.home.ca_certificate)),
             Point.GUI: self._gate(Point.GUI, self._http.protocol, None),
         }
-        await asyncio.to_thread(self._follow_authorities)
+        await asyncio.to_thread(services.ca.settle)
         await self._gates[Point.HEARTBEAT].start(config.listen_address, config.heartbeat_port)
         await self._gates[Point.GUI].start(config.listen_address, config.gui_port)
         await self._http.listen_unix(self.home.socket_path)
         self._monitor.started = self._clock()
         ports = self._gates[Point.GUI].port, self._gates[Point.HEARTBEAT].port
-        await asyncio.to_thread(services.nodes.begin, *ports, self.generation())
+        in_force = services.ca.settling.in_force
+        await asyncio.to_thread(services.nodes.begin, *ports, self.generation(), in_force)
         await asyncio.to_thread(services.api_usage.begin)
         await asyncio.to_thread(self._link.start)
         only = services.nodes.only_here
@@ -185,8 +187,7 @@ class Running:
         self.supervisor.start("tasks", steps.run_forever(tasks, "scheduled task", TASK_TICK))
         self.supervisor.start("scans", steps.run_forever(services.scans.tick, "scan"))
         self.supervisor.start("ca", steps.run_forever(only("ca", services.ca.tick), "rotation of the CA", CA_TICK))
-        own = services.ca.renew_own
-        self.supervisor.start("certificates", steps.run_forever(own, "certificates", OWN_TICK))
+        self.supervisor.start("certificates", steps.run_forever(services.ca.follow, "certificates", OWN_TICK))
         self.supervisor.start("computers", steps.run_forever(self._following.again, "computers", FOLLOW_TICK))
         self.supervisor.start("nodes", self._link.look_forever())
         self.supervisor.start("overview", steps.run_forever(services.overview.tick, "overview", OVERVIEW_TICK))
@@ -275,9 +276,8 @@ class Running:
             raise Conflict(f"{error}; the certificates that were served before still are") from None
         self._serves = (None, {})
 
-    def _follow_authorities(self) -> None:
+    def _follow_authorities(self, standing: Standing) -> None:
         """From a service's thread: gates, calls and heartbeats go by the CAs that are trusted now."""
-        standing = self.services.ca.standing()
         fingerprints = standing.fingerprints
         authorities = [one.certificate_pem for one in standing.trusted]
 
@@ -369,8 +369,6 @@ class Running:
             self._thread.post(partial(self._outbound.call_now, change.computers))
         elif isinstance(change, CertificateChanged):
             self._serves = (None, {})
-        elif isinstance(change, AuthoritiesChanged):
-            self._follow_authorities()
         elif isinstance(change, SoftwareChanged | RelayGroupsChanged):
             self._hand_out_anew()
 

@@ -36,6 +36,7 @@ class Unit:
         self.changes: list[Change] = []
         self._computers: dict[str, None] = {}
         self._elsewhere: dict[str, None] = {}
+        self._news: list[Change] = []
 
     def event(self, new: NewEvent) -> EventView:
         at = self.now if new.time is None else new.time
@@ -76,9 +77,14 @@ class Unit:
         """The same for other managers alone: whoever called has the new entry."""
         self._elsewhere.update(dict.fromkeys(computers))
 
+    def tell_elsewhere(self, change: Change) -> None:
+        """Of interest to other managers alone: whoever called does here himself what follows."""
+        self._news.append(change)
+
     def told_elsewhere(self) -> list[Change]:
         computers = self._computers | self._elsewhere
-        return [ComputersChanged(tuple(computers)), *self.changes] if computers else self.changes
+        told = [*self.changes, *self._news]
+        return [ComputersChanged(tuple(computers)), *told] if computers else told
 
     def told(self) -> list[Change]:
         if not self._computers:

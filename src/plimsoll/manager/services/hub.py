@@ -53,7 +53,7 @@ class RelayGroupsChanged:
 
 @dataclass(frozen=True, slots=True)
 class AuthoritiesChanged:
-    """Another CA issues, or others are trusted: what follows from it is on disk."""
+    """Another CA issues, or others are trusted: each manager brings that into use (`ca_settling`)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,7 +86,9 @@ def of_changes(node: str, changes: Iterable[Change]) -> News | None:
 def encode(news: News) -> str:
     text = _ENCODER.encode(news)
     if len(text) > LONGEST:
-        text = _ENCODER.encode(News(news.node, many=True, floors=True, events=True, software=True, groups=True))
+        text = _ENCODER.encode(
+            News(news.node, many=True, floors=True, events=True, software=True, groups=True, authorities=True)
+        )
     return text.decode()
 
 
@@ -99,7 +101,10 @@ def decode(text: str) -> News | None:
 
 
 def changes(news: News, everyone: Sequence[str] = ()) -> list[Change]:
-    """What the hub is told of another manager's news. `everyone` are the computers that "many" means."""
+    """What the hub is told of another manager's news. `everyone` are the computers that "many" means.
+
+    Not of floors and authorities, which `node_link` looks after.
+    """
     told: list[Change] = []
     computers = tuple(everyone if news.many else news.computers)
     if computers:
@@ -108,6 +113,4 @@ def changes(news: News, everyone: Sequence[str] = ()) -> list[Change]:
         told.append(SoftwareChanged())
     if news.groups:
         told.append(RelayGroupsChanged())
-    if news.authorities:
-        told.append(AuthoritiesChanged())
     return told

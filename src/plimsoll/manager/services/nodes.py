@@ -127,7 +127,7 @@ class NodesService:
     # -- what a running manager says of itself
 
     @internal
-    def begin(self, gui_port: int, heartbeat_port: int, generation: int) -> None:
+    def begin(self, gui_port: int, heartbeat_port: int, generation: int, authorities: str = "") -> None:
         if not self._shared:
             return
         config = self._core.home.config
@@ -144,6 +144,7 @@ class NodesService:
             seen=0.0,
             generation=generation,
             state=table.RUNNING,
+            authorities=authorities,
         )
 
         def work(unit: Unit) -> None:
@@ -154,11 +155,11 @@ class NodesService:
         self._core.write(work)
 
     @internal
-    def beat(self, generation: int, text: str = "") -> None:
-        """It lives, and these floors are in force at its gates. `text` is what others should know of it."""
+    def beat(self, generation: int, text: str = "", authorities: str = "") -> None:
+        """It lives, and these floors and CAs are in force at its gates. `text` is what others should know of it."""
         if not self._shared:
             return
-        known = self._core.store.write(lambda c: table.beat(c, self._id, generation, text))
+        known = self._core.store.write(lambda c: table.beat(c, self._id, generation, text, authorities))
         now = time.monotonic()
         if now - self._spoke > SURE_SECONDS:
             self._speaks_since = now

@@ -20,9 +20,10 @@ from plimsoll.manager.home import InitResult
 from plimsoll.net.identity import certificate_fingerprints
 
 WATCHED = {
-    "plimsoll.manager.services.ca": frozenset(
-        {"rotate", "switch", "retire", "back", "settle", "_enter", "_end", "_switch", "_withdraw", "_ask", "_wait"}
-    ),
+    "plimsoll.manager.services.ca": frozenset({"rotate", "switch", "retire", "back"}),
+    "plimsoll.manager.services.ca_steps": frozenset({"enter", "end", "switch", "withdraw"}),
+    "plimsoll.manager.services.ca_watch": frozenset({"_ask", "_wait"}),
+    "plimsoll.manager.services.ca_settling": frozenset({"settle"}),
     "plimsoll.manager.ca_keyring": frozenset({"make", "settle", "_put_away"}),
     "plimsoll.manager.ca": frozenset({"ensure_serving", "issue_manager"}),
 }

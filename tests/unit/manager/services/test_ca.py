@@ -14,12 +14,16 @@ from tests.support.homes import ROOT, desk, principal
 
 from plimsoll.manager.ca import DAY, Authority, serving_identity
 from plimsoll.manager.home import HomeError, open_home
-from plimsoll.manager.ports import BadInput, Conflict, Forbidden, NotFound, Role
+from plimsoll.manager.ports import BadInput, Conflict, Forbidden, NotFound, Role, Unavailable
 from plimsoll.manager.sealing import KEY_FILE
+from plimsoll.manager.services import Services
 from plimsoll.manager.services import events as numbers
 from plimsoll.manager.services.ca import RotateRequest
 from plimsoll.manager.services.changes import StartRequest as ChangeRequest
 from plimsoll.manager.services.upgrades import StartRequest as UpgradeRequest
+from plimsoll.manager.store import authorities
+from plimsoll.manager.store import nodes as node_table
+from plimsoll.manager.store.nodes import NodeRecord
 from plimsoll.messages import Kind
 from plimsoll.messages.token import ActivationToken
 from plimsoll.net.contexts import client_context
@@ -318,7 +322,7 @@ def test_who_slept_past_its_expiry_comes_back_by_its_old_key_until_the_end(tmp_p
 
 
 def test_a_home_without_the_key_that_its_store_names_is_not_opened(tmp_path: Path) -> None:
-    with desk(tmp_path) as at:
+    with desk(tmp_path, kind="sqlite") as at:  # it is opened again afterwards
         CaWorld(at).rotate()
         path = at.home.path
     (key,) = (path / "ca").glob("ca-*.pem")
@@ -352,8 +356,94 @@ def test_the_manager_renews_its_own_certificates_while_it_runs(world: CaWorld) -
 def test_a_manager_that_another_looks_after_the_rotation_for_renews_its_own_too(world: CaWorld) -> None:
     served = serving_identity(world.at.home.tls, "gui", "rsa").certificate
     before = served.read_bytes()
-    assert world.services.ca.renew_own() is False
+    assert world.services.ca.follow() is False
     assert served.read_bytes() == before
     world.now += 300 * DAY
-    world.services.ca.renew_own()
+    world.services.ca.follow()
     assert served.read_bytes() != before
+
+
+def other_manager(world: CaWorld, authorities: str) -> None:
+    """A further manager that runs, and says by which CAs it goes."""
+    node = NodeRecord("b" * 32, "b", "", "12.0.0", 1, 2, 0.0, 0.0, 0, node_table.RUNNING, "", authorities)
+    world.at.home.store.write(lambda c: node_table.put(c, node))
+
+
+def test_no_step_before_every_manager_that_runs_has_come_so_far(world: CaWorld) -> None:
+    other_manager(world, "")
+    with pytest.raises(Conflict, match=r"do not go by the CAs of the store yet: b \(release 12\.0\.0\); nothing was"):
+        world.rotate()
+    old = world.services.ca.standing().issuing.fingerprint
+    other_manager(world, old)
+    world.rotate(soak=0.0)
+    new = world.rotation.new
+    world.run(5)
+    assert world.rotation.state == "announce"
+    assert world.rotation.text.endswith("yet: b (release 12.0.0)")
+    with pytest.raises(Conflict, match="nothing was switched"):
+        world.services.ca.switch(ROOT, "whatever is the reason")
+    # It is said once it lasts, and is over when it took them.
+    world.run(1500, step=300)
+    assert world.numbers() == [numbers.CA_STARTED, numbers.CA_WAITS]
+    other_manager(world, f"{old},{new}")
+    world.run(4)
+    assert world.rotation.state == "switch"
+    world.run(4)
+    with pytest.raises(Conflict, match="nothing was retired"):
+        world.services.ca.retire(ROOT)
+    other_manager(world, f"{new},{old}")
+    world.services.ca.retire(ROOT)
+    assert world.rotation.state == "retired"
+
+
+def test_a_manager_that_does_not_run_keeps_nobody(world: CaWorld) -> None:
+    other_manager(world, "")
+    world.at.home.store.write(lambda c: node_table.stop(c, "b" * 32))
+    world.rotate(soak=0.0)
+    world.run(5)
+    assert world.rotation.state == "switch"
+
+
+def test_what_another_manager_stored_is_brought_into_use_at_the_next_look(world: CaWorld) -> None:
+    elsewhere = Services(world.at.home.store, world.at.home, lambda snapshot: None, world, lambda: world.now)
+    used: list[str] = []
+    elsewhere.ca.settling.into_use = lambda standing: used.append(standing.issuing.fingerprint)
+    elsewhere.ca.follow()
+    old = world.services.ca.standing().issuing.fingerprint
+    world.rotate()
+    elsewhere.ca.follow()
+    elsewhere.ca.follow()
+    assert used == [old, old], "each change once"
+    assert elsewhere.ca.settling.in_force == f"{old},{world.rotation.new}"
+
+
+def test_the_key_is_in_the_store_as_long_as_it_counts(world: CaWorld) -> None:
+    world.rotate(soak=0.0)
+    new = world.rotation.new
+    kept = world.at.home.store.read(lambda c: authorities.get(c, new))
+    assert kept is not None
+    assert "PRIVATE" not in kept.sealed_key
+    world.services.ca.back(ROOT)
+    world.run(4)
+    assert world.rotation.state == "withdrawn"
+    assert world.at.home.store.read(lambda c: authorities.get(c, new)) is None
+    world.rotate(soak=0.0)
+    world.run(10)
+    world.services.ca.retire(ROOT)
+    assert world.at.home.store.read(lambda c: authorities.get(c, world.rotation.new)) is not None
+
+
+def test_what_cannot_be_brought_into_use_is_said_and_tried_again(world: CaWorld) -> None:
+    settling = world.services.ca.settling
+
+    def refuse(standing: object) -> None:
+        raise Conflict("it cannot be served")
+
+    settling.into_use = refuse
+    with pytest.raises(Unavailable, match=r"is stored; .*it cannot be served.*every second"):
+        world.rotate()
+    assert "it cannot be served" in settling.trouble
+    settling.into_use = lambda standing: None
+    world.services.ca.tick()
+    assert settling.trouble == ""
+    assert settling.in_force.endswith(world.rotation.new)
