@@ -36,6 +36,10 @@ def examine(folder: Path, now: float) -> list[Diagnosis]:
         found.append(Diagnosis("clock", "problem", text, "set the clock, and keep it by NTP"))
     elif seen.last_success:
         found.append(Diagnosis("clock", "good", "this computer's clock agrees with the manager's"))
+    if home.locked_by() is not None:
+        found.append(Diagnosis("agent", "good", "the agent runs"))
+    else:
+        found.append(Diagnosis("agent", "problem", "the agent does not run", "start it: plimsoll agent run"))
     for what, port in seen.listening.items():
         if not _reached("127.0.0.1", port):
             text = f"{what} should listen on {port}, and does not"
@@ -44,6 +48,8 @@ def examine(folder: Path, now: float) -> list[Diagnosis]:
 
 
 def _way(home: Home, managers: list[str]) -> Iterator[Diagnosis]:
+    """One finding for one cause: what a closed port or an unknown name explains is not told again by the handshake."""
+    told = set()
     for text in managers:
         host, port = parse_manager(text)
         try:
@@ -51,20 +57,28 @@ def _way(home: Home, managers: list[str]) -> Iterator[Diagnosis]:
         except OSError as error:
             said = f"the manager's name {host} does not resolve here: {error.strerror}"
             yield Diagnosis("name", "problem", said, "correct DNS or /etc/hosts, or activate with another name")
+            told.add(f"{host}:{port}")
             continue
         if not _reached(host, port):
             said = f"{host}:{port} cannot be reached from here"
             yield Diagnosis("ports", "problem", said, "open that port on the way, or start the manager")
+            told.add(f"{host}:{port}")
     asked = probe.look(home)
-    if asked.reached:
+    if asked.reached and asked.status == _NO_SUCH_PATH:
+        said = f"{asked.manager} answers, but is no port for heartbeats (4120): status {asked.status}"
+        yield Diagnosis("ports", "problem", said, "is it the GUI's (4119)? Activate with the port for heartbeats")
+    elif asked.reached:
         text = f"{asked.manager} answers by {asked.negotiated or 'TLS'}, with status {asked.status}"
         yield Diagnosis("manager", "good", text)
     elif asked.reason == probe.NO_MANAGER:
         yield Diagnosis("manager", "unknown", asked.message)
-    else:
-        yield Diagnosis("manager", "problem", f"{asked.manager}: {asked.message}", _REMEDIES.get(asked.reason, _OTHER))
+    elif asked.manager not in told:
+        said = f"{asked.manager}: {asked.message.removeprefix(f'{asked.manager}: ')}"
+        yield Diagnosis("manager", "problem", said, _REMEDIES.get(asked.reason, _OTHER))
 
 
+#: What 4120 never says to the probe: there it is 405, or that the manager is busy.
+_NO_SUCH_PATH = 404
 _OTHER = "plimsoll doctor on the manager's computer says what is wrong there"
 #: By the reasons of `net.client.LinkError`.
 _REMEDIES = {
@@ -73,7 +87,8 @@ _REMEDIES = {
     "certificate": "something else answers there (a proxy that ends TLS, another manager), or a clock is wrong",
     "certificate-ended": "is the clock right? If it is, the manager's certificate, or its CA's, was not renewed:"
     " plimsoll doctor on the manager's computer",
-    "unreachable": "open that port on the way, or start the manager",
+    "unreachable": "the port is open: a balancer that has no manager behind it or sends a PROXY header that the manager"
+    " does not expect (trustedProxies=), a firewall, or another program",
     "timeout": "something on the way swallows it: a firewall, or a manager without load to spare",
     "protocol": "something else answers there: a proxy that ends TLS, or another program",
 }

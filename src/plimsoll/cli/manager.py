@@ -112,9 +112,15 @@ def reload(context: typer.Context, home: Home = None, as_json: Json = False) -> 
     for warning in data["warnings"]:
         used.output.say(warning)
     for key in data["needsRestart"]:
-        used.output.say(f"{key} was changed; it is read at the next start")
+        used.output.say(f"{_as_written(key)} was changed; it is read at the next start")
     for key in data["unknown"]:
         used.output.say(f"{key} is not known here and was left alone")
+
+
+def _as_written(setting: str) -> str:
+    """trusted_proxies is the file's trustedProxies."""
+    first, *others = setting.split("_")
+    return first + "".join(word.capitalize() for word in others)
 
 
 @app.command("upgrade")
@@ -212,6 +218,7 @@ def status(context: typer.Context, home: Home = None, as_json: Json = False) -> 
         return
     if not isinstance(data, dict):
         raise CommandError(f"{where} gave no status", Code.FAILED)
+    data["started"] = when(data.get("started"))
     used.output.pairs([("manager", where), *flat(data)])
 
 

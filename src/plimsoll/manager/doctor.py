@@ -20,6 +20,8 @@ from plimsoll.fleet.diagnosis import Diagnosis, in_order
 from plimsoll.manager import config, gui_certificate
 from plimsoll.manager.ca import CA_WARNED
 from plimsoll.manager.config import Configuration, ConfigurationError
+from plimsoll.net.errors import NetError
+from plimsoll.net.listen import listening_socket
 
 #: Asks the manager: a path of its REST. Raises where it does not answer.
 Ask = Callable[[str], Any]
@@ -40,29 +42,38 @@ _ANYWHERE = ("", "0.0.0.0", "::")
 
 def examine(home: Path, ask: Ask, now: float) -> list[Diagnosis]:
     """All that was found, what is worst first."""
+    if not (home / config.FILE_NAME).exists():
+        remedy = "name it by --home or PLIMSOLL_HOME, or an agent's by --agent-home; plimsoll manager init makes one"
+        return [Diagnosis("home", "problem", f"there is no manager's home at {home}", remedy)]
     try:
         configuration = config.load(home / config.FILE_NAME)
     except ConfigurationError as error:
         remedy = "correct that line; a manager does not start on a guess"
         return [Diagnosis("configuration", "problem", error.message, remedy)]
     found: list[Diagnosis] = []
-    for check in (_file, _modes, _disk, _certificates, _name, _proxies):
+    for check in (_file, _home, _modes, _disk, _certificates, _name, _proxies):
         found += _safely(check.__name__.strip("_"), lambda check=check: check(home, configuration, now))  # type: ignore[misc]
     try:
         status = ask("/api/manager/status")
     except Exception as error:  # noqa: BLE001 - whatever keeps it from answering is what is told
-        return in_order([*found, Diagnosis("manager", "problem", f"the manager does not answer: {error}", _START)])
+        said = [Diagnosis("manager", "problem", f"the manager does not answer: {error}", _START)]
+        # A home that cannot be written to is why, and is said already.
+        return in_order([*found, *(said if all(one.check != "home" for one in found) else ())])
+    found += _safely("ports", lambda: _ports(configuration, status))
+    away = (status.get("database") or {}).get("problem")
+    if away:
+        # The one cause: whatever else is asked needs the store, and fails by it alone.
+        return in_order([*found, *_database({"problem": away})])
     for name, work in (
-        ("ports", lambda: _ports(configuration, status)),
         ("database", lambda: _database(ask("/api/manager/database"))),
         ("clock", lambda: _clock(ask("/api/events?limit=1"), now)),
+        ("computers", lambda: _computers(ask("/api/computers")["computers"], configuration)),
     ):
         found += _safely(name, work)
-    found += _safely("computers", lambda: _computers(ask("/api/computers")["computers"], configuration))
     return in_order(found)
 
 
-_START = "look at its log, then start it: plimsoll manager run"
+_START = "correct that, then start it: plimsoll manager run"
 
 
 def _safely(check: str, work: Callable[[], Iterator[Diagnosis]]) -> list[Diagnosis]:
@@ -80,6 +91,14 @@ def _file(home: Path, configuration: Configuration, now: float) -> Iterator[Diag
         )
     else:
         yield Diagnosis("configuration", "good", f"{config.FILE_NAME} can be read")
+
+
+def _home(home: Path, configuration: Configuration, now: float) -> Iterator[Diagnosis]:
+    """The kernel is asked, and not the modes: root may write anywhere, but on a file system that is read-only."""
+    closed = next((place for place in (home, home / "run") if place.exists() and not os.access(place, os.W_OK)), None)
+    if closed is not None:
+        text = f"this user cannot write to {closed}: nothing can be stored there"
+        yield Diagnosis("home", "problem", text, "is it another user's, or is its file system read-only?")
 
 
 def _modes(home: Path, configuration: Configuration, now: float) -> Iterator[Diagnosis]:
@@ -194,11 +213,15 @@ def _proxies(home: Path, configuration: Configuration, now: float) -> Iterator[D
 
 def _ports(configuration: Configuration, status: Mapping[str, Any]) -> Iterator[Diagnosis]:
     if status.get("state") != "running":
-        yield Diagnosis("manager", "problem", "the manager is stopped", "start it: plimsoll manager run")
+        taken = _taken(configuration)
+        yield from taken
+        if not taken:
+            yield Diagnosis("manager", "problem", "the manager is stopped", "start it: plimsoll manager run")
         return
     here = "127.0.0.1" if configuration.listen_address in _ANYWHERE else configuration.listen_address
+    public = configuration.public_name if _resolves(configuration.public_name) else ""
     for point, port in status.get("ports", {}).items():
-        for host in dict.fromkeys(filter(None, (here, configuration.public_name))):
+        for host in dict.fromkeys(filter(None, (here, public))):
             problem = _closed(host, port)
             if problem:
                 text = f"{host}:{port} ({point}) cannot be reached from here: {problem}"
@@ -206,6 +229,27 @@ def _ports(configuration: Configuration, status: Mapping[str, Any]) -> Iterator[
                 yield Diagnosis("ports", "problem", text, remedy)
             else:
                 yield Diagnosis("ports", "good", f"{host}:{port} ({point}) is open")
+
+
+def _taken(configuration: Configuration) -> list[Diagnosis]:
+    """Why a stopped manager would not start: ports that another program has."""
+    host = configuration.listen_address
+    found = []
+    for key, port in (("guiPort", configuration.gui_port), ("heartbeatPort", configuration.heartbeat_port)):
+        try:
+            listening_socket(host, port).close()
+        except NetError as error:
+            text = f"the manager is stopped and cannot start: {error}"
+            found.append(Diagnosis("ports", "problem", text, f"or write another {key}= or listenAddress="))
+    return found
+
+
+def _resolves(name: str) -> bool:
+    """A name that does not is a finding of its own; its ports are not asked by it."""
+    try:
+        return bool(name and socket.getaddrinfo(name, None))
+    except OSError:
+        return False
 
 
 def _closed(host: str, port: int) -> str:
@@ -216,12 +260,15 @@ def _closed(host: str, port: int) -> str:
     return ""
 
 
+_ANSWER = "start it, or correct database=; the floors hold meanwhile, and the manager goes on by itself"
+
+
 def _database(shown: Mapping[str, Any]) -> Iterator[Diagnosis]:
     if shown.get("problem"):
-        yield Diagnosis("database", "problem", f"the database does not answer: {shown['problem']}", "start it, or look")
+        yield Diagnosis("database", "problem", f"the database does not answer: {shown['problem']}", _ANSWER)
         return
     if shown.get("warning"):
-        yield Diagnosis("database", "warning", str(shown["warning"]))
+        yield Diagnosis("database", "warning", str(shown["warning"]), "have whoever runs the database look")
     if shown.get("advice"):
         way = shown.get("protection") or "not encrypted"
         yield Diagnosis("database", "warning", f"the way to the database: {way}", str(shown["advice"]))

@@ -13,6 +13,7 @@ import pytest
 from tests.support.homes import new_home
 from tests.support.process import free_ports
 
+from plimsoll.fleet.diagnosis import Diagnosis
 from plimsoll.manager import config, doctor
 from plimsoll.manager.doctor import examine
 
@@ -36,8 +37,11 @@ class Manager:
         found: dict[str, str] = {}
         for one in examine(self.home, self.answers.__getitem__, self.now):
             found.setdefault(one.check, one.verdict)
-            assert one.verdict in ("good", "unknown") or one.remedy or one.check == "database", one
+            assert one.verdict in ("good", "unknown") or one.remedy, one
         return found
+
+    def problems(self) -> list[Diagnosis]:
+        return [one for one in examine(self.home, self.answers.__getitem__, self.now) if one.verdict == "problem"]
 
     def set(self, key: str, value: str) -> None:
         config.write_value(self.home / config.FILE_NAME, key, value)
@@ -59,8 +63,14 @@ def test_nothing_is_wrong_with_a_new_home(at: Manager) -> None:
 def test_a_closed_port_and_a_stopped_manager(at: Manager) -> None:
     at.answers["/api/manager/status"] = {"state": "running", "ports": {"gui": free_ports(1)[0]}}
     assert at.verdicts()["ports"] == "problem"
+    gui, heartbeat = free_ports(2)
+    at.set("guiPort", str(gui))
+    at.set("heartbeatPort", str(heartbeat))
     at.answers["/api/manager/status"] = {"state": "stopped"}
     assert at.verdicts()["manager"] == "problem"
+    with socket.create_server(("127.0.0.1", gui)):
+        (found,) = at.problems()
+        assert (found.check, f"port {gui}" in found.text, "guiPort=" in found.remedy) == ("ports", True, True), found
     del at.answers["/api/manager/status"]
     assert at.verdicts()["manager"] == "problem"
 
@@ -145,3 +155,29 @@ def test_a_look_that_fails_costs_no_other(at: Manager) -> None:
     found = at.verdicts()
     assert found["computers"] == "unknown"
     assert found["disk"] == "good"
+
+
+def test_a_database_that_is_away_is_the_one_cause(at: Manager) -> None:
+    at.answers["/api/manager/status"]["database"] = {"state": "unreachable", "problem": "Connection refused"}
+    for path in ("/api/manager/database", "/api/events?limit=1", "/api/computers"):
+        del at.answers[path]
+    (found,) = (one for one in examine(at.home, at.answers.__getitem__, at.now) if one.verdict != "good")
+    assert (found.check, found.verdict) == ("database", "problem")
+    assert "Connection refused" in found.text
+
+
+def test_a_name_that_does_not_resolve_is_no_closed_port(at: Manager) -> None:
+    at.set("publicName", "other.invalid")
+    assert at.verdicts()["ports"] == "good"
+
+
+def test_a_folder_that_is_no_home_is_no_malformed_file(tmp_path: Path) -> None:
+    (found,) = examine(tmp_path / "nosuch", dict[str, Any]().__getitem__, 0.0)
+    assert (found.check, "--agent-home" in found.remedy) == ("home", True)
+
+
+def test_a_home_that_cannot_be_written_to_is_why_nothing_answers(at: Manager, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("plimsoll.manager.doctor.os.access", lambda path, mode: path != at.home / "run")
+    del at.answers["/api/manager/status"]
+    (found,) = at.problems()
+    assert (found.check, str(at.home / "run") in found.text) == ("home", True)

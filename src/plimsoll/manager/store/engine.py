@@ -65,7 +65,8 @@ class Store:
         # Here, and not above: who keeps a file need not load a driver.
         from plimsoll.manager.store.postgresql import PostgresDatabase
 
-        given = {"passfile": str(passfile)} if passfile is not None else {}
+        # An empty password asks for the file, and keeps libpq from taking PGPASSWORD, which would win over it.
+        given = {"passfile": str(passfile), "password": ""} if passfile is not None else {}
         given |= {"password": address.password} if address.password is not None else {}
         return cls(PostgresDatabase(str(address), given | address.parameters(), busy_timeout, address.encrypted))
 
