@@ -18,7 +18,7 @@ from plimsoll.manager import config
 from plimsoll.manager.home import HomeError, open_home
 from plimsoll.manager.moving import move_database
 from plimsoll.manager.ports import BadInput
-from plimsoll.manager.store import Connection, copying, tables
+from plimsoll.manager.store import Connection, audit, copying, tables
 from plimsoll.manager.store.copying import Row, Summary
 
 #: More than fit into one batch.
@@ -55,6 +55,10 @@ def _more(connection: Connection) -> None:
         for number in range(MANY)
     ]  # fmt: skip
     connection.execute(sa.insert(tables.sightings), rows)
+    # JSON that is a bare number: SQLite keeps it as a number, PostgreSQL as its text.
+    entry = {"time": 1.0, "who": "w", "via": "v", "address": "", "action": "a", "target": "t", "before": None}
+    for number in (600, -3, 1.5, 1795827962.979584, 2**53 + 1):
+        audit.append(connection, **entry, after=number)
     # A parent with a higher number than its child, and a number that was given and is free again.
     connection.execute(sa.text("insert into computer_groups (id, name, description) values (60, 'parent', '')"))
     connection.execute(

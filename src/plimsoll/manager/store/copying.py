@@ -7,6 +7,7 @@ they are in; texts and JSON travel as they were written, and nothing is made of 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -91,14 +92,32 @@ def read(connection: Connection, table: Table, batch: int = BATCH) -> Iterator[l
         else:
             columns.append(column)
     statement = sa.select(*columns).order_by(*table.primary_key.columns)
+    documents = [place for place, kind in enumerate(kinds(table)) if kind == "json"]
     with connection.execute(statement, execution_options={"yield_per": batch}) as found:
         for part in found.partitions():
-            yield [_plain(row) for row in part]
+            yield [_plain(row, documents) for row in part]
 
 
-def _plain(row: Iterable[Any]) -> Row:
-    """As every database holds it: PostgreSQL's texts hold no NUL."""
-    return [value.replace("\0", NUL) if isinstance(value, str) and "\0" in value else value for value in row]
+def _plain(row: Iterable[Any], documents: Iterable[int]) -> Row:
+    """As every database holds it: PostgreSQL's texts hold no NUL, and SQLite keeps a JSON number as a number."""
+    plain = [value.replace("\0", NUL) if isinstance(value, str) and "\0" in value else value for value in row]
+    for place in documents:
+        plain[place] = _document(plain[place])
+    return plain
+
+
+def _document(value: Any) -> Any:
+    """A JSON text; of one that is a bare number the one spelling that SQLite's number and PostgreSQL's text share."""
+    if isinstance(value, str):
+        if not value.startswith(_NUMBER):
+            return value
+        value = json.loads(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return None if value is None else json.dumps(value)
+
+
+_NUMBER = tuple("-0123456789")
 
 
 def write(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
