@@ -36,6 +36,8 @@ WATCH = 600.0
 PATIENCE = 3600.0
 AT_ONCE = 1000
 _LONGEST_SOAK = 30 * 86400.0
+#: How many ids are asked for at once.
+_PIECE = 500
 
 #: Packages that an agent can take a tree out of.
 _UNPACKED = (".deb", ".tar.gz", ".tgz", ".tar.xz")
@@ -45,7 +47,8 @@ _OTHERS = ("Windows", "Solaris", "AIX", "macOS")
 
 @dataclass(frozen=True, slots=True)
 class StartRequest:
-    """What a new upgrade is asked to do: everybody, or those of the relay groups, policies and computers named.
+    """What a new upgrade is asked to do: everybody, or those of the relay groups, policies and computers named,
+    and those with these `ids`, of whom any may have gone since.
 
     `soak`, `watch` (how long a new release may take to prove itself on its host) and `patience` (how long a computer
     may say nothing new) are seconds; `failed` is the share of a wave that may fail.
@@ -55,6 +58,7 @@ class StartRequest:
     groups: Sequence[str] = ()
     policies: Sequence[str] = ()
     computers: Sequence[str] = ()
+    ids: Sequence[str] = ()
     wave: str = WAVES
     soak: float = SOAK
     failed: float = FAILED
@@ -282,7 +286,7 @@ def _check_quiet(connection: Connection) -> None:
 
 def _selected(connection: Connection, request: StartRequest) -> Sequence[ComputerRecord]:
     """Everybody, or those that any of the selections names. Raises NotFound for a name that nobody has."""
-    if not (request.groups or request.policies or request.computers):
+    if not (request.groups or request.policies or request.computers or request.ids):
         return computer_table.find(connection)
     found: dict[str, ComputerRecord] = {}
 
@@ -304,6 +308,8 @@ def _selected(connection: Connection, request: StartRequest) -> Sequence[Compute
         if not named:
             raise NotFound(f"there is no computer {name!r}; nothing was started")
         take(computer_table.find(connection, ids=[row[0] for row in named]))
+    for start in range(0, len(request.ids), _PIECE):
+        take(computer_table.find(connection, ids=request.ids[start : start + _PIECE]))
     return [found[identifier] for identifier in sorted(found)]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,8 +20,9 @@ from tests.unit.manager.web.forms import IN_A_MONTH
 
 from plimsoll.manager.api.application import create_app
 from plimsoll.manager.api.backend import Backend
-from plimsoll.manager.ports import BadInput, Permission, Role
+from plimsoll.manager.ports import BadInput, Permission, Principal, Role
 from plimsoll.manager.services.computers import ComputerChange
+from plimsoll.manager.services.upgrades import StartRequest
 from plimsoll.manager.web import fields
 from plimsoll.manager.web.routes import users
 from plimsoll.messages import Kind
@@ -284,6 +286,32 @@ def test_what_a_floor_would_refuse_is_said_before_a_script_is_made(office: Seede
     made = console.post(at, 200, system="linux", activate="1", token_life="2 h", token_uses="3")
     assert 'id="script"' in made.text
     assert {one.uses for one in services.activation.tokens(ROOT)} >= {3}
+
+
+def test_the_upgrade_of_all_that_match_is_planned_for_these_alone(
+    office: Seeded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    console = Console.of(office)
+    till = office.at.activate("till-1.example.test").computer
+    office.at.activate("web-1.example.test")
+    page = console.get("/computers/chosen?action=upgrade&all=1&q=till")
+    planner = re.search(r'href="(/administration/updates/upgrades/new[^"]*)"', page)
+    assert planner is not None
+    address = html.unescape(planner[1])
+    asked: list[StartRequest] = []
+
+    def plan(_: Principal, wanted: StartRequest) -> None:
+        asked.append(wanted)
+        raise BadInput("no package is there")
+
+    monkeypatch.setattr(office.at.services.upgrades, "plan", plan)
+    query = address.partition("?")[2]
+    console.get(f"/administration/updates/upgrades/plan?to=12.0.1&{query}", 400)
+    assert [wanted.ids for wanted in asked] == [(till,)]
+    office.at.services.computers.delete(ROOT, till)
+    said = console.get(f"/administration/updates/upgrades/plan?to=12.0.1&{query}", 400)
+    assert "nothing was planned" in said
+    assert len(asked) == 1
 
 
 def test_a_task_is_made_in_the_readers_zone(office: Seeded) -> None:

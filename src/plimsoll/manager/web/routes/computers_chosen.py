@@ -115,9 +115,18 @@ def chosen(
         choices=choices(back, asks, groups),
         rises=rises(back, asks, relays),
         listed=link(wanted),
-        planner=f"{PLANNER}?computers={numbers}" if numbers else PLANNER,
+        planner=_planner(numbers, wanted if all else ComputerFilter()),
         called=called,
     )
+
+
+def _planner(numbers: str, wanted: ComputerFilter) -> str:
+    """Everybody whom the page concerns: without either, the planner takes the whole fleet."""
+    if numbers:
+        return f"{PLANNER}?computers={numbers}"
+    if not wanted.narrows:
+        return PLANNER
+    return f"{PLANNER}?{urllib.parse.urlencode({'matching': urllib.parse.urlencode(wanted.query())})}"
 
 
 def _all_relays(back: Backend, asks: Principal, wanted: ComputerFilter) -> Sequence[ComputerView]:

@@ -10,11 +10,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from plimsoll.manager.api.backend import Backend
-from plimsoll.manager.ports import Principal
+from plimsoll.manager.ports import BadInput, Principal
+from plimsoll.manager.services.computer_filter import ComputerFilter
 from plimsoll.manager.services.upgrade_start import AT_ONCE, FAILED, PATIENCE, SOAK, WATCH, WAVES
 from plimsoll.manager.services.upgrades import StartRequest
 from plimsoll.manager.web import fields, texts
 from plimsoll.manager.web.frame import Asks, Back, Signed, console_router, done, page
+from plimsoll.manager.web.routes.computers import link
 
 router = console_router()
 
@@ -46,6 +48,7 @@ def _typed(
     groups: Text = "",
     policies: Text = "",
     computers: Text = "",
+    matching: Text = "",
     wave: Word = USUAL["wave"],
     soak: Word = USUAL["soak"],
     failed: Word = USUAL["failed"],
@@ -58,6 +61,7 @@ def _typed(
         "groups": groups,
         "policies": policies,
         "computers": computers,
+        "matching": matching,
         "wave": wave,
         "soak": soak,
         "failed": failed,
@@ -67,13 +71,24 @@ def _typed(
     }
 
 
-def _wanted(typed: dict[str, str]) -> StartRequest:
+def _filter(typed: dict[str, str]) -> ComputerFilter:
+    """The filter of the list of computers, whose matches were chosen as a whole."""
+    return ComputerFilter.of(dict(urllib.parse.parse_qsl(typed["matching"])))
+
+
+def _wanted(back: Backend, asks: Principal, typed: dict[str, str]) -> StartRequest:
     """Raises BadInput, NotFound."""
+    ids: tuple[str, ...] = ()
+    if typed["matching"]:
+        ids = back.services.computer_search.ids(asks, _filter(typed))
+        if not ids:
+            raise BadInput("no computer matches the filter any more; nothing was planned. Choose again")
     return StartRequest(
         to=typed["to"],
         groups=fields.lines(typed["groups"]),
         policies=fields.lines(typed["policies"]),
         computers=fields.lines(typed["computers"]),
+        ids=ids,
         wave=typed["wave"],
         soak=fields.length(typed["soak"], "the soak time", "min"),
         failed=fields.share(typed["failed"], "the share of failures"),
@@ -95,6 +110,8 @@ def new(request: Request, asks: Asks, back: Back, typed: Annotated[dict[str, str
         "upgrades/new.html",
         asks,
         typed=typed,
+        matching=len(back.services.computer_search.ids(asks, _filter(typed))) if typed["matching"] else 0,
+        matches=link(_filter(typed)),
         versions=[version for version, _ in versions],
         groups=[one.name for one in back.services.policies.relay_groups(asks)],
         policies=list(back.services.policies.names(asks).values()),
@@ -111,7 +128,7 @@ def plan(request: Request, asks: Asks, back: Back, typed: Annotated[dict[str, st
         "upgrades/plan.html",
         asks,
         typed=typed,
-        plan=back.services.upgrades.plan(asks, _wanted(typed)),
+        plan=back.services.upgrades.plan(asks, _wanted(back, asks, typed)),
         again=f"{PATH}/new?{urllib.parse.urlencode(typed)}",
     )
 
@@ -125,7 +142,7 @@ async def start(request: Request, asks: Signed, back: Back) -> Response:
 
 
 def _start(back: Backend, asks: Principal, typed: dict[str, str]) -> int:
-    return back.services.upgrades.start(asks, _wanted(typed)).id
+    return back.services.upgrades.start(asks, _wanted(back, asks, typed)).id
 
 
 @router.get(f"{PATH}/{{upgrade}}")
