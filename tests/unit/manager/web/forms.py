@@ -143,6 +143,8 @@ FORMS: dict[str, Form] = {
     "/administration/updates/upgrades/{upgrade}/abort": Form(Permission.UPGRADES_CHANGE, answers=(409,)),
     "/administration/updates/upgrades/{upgrade}/back": Form(Permission.UPGRADES_CHANGE, answers=(409,)),
     "/administration/updates/relays/send-policy": Form(Permission.POLICIES_SEND, {"everyone": "1"}),
+    # The relay is nobody's id.
+    "/administration/updates/relays/move": Form(CHANGE, {"relay": "none", "to": "East"}, answers=(404,)),
     "/administration/updates/relays/groups": Form(Permission.POLICIES_CHANGE, {"name": "West", "parent": "East"}),
     "/administration/updates/relays/groups/{group}/move": Form(Permission.POLICIES_CHANGE, {"parent": ""}),
     # A group of its own stands below it.

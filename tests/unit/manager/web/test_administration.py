@@ -251,6 +251,21 @@ def test_send_policy_to_all_relays_sends_to_no_agent(office: Seeded) -> None:
     assert (newest.action, newest.target) == ("policies.send", "all relays")
 
 
+def test_a_relay_is_moved_between_groups_where_relays_are_managed(office: Seeded) -> None:
+    console, services = Console.of(office), office.at.services
+    relay = office.at.activate("relay-1.example.test", kind=Kind.RELAY, address="127.0.0.8").computer
+    services.policies.create_relay_group(ROOT, "East")
+    assert "Move a relay" in console.get(RELAYS)
+    said = console.says(console.post(f"{RELAYS}/move", relay=relay, to="East"))
+    assert said.startswith("relay-1.example.test is in East now.")
+    assert [one.relay_group for one in services.judgement.relays(ROOT)] == ["East"]
+    console.post(f"{RELAYS}/move", 404, relay="nobody", to="East")
+    console.post(f"{RELAYS}/move", 404, relay=relay, to="West")
+    assert [one.relay_group for one in services.judgement.relays(ROOT)] == ["East"]
+    console.post(f"{RELAYS}/move", relay=relay, to="")
+    assert [one.relay_group for one in services.judgement.relays(ROOT)] == [None]
+
+
 def test_relay_groups_stand_as_a_tree_with_all_their_computers_counted(office: Seeded) -> None:
     console, services = Console.of(office), office.at.services
     for name, parent in (("East", ""), ("East 2", "East")):

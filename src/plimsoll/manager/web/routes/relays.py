@@ -10,10 +10,12 @@ from fastapi import Form, Path, Request
 from starlette.responses import Response
 
 from plimsoll.manager.ports import BadInput, NotFound
+from plimsoll.manager.services.computers import ComputerChange
 from plimsoll.manager.services.judgement import RelayView
 from plimsoll.manager.services.policies import RelayGroupView
 from plimsoll.manager.web import texts
 from plimsoll.manager.web.frame import Asks, Back, Signed, console_router, done, page
+from plimsoll.manager.web.routes.computers import called
 
 router = console_router()
 
@@ -94,6 +96,14 @@ def send_policy(
         sent = service.send_policy(asks, relays=True)
     count = texts.plural(sent, "relay takes", "relays take")
     return done(request, PATH, f"{count} the policy home with the next heartbeat." if sent else "There is no relay.")
+
+
+@router.post(f"{PATH}/move")
+def move_relay(request: Request, asks: Signed, back: Back, relay: Word = "", to: Word = "") -> Response:
+    """Puts one relay into a group, or (empty) takes it out of its own."""
+    moved = back.services.computers.update(asks, relay, ComputerChange(relay_group=to))
+    where = f"in {to}" if to else "in no group"
+    return done(request, PATH, f"{called(moved)} is {where} now. Its computers hear of it with their next heartbeat.")
 
 
 @router.post(f"{PATH}/groups")
