@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import io
 import re
 import socket
 import time
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -111,9 +113,12 @@ class Person:
         self._cookies = {"sid": answer.cookies["sid"]}
 
     def get(self, on: Manager, path: str) -> str:
+        return self.fetch(on, path).decode()
+
+    def fetch(self, on: Manager, path: str) -> bytes:
         answer = self._ask(on, "GET", path, self._cookies)
         assert answer.status_code == 200, answer.text
-        return answer.text
+        return answer.content
 
     def post(self, on: Manager, path: str, **form: str) -> httpx.Response:
         found = re.search(r'name="csrf" value="([0-9a-f]+)"', self.get(on, "/"))
@@ -197,6 +202,20 @@ def test_a_raise_is_started_at_another_manager_than_showed_the_names(site: Site)
     assert started.status_code == 303, started.text
     assert site.b.floors()["heartbeat"] == "TLSv1.3"
     site.a.set_floor("TLSv1.2", "heartbeat")
+
+
+def test_a_proof_made_at_one_is_downloaded_at_the_other_and_signed_by_the_one_key(site: Site) -> None:
+    person = Person(site.a)
+    begun = person.post(site.a, "/reports/proofs")
+    assert begun.status_code == 303, begun.text
+    link = eventually(
+        lambda: re.search(r'href="(/reports/proofs/[0-9a-f]{32}/bundle.zip)"', person.get(site.b, "/reports")),
+        "the other shows the proof",
+    )
+    bundle = zipfile.ZipFile(io.BytesIO(person.fetch(site.b, link[1])))
+    signed = next(bundle.read(name).decode() for name in bundle.namelist() if name.endswith("key.pem"))
+    for one in (site.a, site.b):
+        assert [key["pem"] for key in one.get("/api/tls/proofs/keys")["keys"]] == [signed]
 
 
 def test_what_a_key_asked_is_summed_over_both(site: Site) -> None:

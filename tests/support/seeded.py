@@ -12,8 +12,8 @@ from plimsoll.manager.api.application import create_app
 from plimsoll.manager.api.backend import Backend
 from plimsoll.manager.api.serve import App
 from plimsoll.manager.ports import Permission, Principal, require
-from plimsoll.manager.services.proof import PCI
 from plimsoll.manager.services.proving import Proved
+from plimsoll.manager.services.scope import PCI
 from plimsoll.manager.store import Connection, scans
 from plimsoll.manager.store import upgrades as upgrade_table
 from plimsoll.messages import Kind

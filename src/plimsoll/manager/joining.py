@@ -29,7 +29,7 @@ from plimsoll.manager.sealing import KEY_FILE, Sealer
 from plimsoll.manager.store import migrate
 
 #: Files and folders of a home that every manager of the installation has alike.
-SHARED = ("ca", "proof", KEY_FILE, PASSWORD)
+SHARED = ("ca", KEY_FILE, PASSWORD)
 #: Larger ones are no keys.
 _MOST = 1 << 20
 

@@ -167,6 +167,7 @@ class Running:
         in_force = services.ca.settling.in_force
         await asyncio.to_thread(services.nodes.begin, *ports, self.generation(), in_force)
         await asyncio.to_thread(services.api_usage.begin)
+        await asyncio.to_thread(services.proof.recover)
         await asyncio.to_thread(self._link.start)
         only = services.nodes.only_here
         await asyncio.to_thread(self._look_what_is_served)

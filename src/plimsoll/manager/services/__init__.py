@@ -41,6 +41,7 @@ from plimsoll.manager.services.proving import ProvingService, own_scan
 from plimsoll.manager.services.release_keys import ReleaseKeysService
 from plimsoll.manager.services.roles import RolesService
 from plimsoll.manager.services.scans import ScansService
+from plimsoll.manager.services.scope import ScopeService
 from plimsoll.manager.services.second_factor import SecondFactorService
 from plimsoll.manager.services.sessions import SessionsService
 from plimsoll.manager.services.settings import SettingsService
@@ -107,7 +108,8 @@ class Services:
         self.api_keys = ApiKeysService(core)
         self.roles = RolesService()
         self.audit = AuditService(core)
-        self.proof = ProofService(core, self.proving, self.exceptions, self.changes, self.audit)
+        self.proof = ProofService(core, self.nodes, self.proving, self.exceptions, self.changes, self.audit)
+        self.scope = ScopeService(core)
         self.scans = ScansService(
             core, self.nodes, self.proving, self.exceptions, own_scan(self.sightings.register_prober)
         )

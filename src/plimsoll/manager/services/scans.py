@@ -20,7 +20,6 @@ from plimsoll.manager.services.core import Core, Unit
 from plimsoll.manager.services.events import NewEvent
 from plimsoll.manager.services.exceptions import ExceptionsService
 from plimsoll.manager.services.nodes import NodesService
-from plimsoll.manager.services.proof import PCI, in_scope, portless
 from plimsoll.manager.services.proving import Place, ProvingService
 from plimsoll.manager.services.scan_run import ScanRun
 from plimsoll.manager.services.scan_targets import MOST_ENDPOINTS, Endpoint, LeftOut, of_places, of_words
@@ -36,6 +35,7 @@ from plimsoll.manager.services.scan_views import (
     scan_view,
     target_of,
 )
+from plimsoll.manager.services.scope import PCI, in_scope, portless
 from plimsoll.manager.store import Connection
 from plimsoll.manager.store import computers as computer_table
 from plimsoll.manager.store import scans as table

@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 from sqlalchemy import Table as Table  # whoever copies names it, and need not know SQLAlchemy
 
 from plimsoll.manager.store import ca_tables as ca_tables  # their tables belong to the metadata
+from plimsoll.manager.store import proof_tables as proof_tables
 from plimsoll.manager.store import upgrade_tables as upgrade_tables
 from plimsoll.manager.store.columns import NUL
 from plimsoll.manager.store.tables import metadata

@@ -31,6 +31,8 @@ DATABASE_CHECKS = "database_checks"
 #: When this home was restored from a backup (seconds), and from when that was; without the two it never was.
 RESTORED = "restored"
 RESTORED_FROM = "restored_from"
+#: The proof that is being made, or why the last one was not, as JSON: `services.proof_shelf`.
+PROOF_MAKING = "proof_making"
 POLICY_GENERATION = "policy_generation"
 
 

@@ -170,8 +170,8 @@ def test_pci_marks_what_is_in_scope_and_says_what_fails(at: Desk, strong: SmallS
     be_fleet(at, (Point.HEARTBEAT, strong, None), (Point.AGENT, weak, computer))
     scan = ran(at, fleet=True).id
     assert at.services.scans.pci(ROOT, scan).verdict is None
-    at.services.proof.mark(ROOT, computer=computer)
-    at.services.proof.mark(ROOT, computer=portless)
+    at.services.scope.mark(ROOT, computer=computer)
+    at.services.scope.mark(ROOT, computer=portless)
     found = at.services.scans.pci(ROOT, scan)
     assert [(one.point, one.in_scope, one.passed) for one in found.endpoints][1] == ("agent", True, False)
     assert not found.endpoints[0].in_scope

@@ -8,7 +8,7 @@ from pydantic import Field
 from plimsoll.manager.api.auth import Asks, Back
 from plimsoll.manager.api.rest.bodies import Body, ComputerRef, Number
 from plimsoll.manager.api.shapes import changes as shapes
-from plimsoll.manager.services.proof import MarkView
+from plimsoll.manager.services.scope import MarkView
 
 router = APIRouter(prefix="/api/tls", tags=["proof"])
 
@@ -59,21 +59,21 @@ def rotate(asks: Asks, back: Back) -> shapes.ProofKeyId:
 @router.get("/scope")
 def scope(asks: Asks, back: Back) -> shapes.Scope:
     """What is in the scope of PCI DSS."""
-    return _scope(back.services.proof.scope(asks))
+    return _scope(back.services.scope.marks(asks))
 
 
 @router.post("/scope")
 def mark(asks: Asks, back: Back, body: ScopeBody) -> shapes.Scope:
     """Puts a point or a computer into scope."""
     computer = None if body.computer is None else back.services.computers.locate(asks, body.computer)
-    return _scope(back.services.proof.mark(asks, point=body.point, computer=computer, note=body.note))
+    return _scope(back.services.scope.mark(asks, point=body.point, computer=computer, note=body.note))
 
 
 @router.delete("/scope")
 def unmark(asks: Asks, back: Back, point: str | None = None, computer: str | None = None) -> shapes.Scope:
     """Takes a point or a computer out of scope."""
     known = None if computer is None else back.services.computers.locate(asks, computer)
-    return _scope(back.services.proof.unmark(asks, point=point, computer=known))
+    return _scope(back.services.scope.unmark(asks, point=point, computer=known))
 
 
 def _scope(marks: tuple[MarkView, ...]) -> shapes.Scope:

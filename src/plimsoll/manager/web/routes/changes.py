@@ -200,7 +200,7 @@ def _in_scope(back: Backend, asks: Principal, step: Step) -> list[str]:
     if step.raises or Version(step.choice.to) >= Version.TLS1_2:
         return []
     moved = {point.value for point in step.plan.points}
-    return [mark.point for mark in back.services.proof.scope(asks) if mark.point in moved]
+    return [mark.point for mark in back.services.scope.marks(asks) if mark.point in moved]
 
 
 @dataclass(frozen=True, slots=True)

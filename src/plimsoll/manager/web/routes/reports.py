@@ -44,7 +44,7 @@ def reports(request: Request, asks: Asks, back: Back) -> Response:
         ours=proof.made(asks),
         making=proof.making(asks),
         keys=proof.keys(asks),
-        marks=proof.scope(asks),
+        marks=back.services.scope.marks(asks),
         changes=[one for one in back.services.changes.list(asks, CHANGES) if one.ended is not None],
         points=tuple(Point),
         here=PATH,
@@ -124,10 +124,10 @@ def mark(
     if what == "computer":
         if not computer.strip():
             raise BadInput("say which computer, by its name, number or id; nothing was changed")
-        back.services.proof.mark(asks, computer=find_computer(back, asks, computer.strip()), note=note)
+        back.services.scope.mark(asks, computer=find_computer(back, asks, computer.strip()), note=note)
         said = computer.strip()
     else:
-        back.services.proof.mark(asks, point=what, note=note)
+        back.services.scope.mark(asks, point=what, note=note)
         said = what
     return done(request, own_path(then, PATH), f"{said} is in scope; the next proof asks everything of it")
 
@@ -141,7 +141,7 @@ def unmark(
     computer: Annotated[str, Form(max_length=64)] = "",
     then: Annotated[str, Form(max_length=2000)] = PATH,
 ) -> Response:
-    back.services.proof.unmark(asks, point=point or None, computer=computer or None)
+    back.services.scope.unmark(asks, point=point or None, computer=computer or None)
     return done(request, own_path(then, PATH), "It is not in scope any more")
 
 

@@ -34,6 +34,7 @@ def upgrade() -> None:
     _add_ca_rotations()
     _add_scans()
     _add_nodes()
+    _add_proofs()
 
 
 def _text(name: str, default: str | None = "") -> sa.Column[Any]:
@@ -698,4 +699,32 @@ def _add_nodes() -> None:
         *(sa.Column(name, LONG, nullable=False) for name in ("requests", "limited")),
         sa.Column("changed", sa.Float(), nullable=False),
         sa.PrimaryKeyConstraint("node", "who", name="pk_api_usage"),
+    )
+
+
+def _add_proofs() -> None:
+    op.create_table(
+        "proofs",
+        sa.Column("id", TEXT, nullable=False),
+        sa.Column("made", sa.Float(), nullable=False),
+        *(sa.Column(name, TEXT, nullable=False) for name in ("who", "verdict")),
+        sa.Column("counts", sa.JSON(), nullable=False),
+        sa.Column("scope", TEXT),
+        sa.Column("change", LONG),
+        sa.Column("key", TEXT, nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_proofs"),
+    )
+    op.create_table(
+        "proof_pieces",
+        *(sa.Column(name, TEXT, nullable=False) for name in ("proof", "file")),
+        sa.Column("number", LONG, nullable=False, autoincrement=False),
+        sa.Column("data", TEXT, nullable=False),
+        sa.PrimaryKeyConstraint("proof", "file", "number", name="pk_proof_pieces"),
+        sa.ForeignKeyConstraint(["proof"], ["proofs.id"], name="fk_proof_pieces_proof"),
+    )
+    op.create_table(
+        "proof_keys",
+        *(sa.Column(name, TEXT, nullable=False) for name in ("id", "pem", "sealed")),
+        sa.Column("made", sa.Float(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_proof_keys"),
     )
