@@ -25,6 +25,8 @@ from tests.support.manager import HOST, Manager
 from tests.support.process import eventually
 from tests.support.raw import hello_bytes
 
+from plimsoll.manager.services.ca_end import RENEWED
+from plimsoll.manager.services.events import CA_RENEWED
 from plimsoll.tls.versions import Version
 
 #: Where strangers come from.
@@ -249,6 +251,54 @@ def certificate_ends(clock: Shim, site: Site, watch: Watch) -> None:
     finally:
         clock.set(0)
     site.fleet.until_heard(time.monotonic())
+
+
+def ca_ended(site: Site, watch: Watch) -> None:
+    """The manager was down while its CA came to its end, and its own certificates with it; agents trust what ended."""
+    (one,) = site.managers
+    one.kill()
+    certificates.remake(one.home, -60 * certificates.DAY, -40 * certificates.DAY)
+    ended = certificates.remake_ca(one.home, -3650 * certificates.DAY, -40 * certificates.DAY)
+    before = {agent.spec.name: agent.followed for agent in site.fleet.compliant}
+    site.fleet.trust(ended)
+    site.fleet.until_tried(time.monotonic())
+    one.start()
+    site.fleet.until_heard(time.monotonic())
+    _ca_is_renewed(site, watch, ended)
+    renewed = (one.home / "ca" / "ca.pem").read_bytes()
+    for agent in site.fleet.compliant:
+        assert agent.followed == before[agent.spec.name] + 1, f"{agent.spec.name} could not verify without"
+        assert agent.home.ca.read_bytes() == renewed
+
+
+def ca_ends(clock: Shim, site: Site, watch: Watch) -> None:
+    """The manager's clock passes the time at which a CA that ends soon is renewed. The agents' is not moved."""
+    (one,) = site.managers
+    one.kill()
+    ending = certificates.remake_ca(one.home, -3500 * certificates.DAY, RENEWED + certificates.HOUR)
+    followed = sum(agent.followed for agent in site.fleet.compliant)
+    site.fleet.trust(ending)
+    clock.set(-12 * certificates.HOUR)
+    try:
+        one.start()
+        site.fleet.until_heard(time.monotonic())
+        ca = one.home / "ca" / "ca.pem"
+        assert ca.read_bytes() == ending, "at the start it was good for long enough"
+        clock.set(13 * certificates.HOUR)
+        eventually(lambda: ca.read_bytes() != ending, "its certificate is renewed", 180)
+        site.fleet.until_heard(time.monotonic())
+    finally:
+        clock.set(0)
+    site.fleet.until_heard(time.monotonic())
+    _ca_is_renewed(site, watch, ending)
+    assert sum(agent.followed for agent in site.fleet.compliant) == followed, "what they trust is good as it was"
+
+
+def _ca_is_renewed(site: Site, watch: Watch, former: bytes) -> None:
+    (one,) = site.managers
+    certificates.has_followed(former, (one.home / "ca" / "ca.pem").read_bytes())
+    ((told,),) = site.rows(f"select count(*) from events where number = {CA_RENEWED} and id > {watch.told}")
+    assert told == 1, "that is told once"
 
 
 def clock_jumps(clock: Shim, site: Site, watch: Watch) -> None:

@@ -18,10 +18,14 @@ from pathlib import Path
 from tests.support.manager import HOST, Manager
 from tests.support.process import PATIENCE, eventually
 
+from plimsoll.agent import authorities
+from plimsoll.agent.home import Home
+from plimsoll.agent.identity import IdentityError
 from plimsoll.messages import Command, Heartbeat, HeartbeatReply
 from plimsoll.messages.token import ActivationToken
+from plimsoll.net.client import Link, LinkError
 from plimsoll.testing.agents import Contexts, PeerSpec, SimulatedAgent, fetch_ca
-from plimsoll.testing.pipe import PeerError
+from plimsoll.testing.pipe import ENDED, PeerError
 
 #: What the base policy says, in seconds, and how often these agents really come: they are no slower than they should be
 #: on a machine that is busy with other tests.
@@ -40,13 +44,14 @@ class Attempt:
 
 
 class ChaosAgent(SimulatedAgent):
-    """Keeps what it tried, what it was ordered, and what it was told is stored."""
+    """Keeps what it tried, what it was ordered, what it was told is stored, and how often its CA was renewed."""
 
     def __init__(self, spec: PeerSpec, home: Path, manager: tuple[str, int], contexts: Contexts) -> None:
         super().__init__(spec, home, manager, contexts)
         self.attempts: list[Attempt] = []
         self.obeyed: Counter[str] = Counter()
         self.acked: set[str] = set()
+        self.followed = 0
 
     async def heartbeat(self) -> HeartbeatReply:
         began = time.monotonic()
@@ -54,9 +59,35 @@ class ChaosAgent(SimulatedAgent):
             reply = await super().heartbeat()
         except PeerError as error:
             self.attempts.append(Attempt(began, time.time(), error.reason, error.detail))
+            if error.reason == ENDED:
+                await self._follow()
             raise
         self.attempts.append(Attempt(began, time.time()))
         return reply
+
+    def trust(self, ca: bytes) -> None:
+        """That CA (PEM) alone from now on. In the loop that it lives in."""
+        self.home.ca.write_bytes(ca)
+        self._trust_anew()
+
+    def _trust_anew(self) -> None:
+        self._drop()
+        # A session would spare the peer its certificate, and OpenSSL takes it with the context only that it came from.
+        self._contexts, self._session = Contexts(self.home.ca), None
+
+    async def _follow(self) -> None:
+        """As an agent does (`agent.daemon`), with an agent's own code, where what it trusts has ended.
+
+        Nothing changes where no renewed certificate is shown: an invariant finds that.
+        """
+        link = Link(*self.manager, ca=str(self.home.ca), local_address=self.spec.address)
+        try:
+            shown = await asyncio.to_thread(link.shown)
+            await asyncio.to_thread(authorities.follow, Home(self.home.path), shown, time.time())
+        except (LinkError, IdentityError):
+            return
+        self._trust_anew()
+        self.followed += 1
 
     def _take(self, sent: Heartbeat, reply: HeartbeatReply) -> None:
         self.acked |= set(reply.stored_acks)
@@ -118,6 +149,23 @@ class Fleet:
             self._loop.call_soon_threadsafe(self._end.set)
             self._thread.join(PATIENCE)
             self._thread = None
+
+    def trust(self, ca: bytes) -> None:
+        """Each compliant one trusts that CA (PEM) alone from now on."""
+        done = Future[None]()
+
+        def work() -> None:
+            try:
+                for one in self.compliant:
+                    one.trust(ca)
+            except BaseException as error:
+                done.set_exception(error)
+                raise
+            done.set_result(None)
+
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(work)
+        done.result(PATIENCE)
 
     def until_tried(self, since: float, times: int = 2) -> None:
         """Until each compliant one has tried so often since then, whatever came of it."""

@@ -15,7 +15,7 @@ from tests.chaos.site import FLOOR, Site
 from tests.chaos.witnesses import Ledger, Prober
 from tests.support.process import Service, eventually
 
-from plimsoll.testing.pipe import CERTIFICATE, REFUSED
+from plimsoll.testing.pipe import CERTIFICATE, ENDED, REFUSED
 from plimsoll.tls.versions import Version
 
 OFFLINE = 730
@@ -100,6 +100,9 @@ def no_compliant_agent_was_refused(site: Site) -> None:
     for one in site.fleet.compliant:
         bad = [attempt for attempt in one.attempts if attempt.reason in (REFUSED, CERTIFICATE)]
         assert not bad, f"{one.spec.name}: {bad}"
+        # Who finds that its CA has ended takes the renewed certificate at once, and is not told so again.
+        ended = [attempt for attempt in one.attempts if attempt.reason == ENDED]
+        assert len(ended) == one.followed, f"{one.spec.name}: {ended}"
 
 
 def all_are_back_within_two_intervals(one: ChaosAgent, over: float) -> None:

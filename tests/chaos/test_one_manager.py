@@ -52,6 +52,17 @@ def test_its_certificates_end_while_it_runs(site: Site) -> None:
         faults.certificate_ends(clock, site, watch)
 
 
+def test_its_ca_ended_while_it_was_down(site: Site) -> None:
+    with watched(site) as watch:
+        faults.ca_ended(site, watch)
+
+
+def test_its_ca_ends_while_it_runs(site: Site) -> None:
+    clock = needs(site.clock)
+    with watched(site) as watch:
+        faults.ca_ends(clock, site, watch)
+
+
 def test_its_disk_is_full(tmp_path: Path) -> None:
     with small_disk(tmp_path) as disk, one_manager(tmp_path, disk.home) as site, watched(site) as watch:
         process = site.managers[0].process

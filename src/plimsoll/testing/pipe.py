@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Protocol, Self
 
 _PIECE = 65536
+#: OpenSSL's X509_V_ERR_CERT_HAS_EXPIRED.
+_HAS_EXPIRED = 10
 
 
 class PeerError(Exception):
@@ -30,6 +32,8 @@ class PeerError(Exception):
 
 REFUSED = "refused by floor"
 CERTIFICATE = "certificate"
+#: A certificate of the server's chain has ended by our clock: its own, or that of the CA which the client trusts.
+ENDED = "certificate ended"
 UNREACHABLE = "unreachable"
 TIMEOUT = "timeout"
 CLOSED = "closed"
@@ -59,6 +63,8 @@ def explain(error: ssl.SSLError) -> PeerError:
     detail = reason or str(error)
     if reason in {"TLSV1_ALERT_PROTOCOL_VERSION", "UNSUPPORTED_PROTOCOL"}:
         return PeerError(REFUSED, detail)
+    if isinstance(error, ssl.SSLCertVerificationError) and error.verify_code == _HAS_EXPIRED:
+        return PeerError(ENDED, error.verify_message)
     if "CERT" in reason or "UNKNOWN_CA" in reason:
         return PeerError(CERTIFICATE, detail)
     if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):

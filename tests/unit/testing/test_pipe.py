@@ -6,11 +6,12 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 from tests.unit.testing.standin import stand_in
 
 from plimsoll.testing.caps import client_context
 from plimsoll.testing.certificates import TestAuthority
-from plimsoll.testing.pipe import CERTIFICATE, CLOSED, REFUSED, TIMEOUT, UNREACHABLE, PeerError, TlsPipe
+from plimsoll.testing.pipe import CERTIFICATE, CLOSED, ENDED, REFUSED, TIMEOUT, UNREACHABLE, PeerError, TlsPipe
 from plimsoll.tls.versions import Version
 
 EARLY = (Version.TLS1_0, Version.TLS1_0)
@@ -33,6 +34,8 @@ def test_a_refusal_and_a_wrong_authority_have_names(tmp_path: Path) -> None:
             other = tmp_path / "other.pem"
             other.write_bytes(TestAuthority().pem)
             assert await reason(manager.port, context=client_context(str(other))) == CERTIFICATE
+            other.write_bytes(manager.authority.again(-20, -1).public_bytes(Encoding.PEM))
+            assert await reason(manager.port, context=client_context(str(other))) == ENDED
         assert await reason(manager.port) == UNREACHABLE
 
     asyncio.run(main())
