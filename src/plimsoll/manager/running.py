@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from plimsoll import RELEASE
-from plimsoll.manager.api.application import create_app
+from plimsoll.manager.api.application import assembled, bounded
 from plimsoll.manager.api.backend import Backend
 from plimsoll.manager.api.serve import HttpDoor
 from plimsoll.manager.ca_keyring import Standing
@@ -41,6 +41,7 @@ from plimsoll.manager.services.hub import (
     RelayGroupsChanged,
     SoftwareChanged,
 )
+from plimsoll.manager.web import warming
 from plimsoll.manager.work import software, steps
 from plimsoll.messages import MAX_BODY
 from plimsoll.net.board import FloorBoard
@@ -88,6 +89,7 @@ class Running:
         self._serves: tuple[object, dict[Point, dict[Version, str]]] = (None, {})
         self._started = clock()
         self._reloading: asyncio.Task[None] | None = None
+        self._warming: asyncio.Task[None] | None = None
         self.services = Services(home.store, home, self._publish, self)
         self.services.ca.settling.into_use = self._follow_authorities
         self._refusals = Refusals(
@@ -134,7 +136,8 @@ class Running:
         self._door.turned_away = self._metrics.turned_away
         self._backend = Backend(self.services, home.installation, live=self, metrics=self._metrics)
         self._link.counted = partial(self.services.api_usage.exchange, self._backend.limits)
-        self._http = HttpDoor(create_app(self._backend))
+        app = assembled(self._backend)
+        self._http, self._routes = HttpDoor(bounded(app, self._backend)), app.routes
         self._gates: dict[Point, Gate] = {}
 
     # Begin and end
@@ -194,11 +197,15 @@ class Running:
         self.supervisor.start("overview", steps.run_forever(services.overview.tick, "overview", OVERVIEW_TICK))
         self.supervisor.start("outbound", self._outbound.run_forever())
         self.supervisor.start("notifications", Forwarder(services).run_forever())
+        # Last: nobody who starts it waits for that.
+        self._warming = self._thread.loop.create_task(warming.warm_up(self._routes), name="warming")
 
     async def stop(self) -> None:
         """Stops accepting, finishes answers, stores what was seen. The home stays open."""
         self._readiness.listening = False
         self._backend.feed.stop()
+        if self._warming is not None:
+            self._warming.cancel()
         self._http.close_unix()
         await asyncio.gather(
             *(gate.stop(STOP_SECONDS) for gate in self._gates.values()), self._http.finish(STOP_SECONDS)

@@ -17,6 +17,11 @@ from plimsoll.manager.web import routes as web_routes
 
 def create_app(backend: Backend) -> App:
     """The application with its bounds."""
+    return bounded(assembled(backend), backend)
+
+
+def assembled(backend: Backend) -> FastAPI:
+    """All doors of 4119, without bounds."""
     app = describing()
     app.state.backend = backend
     app.include_router(metrics.router)
@@ -27,6 +32,10 @@ def create_app(backend: Backend) -> App:
         app.include_router(screens)
     errors.install(app)
     app.add_exception_handler(legacy.LegacyError, legacy.refused)
+    return app
+
+
+def bounded(app: FastAPI, backend: Backend) -> App:
     return Bounds(cast(App, app), own_certificate=backend.services.certificates.is_own)
 
 
