@@ -13,7 +13,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from tests.support.agents import activate, agent, agent_command
-from tests.support.manager import Manager, peer
+from tests.support.manager import Manager, manager, peer
 from tests.support.process import Service, eventually, free_ports
 from tests.support.store import store_of
 from tests.support.tools import s_client, s_client_early
@@ -68,31 +68,40 @@ def test_a_revoked_agent_says_so_and_how_to_come_back(running: Manager, tmp_path
         assert process.stop() == 0
 
 
-def age_certificate(manager: Manager, home: Path) -> None:
+def age_certificate(running: Manager, home: Path) -> None:
     """Puts an expired certificate for the agent's own key in the place of the valid one, on both sides."""
-    manager.stop()
-    old = x509.load_pem_x509_certificate((home / "cert.pem").read_bytes())
-    ca_key: Any = serialization.load_pem_private_key((manager.home / "ca" / "ca.key").read_bytes(), None)
-    now = datetime.datetime.now(datetime.UTC)
-    builder = x509.CertificateBuilder().subject_name(old.subject).issuer_name(old.issuer).public_key(old.public_key())
-    builder = builder.serial_number(x509.random_serial_number())
-    builder = builder.not_valid_before(now - datetime.timedelta(days=91))
-    builder = builder.not_valid_after(now - datetime.timedelta(days=1))
-    for extension in old.extensions:
-        builder = builder.add_extension(extension.value, extension.critical)
-    aged = builder.sign(ca_key, hashes.SHA256())
+    running.stop()
+    show_aged(running, home, -91, -1)
+    running.start()
+
+
+def show_aged(running: Manager, home: Path, begins: float, ends: float) -> None:
+    """The agent's certificate is good from and until so many days from now, for a manager that is down and for it."""
+    aged = again(running, home / "cert.pem", begins, ends)
     (home / "cert.pem").write_bytes(aged.public_bytes(serialization.Encoding.PEM))
     state = json.loads((home / "agent.json").read_bytes())
     state["not_before"], state["not_after"] = 0.0, 0.0  # as a home that does not know its dates
     (home / "agent.json").write_text(json.dumps(state))
     fingerprint = hashlib.sha256(aged.public_bytes(serialization.Encoding.DER)).hexdigest()
-    with store_of(manager.home) as store:
+    with store_of(running.home) as store:
         changed = store.execute(
             "update computers set fingerprint = ?, certificate_expires = ? where id = ?",
             (fingerprint, aged.not_valid_after_utc.timestamp(), state["computer"]),
         )
         assert changed.rowcount == 1
-    manager.start()
+
+
+def again(running: Manager, path: Path, begins: float, ends: float) -> x509.Certificate:
+    """The certificate of that file with other dates, by the key of the manager's CA."""
+    old = x509.load_pem_x509_certificate(path.read_bytes())
+    ca_key: Any = serialization.load_pem_private_key((running.home / "ca" / "ca.key").read_bytes(), None)
+    now = datetime.datetime.now(datetime.UTC)
+    builder = x509.CertificateBuilder(old.issuer, old.subject, old.public_key(), x509.random_serial_number())
+    builder = builder.not_valid_before(now + datetime.timedelta(days=begins))
+    builder = builder.not_valid_after(now + datetime.timedelta(days=ends))
+    for extension in old.extensions:
+        builder = builder.add_extension(extension.value, extension.critical)
+    return builder.sign(ca_key, hashes.SHA256())
 
 
 def test_an_agent_that_slept_past_its_certificates_end_comes_back(running: Manager, tmp_path: Path) -> None:
@@ -109,6 +118,30 @@ def test_an_agent_that_slept_past_its_certificates_end_comes_back(running: Manag
     renewed = x509.load_pem_x509_certificate((home / "cert.pem").read_bytes())
     assert (home / "cert.pem").read_bytes() != aged
     assert renewed.not_valid_after_utc > datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=80)
+
+
+def test_an_agent_comes_back_where_the_ca_itself_ended_meanwhile(tmp_path: Path) -> None:
+    """Manager and agent were down for 40 days after the end; the agent's own certificate ended with the CA."""
+    with manager(tmp_path / "home") as running:
+        home = tmp_path / "sleeper"
+        running.quick_policy()
+        activate(running, home, "--name", "sleeper", token=running.new_token())
+        running.stop()
+        ca = running.home / "ca" / "ca.pem"
+        show_aged(running, home, -60, -40)
+        ended = again(running, ca, -3650, -40).public_bytes(serialization.Encoding.PEM)
+        ca.write_bytes(ended)
+        (home / "ca.pem").write_bytes(ended)
+        running.start()
+        with agent(home) as process:
+            eventually(
+                lambda: running.computers()["sleeper"]["computerStatus"]["agentStatus"] == "active",
+                "it is online again",
+            )
+            assert "for the same key, came from" in process.error_text
+        assert (home / "ca.pem").read_bytes() == ca.read_bytes() != ended
+        renewed = x509.load_pem_x509_certificate((home / "cert.pem").read_bytes())
+        assert renewed.not_valid_after_utc > datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=80)
 
 
 @pytest.mark.rule("R7")
