@@ -22,11 +22,12 @@ from plimsoll.manager.ca import CA_WARNED
 from plimsoll.manager.config import Configuration, ConfigurationError
 from plimsoll.net.errors import NetError
 from plimsoll.net.listen import listening_socket
+from plimsoll.net.proxy import UNTRUSTED_HEADER
 
 #: Asks the manager: a path of its REST. Raises where it does not answer.
 Ask = Callable[[str], Any]
 
-DAY = 86400.0
+DAY, HOUR = 86400.0, 3600.0
 #: A certificate that ends sooner is told: who made it by hand needs time.
 SOON = 30 * DAY
 #: Free space below which the store may stop, and below which it is told (bytes).
@@ -67,6 +68,7 @@ def examine(home: Path, ask: Ask, now: float) -> list[Diagnosis]:
     for name, work in (
         ("database", lambda: _database(ask("/api/manager/database"))),
         ("clock", lambda: _clock(ask("/api/events?limit=1"), now)),
+        ("proxies", lambda: _balancers(ask("/api/tls/sightings?limit=200")["sightings"], now)),
         ("computers", lambda: _computers(ask("/api/computers")["computers"], configuration)),
     ):
         found += _safely(name, work)
@@ -209,6 +211,16 @@ def _proxies(home: Path, configuration: Configuration, now: float) -> Iterator[D
         if network.prefixlen < (8 if network.version == 4 else 32):
             text = f"trustedProxies= believes all of {network}: anybody there may say to be anybody"
             yield Diagnosis("proxies", "problem", text, "name the balancers alone")
+
+
+def _balancers(sightings: list[Mapping[str, Any]], now: float) -> Iterator[Diagnosis]:
+    """Whose header the running manager did not read: from there nothing comes in."""
+    found = {one["address"] for one in sightings if one["detail"] == UNTRUSTED_HEADER and now - one["last"] < HOUR}
+    if found:
+        text = (
+            f"{', '.join(sorted(found)[:_NAMED])} sends the PROXY header, and is not believed: nothing comes in from it"
+        )
+        yield Diagnosis("proxies", "problem", text, "is it the balancer? Name it in trustedProxies=, then restart")
 
 
 def _ports(configuration: Configuration, status: Mapping[str, Any]) -> Iterator[Diagnosis]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import socket
 import time
 import uuid
@@ -184,6 +185,7 @@ def init_home(
     owner can read. configuration.properties comes last: a folder without it is no home, whatever else a crash left.
     """
     check_ports(gui_port, heartbeat_port)
+    check_name(name)
     address = _address(store, store_password)
     home = unused(directory)
     if address is not None:
@@ -254,6 +256,15 @@ def check_ports(*ports: int) -> None:
         raise HomeError("ports are numbers from 0 to 65535; nothing was made")
     if len(set(ports)) < len(ports) and any(ports):
         raise HomeError("the GUI port and the heartbeat port must differ; nothing was made")
+
+
+def check_name(name: str | None) -> None:
+    """A DNS name or an address: it goes into certificates and into a line of configuration.properties."""
+    if name and not _NAME.fullmatch(name):
+        raise BadInput(f"{name!r} is neither a host's name nor an address; nothing was made")
+
+
+_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*", re.ASCII)
 
 
 def unused(directory: Path) -> Path:

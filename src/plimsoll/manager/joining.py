@@ -20,7 +20,7 @@ import msgspec
 
 from plimsoll import RELEASE
 from plimsoll.manager import config, database, sealed
-from plimsoll.manager.home import PROPERTIES, check_ports, make_folders, unused
+from plimsoll.manager.home import PROPERTIES, check_name, check_ports, make_folders, unused
 from plimsoll.manager.node_identity import JOINED
 from plimsoll.manager.opening import PASSWORD, HomeError, check_release, store_of
 from plimsoll.manager.ports import BadInput
@@ -133,6 +133,7 @@ def join(
     passphrase, the database cannot be reached or is another installation's) and BadInput; nothing was made then.
     """
     check_ports(gui_port, heartbeat_port)
+    check_name(name)
     home = unused(directory)
     content = _read(file, passphrase)
     address = database.parse(content.database)

@@ -12,7 +12,7 @@ from plimsoll.net.connection import Connection
 from plimsoll.net.deadlines import Deadlines
 from plimsoll.net.keeper import Keeper, refusal_for
 from plimsoll.net.linger import drain
-from plimsoll.net.proxy import ProxyHeaderError, peek_proxy_header
+from plimsoll.net.proxy import UNTRUSTED_HEADER, ProxyHeaderError, begins_proxy_header, peek_proxy_header
 from plimsoll.net.refusals import Refusal
 from plimsoll.net.sightings import Outcome
 from plimsoll.tls.alerts import alert_record
@@ -109,7 +109,7 @@ class Arrival:
         try:
             found = peek_client_hello(data, self._keeper.limits.hello_bytes)
         except HelloError as error:
-            self._turn_away(error)
+            self._turn_away(error, data)
             return
         if isinstance(found, int):
             self._wait_for(found)
@@ -136,12 +136,14 @@ class Arrival:
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
         Connection(keeper, hello, self.address, self.port).begin(self.sock, self._proxied, self.waiting)
 
-    def _turn_away(self, error: HelloError) -> None:
+    def _turn_away(self, error: HelloError, data: bytes) -> None:
         if error.reason is Reason.SSL2_ONLY:
             self._count(Outcome.REFUSED, "SSLv2 only")
             self._end(_SSL2_ERROR)
             return
-        self._count(Outcome.NOT_TLS, error.reason.value)
+        # A balancer that nobody named is the likeliest reason for which nothing comes in: it is told apart.
+        proxied = not self._proxied and begins_proxy_header(data)
+        self._count(Outcome.NOT_TLS, UNTRUSTED_HEADER if proxied else error.reason.value)
         if error.reason is Reason.PLAIN_HTTP and self._keeper.point is Point.GUI:
             port = self.sock.getsockname()[1]
             text = f"This port speaks HTTPS only. Begin the address with https:// as in https://this-host:{port}/\n"

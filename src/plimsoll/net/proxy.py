@@ -14,6 +14,10 @@ _V1_LONGEST = 107  # with its line end, by the protocol's own count
 _V2_LONGEST = 16 + 4096
 
 
+#: The detail of a sighting: a header came from an address whose header is not read.
+UNTRUSTED_HEADER = "PROXY header of nobody trusted"
+
+
 class ProxyHeaderError(ValueError):
     """A trusted proxy sent something that begins like a header and is none."""
 
@@ -24,6 +28,11 @@ class ProxyHeader:
 
     source: tuple[str, int] | None
     length: int
+
+
+def begins_proxy_header(data: bytes) -> bool:
+    """Whether this is a header, as far as one can tell without reading it."""
+    return data.startswith((_V1, _V2))
 
 
 def peek_proxy_header(data: bytes) -> ProxyHeader | int | None:

@@ -16,11 +16,13 @@ from tests.support.process import free_ports
 from plimsoll.fleet.diagnosis import Diagnosis
 from plimsoll.manager import config, doctor
 from plimsoll.manager.doctor import examine
+from plimsoll.net.proxy import UNTRUSTED_HEADER
 
 GOOD: Mapping[str, Any] = {
     "/api/manager/database": {"engine": "sqlite", "state": "reachable", "checkedDatabases": []},
     "/api/events?limit=1": {"events": []},
     "/api/computers": {"computers": []},
+    "/api/tls/sightings?limit=200": {"sightings": []},
 }
 
 
@@ -112,6 +114,10 @@ def test_the_floor_against_computers_and_policies_that_wait(at: Manager) -> None
 def test_proxies(at: Manager) -> None:
     at.answers["/api/computers"] = {"computers": [{"hostName": f"h{n}", "lastIPUsed": "10.0.0.9"} for n in range(9)]}
     assert at.verdicts()["proxies"] == "warning", "all come from one address"
+    said = {"address": "10.0.0.9", "detail": UNTRUSTED_HEADER, "last": at.now}
+    at.answers["/api/tls/sightings?limit=200"] = {"sightings": [said]}
+    assert [one.check for one in at.problems()] == ["proxies"], "a balancer that nobody named"
+    at.answers["/api/tls/sightings?limit=200"] = {"sightings": [said | {"last": at.now - 2 * 3600}]}
     for value in ("0.0.0.0/0", "10.0.0.9, nonsense"):
         at.set("trustedProxies", value)
         assert at.verdicts()["proxies"] == "problem"

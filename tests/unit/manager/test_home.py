@@ -13,6 +13,7 @@ from tests.support.homes import FIXTURES, new_home
 from plimsoll.manager import config
 from plimsoll.manager.config import ConfigurationError
 from plimsoll.manager.home import HomeError, init_home, open_home
+from plimsoll.manager.ports import BadInput
 from plimsoll.messages.token import ActivationToken
 
 
@@ -159,3 +160,10 @@ def test_the_properties_of_a_new_home_are_read_back(tmp_path: Path) -> None:
     assert (read.gui_port, read.heartbeat_port, read.listen_address) == (14119, 14120, "127.0.0.1")
     assert (read.public_name, read.protocols, read.unknown) == ("plimsoll.example.test", None, ())
     assert "plimsoll.example.test" in names(tmp_path / "h" / "tls" / "heartbeat-rsa.pem")
+
+
+@pytest.mark.parametrize("name", ["bad name", "a\nprotocols=TLSv1", "-a", "a/b", "dsm."])
+def test_a_name_that_is_no_host_s_makes_nothing(tmp_path: Path, name: str) -> None:
+    with pytest.raises(BadInput):
+        init_home(tmp_path / "home", name=name)
+    assert not (tmp_path / "home").exists()

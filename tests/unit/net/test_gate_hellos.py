@@ -14,6 +14,7 @@ import pytest
 from tests.unit.net.running import HOST, RunningGate, ask, client, dial, hello_bytes, read_to_end, tls, until
 
 from plimsoll.net.gate import GateLimits
+from plimsoll.net.proxy import UNTRUSTED_HEADER
 from plimsoll.net.resources import raise_file_limit
 from plimsoll.net.sightings import Outcome
 from plimsoll.tls.alerts import Alert, parse_alert
@@ -195,7 +196,7 @@ def test_a_proxy_header_from_others_is_no_hello(gate: Start, trusted: tuple[str,
         sock.sendall(b"PROXY TCP4 203.0.113.9 192.0.2.1 4711 4120\r\n" + hello_bytes(client())[0])
         assert read_to_end(sock) == b""
     (sighting,) = running.sightings()
-    assert (sighting.outcome, sighting.address) == (Outcome.NOT_TLS, HOST)
+    assert (sighting.outcome, sighting.address, sighting.detail) == (Outcome.NOT_TLS, HOST, UNTRUSTED_HEADER)
 
 
 @pytest.mark.parametrize(
