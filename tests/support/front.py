@@ -57,22 +57,26 @@ class Limits:
 
 
 class Bucket:
-    """A token bucket."""
+    """A token bucket. It fills from the moment that it was first empty: however slowly its clients come, who is one of
+    more than its first tokens is turned away.
+    """
 
     def __init__(self, limits: Limits, number: random.Random) -> None:
         self.limits = limits
         self.size = limits.burst or max(1.0, limits.rate)
         self.tokens = self.size * number.random()
-        self.last = time.monotonic()
+        self.last: float | None = None
 
     def take(self) -> bool:
         """True where one more connection may pass."""
         now = time.monotonic()
-        self.tokens = min(self.size, self.tokens + (now - self.last) * self.limits.rate)
-        self.last = now
+        if self.last is not None:
+            self.tokens = min(self.size, self.tokens + (now - self.last) * self.limits.rate)
+            self.last = now
         if self.tokens >= 1:
             self.tokens -= 1
             return True
+        self.last = now
         self.tokens -= self.limits.penalty
         return False
 
