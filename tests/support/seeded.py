@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from plimsoll.manager.api.application import create_app
 from plimsoll.manager.api.backend import Backend
 from plimsoll.manager.api.serve import App
 from plimsoll.manager.ports import Permission, Principal, require
@@ -20,6 +19,7 @@ from plimsoll.messages import Kind
 from plimsoll.scan.profiles import judge
 from plimsoll.scan.report import EndpointReport, State, Target
 from plimsoll.scan.reports.json_report import line_of
+from tests.support.application import application
 from tests.support.homes import ROOT, Desk, desk
 from tests.unit.manager.api.client import Client, GateConnection
 
@@ -47,7 +47,7 @@ def seeded(folder: Path) -> Iterator[Seeded]:
         at.activate("web-1.example.test")
         at.services.proof._proving.prove = _unasked  # type: ignore[method-assign]
         at.services.notifications.trial = _unsent  # type: ignore[method-assign, assignment]
-        made = Seeded(at, create_app(Backend(at.services, at.home.installation)), {})
+        made = Seeded(at, application(Backend(at.services, at.home.installation)), {})
         client = made.local()
         for path, body in (
             ("/api/policies", {"name": "Web servers"}),

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
+from tests.support.application import application
 from tests.support.homes import new_home
 from tests.unit.manager.api.client import Client, GateConnection
 
-from plimsoll.manager.api.application import create_app
 from plimsoll.manager.api.backend import Backend
 from plimsoll.manager.api.serve import App
 from plimsoll.manager.home import InitResult, open_home
@@ -41,6 +41,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
     home = open_home(directory)
     try:
         backend = Backend(Services(home.store, home), home.installation)
-        yield Made(create_app(backend), backend, init, home.store)
+        yield Made(application(backend), backend, init, home.store)
     finally:
         home.close()

@@ -13,10 +13,10 @@ import zeep.transports
 from requests.adapters import BaseAdapter
 from requests.models import PreparedRequest, Response
 from requests.sessions import Session
+from tests.support.application import application
 from tests.support.homes import Desk, desk
 from tests.unit.manager.api.client import Client, GateConnection
 
-from plimsoll.manager.api.application import create_app
 from plimsoll.manager.api.backend import Backend
 
 PATH = "/webservice/Manager"
@@ -58,7 +58,7 @@ class Soap:
 @pytest.fixture
 def soap(tmp_path: Path) -> Iterator[Soap]:
     with desk(tmp_path) as at:
-        app = create_app(Backend(at.services, at.home.installation))
+        app = application(Backend(at.services, at.home.installation))
         client = Client(app, GateConnection())
         with Session() as session:
             session.mount("https://", _Adapter(client))

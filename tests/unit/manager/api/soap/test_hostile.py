@@ -10,10 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lxml import etree
+from tests.support.application import application
 from tests.support.homes import desk
 from tests.unit.manager.api.client import Client, GateConnection
 
-from plimsoll.manager.api.application import create_app
 from plimsoll.manager.api.backend import Backend
 from plimsoll.manager.api.soap.envelope import SOAP_11, SOAP_12
 from plimsoll.manager.api.soap.registry import OPERATIONS
@@ -24,7 +24,7 @@ PATH = "/webservice/Manager"
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     with desk(tmp_path_factory.mktemp("soap")) as at:
-        yield Client(create_app(Backend(at.services, at.home.installation)), GateConnection())
+        yield Client(application(Backend(at.services, at.home.installation)), GateConnection())
 
 
 def envelope(body: str, space: str = SOAP_11, head: str = "") -> bytes:
