@@ -101,6 +101,23 @@ def status(
     return _code(data)
 
 
+@app.command("renew")
+def renew(context: typer.Context, home: Home = None, as_json: Json = False) -> int:
+    """New certificates, good for ten years, for the same keys: puts the end off. For a new key: rotate."""
+    used = session(context)
+    with used.client(home) as client:
+        data = client.post("/api/ca/renew")
+    if as_json:
+        used.output.json(data)
+        return Code.OK
+    _authorities(used, data)
+    used.output.say(
+        "renewed with the same key: computers take it over by themselves. Copies of ca.pem are good until the former"
+        " certificate ends; for new ones: plimsoll ca show --pem"
+    )
+    return Code.OK
+
+
 @app.command("switch")
 def switch(context: typer.Context, leave_behind: Leave = "", home: Home = None, as_json: Json = False) -> int:
     """Issue from the new CA now. Refused while somebody who can be reached does not trust it."""
@@ -161,6 +178,9 @@ def _show(used: Session, data: dict[str, Any], as_json: bool) -> None:
         used.output.json(data)
         return
     _authorities(used, data)
+    for one in data["authorities"]:
+        if one["advice"]:
+            used.output.say(one["advice"])
     rotation = data["rotation"]
     if rotation is None:
         used.output.say("the CA was never rotated; to begin: plimsoll ca rotate")

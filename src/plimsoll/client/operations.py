@@ -1253,6 +1253,12 @@ class Ca(Group):
         """Makes a new CA and announces it to all computers; it issues once all of them trust it."""
         return cast("shapes.Ca", self._ask("POST", "/api/ca/rotate", {}, body, {}))
 
+    def renew(self) -> shapes.Ca:
+        """New certificates, good for ten years, for the keys of the CAs that are trusted. Nobody has to do
+        anything.
+        """
+        return cast("shapes.Ca", self._ask("POST", "/api/ca/renew", {}, None, {}))
+
     def switch(self, body: shapes.StepBody | None = None) -> shapes.Ca:
         """Issues from the new CA from now on; both are trusted."""
         return cast("shapes.Ca", self._ask("POST", "/api/ca/switch", {}, body, {}))

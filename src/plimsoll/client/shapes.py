@@ -133,6 +133,7 @@ class Authority(TypedDict):
     notAfter: float
     issues: bool
     certificate: str
+    advice: str
 
 
 class AvailableVersion(TypedDict):

@@ -473,6 +473,13 @@ def start_upgrade(asked: tuple[str, str, dict[str, str], Any]) -> Any:
     return {**UPGRADE, "state": "running", "wave": 1, "text": "begins", "failing": [], "figures": [], "log": []}
 
 
+CA_ENDS = {
+    "fingerprint": "a" * 64, "keyHash": "sow8CLpwdGt0", "notBefore": 1_448_540_000.0, "notAfter": 1_763_900_000.0,
+    "issues": True, "certificate": "PEM\n",
+    "advice": "the CA aaaaaaaaaaaaaaaa ends on 2025-11-23, in 300 days. Rotate it: plimsoll ca rotate",
+}  # fmt: skip
+
+
 def small_fleet() -> Answers:
     """Early TLS on 4120, one old agent."""
     return {
@@ -496,6 +503,11 @@ def small_fleet() -> Answers:
             {"relayGroups": [{"ID": 1, "name": "north", "parent": None, "relays": ["relay-1"]}]},
         ),
         ("POST", "/api/relaygroups"): (200, {"ID": 2, "name": "south"}),
+        ("GET", "/api/ca"): (200, {"authorities": [CA_ENDS], "rotation": None}),
+        ("POST", "/api/ca/renew"): (
+            200,
+            {"authorities": [{**CA_ENDS, "notAfter": 2_079_260_000.0, "advice": ""}], "rotation": None},
+        ),
         ("GET", "/api/policies"): (200, {"policies": [POLICY]}),
         ("POST", "/api/policies"): (200, {**POLICY, "name": "Branches"}),
         ("POST", "/api/policies/1"): (200, POLICY),

@@ -24,7 +24,7 @@ def answer(state: str = "announce", **computers: int) -> dict[str, Any]:
     return {
         "authorities": [
             {"fingerprint": one, "keyHash": f"hash-{one[0]}", "notBefore": 1.0, "notAfter": 2_000_000_000.0,
-             "issues": one == (NEW if state == "switch" else OLD), "certificate": f"PEM {one[0]}\n"}
+             "issues": one == (NEW if state == "switch" else OLD), "certificate": f"PEM {one[0]}\n", "advice": ""}
             for one in (OLD, NEW)
         ],
         "rotation": {
@@ -38,7 +38,9 @@ def answer(state: str = "announce", **computers: int) -> dict[str, Any]:
 
 def shell(**answers: Any) -> tuple[Shell, FakeManager]:
     table: Any = {("GET", "/api/ca"): (200, answers.get("show", answer(ready=2)))}
-    table |= {("POST", f"/api/ca/{what}"): (200, answer(ready=2)) for what in ("rotate", "switch", "retire", "back")}
+    table |= {
+        ("POST", f"/api/ca/{what}"): (200, answer(ready=2)) for what in ("rotate", "renew", "switch", "retire", "back")
+    }
     table[("GET", "/api/ca/computers")] = (200, {"computers": [member("web-1", "offline"), member("db", "ready")]})
     manager = FakeManager(table)
     return Shell(manager), manager
@@ -58,6 +60,13 @@ def test_a_rotation_begins_with_what_was_asked() -> None:
     assert used.run("plimsoll ca rotate --soak 1h --by-hand --leave-behind burned").code == Code.OK
     assert manager.asked[-1][3] == {"byItself": False, "soak": 3600.0, "leaveBehind": "burned"}
     assert used.run("plimsoll ca rotate --soak soon").code == Code.USAGE
+
+
+def test_a_renewal_carries_nothing_and_says_that_the_key_is_the_same() -> None:
+    used, manager = shell()
+    ran = used.run("plimsoll ca renew")
+    assert (ran.code, manager.asked[-1][:2]) == (Code.OK, ("POST", "/api/ca/renew"))
+    assert "renewed with the same key" in ran.err
 
 
 @pytest.mark.parametrize("what", ["switch", "retire", "back"])

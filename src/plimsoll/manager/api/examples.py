@@ -212,6 +212,7 @@ EXAMPLES: Final[dict[str, Example]] = {
     "ca_show": Example(),
     "ca_rotate": Example(body={"soak": 3600}),
     "ca_computers": Example(query={"limit": "100"}),
+    "ca_renew": Example(),
     "ca_switch": Example(status=409, why="a computer does not trust the new CA yet"),
     "ca_retire": Example(status=409, why="the new CA does not issue yet"),
     "ca_go_back": Example(),

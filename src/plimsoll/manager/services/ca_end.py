@@ -40,14 +40,24 @@ def look(unit: Unit, home: Home) -> bool:
     said = float(facts.get(unit.connection, facts.CA_END_SAID) or 0.0)
     if ending and not 0 <= unit.now - said < SAY_AGAIN:
         facts.put(unit.connection, facts.CA_END_SAID, str(unit.now))
+        rotating = table.under_way(unit.connection) is not None
         for one in ending:
-            text = (
-                f"the CA {one.fingerprint[:16]} ends on {_day(one.ends)}, in {(one.ends - unit.now) / DAY:.0f} days."
-                " Rotate it: plimsoll ca rotate. Where nobody does, its certificate is renewed"
-                f" {RENEWED / DAY:.0f} days before, with the same key"
-            )
+            text = advice(one, unit.now, rotating=rotating)
             unit.event(NewEvent(numbers.CA_ENDS, "warning", text, target=one.fingerprint[:16]))
     return False
+
+
+def advice(one: Authority, now: float, *, rotating: bool) -> str:
+    """When it ends and what to do, from a year before; else nothing. `now` is in seconds since the epoch."""
+    left = one.ends - now
+    if left >= CA_WARNED:
+        return ""
+    when = f"ends on {_day(one.ends)}, in {left / DAY:.0f} days" if left > 0 else f"ended on {_day(one.ends)}"
+    do = "Go on with the rotation under way: plimsoll ca status" if rotating else "Rotate it: plimsoll ca rotate"
+    return (
+        f"the CA {one.fingerprint[:16]} {when}. {do}. Where nobody does, its certificate is renewed"
+        f" {RENEWED / DAY:.0f} days before, with the same key; to do that now: plimsoll ca renew"
+    )
 
 
 def renew(unit: Unit, home: Home, ones: Sequence[Authority], principal: Principal) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from plimsoll.fleet.ca_rotation import Goal, Stand, judge
 from plimsoll.manager.ca import Authority
 from plimsoll.manager.ca_keyring import Standing
+from plimsoll.manager.services import ca_end
 from plimsoll.manager.store import Connection
 from plimsoll.manager.store import ca as table
 from plimsoll.manager.store.ca import LogRecord, MemberRecord, RotationRecord
@@ -19,7 +20,9 @@ BEHIND = 100
 
 @dataclass(frozen=True, slots=True)
 class AuthorityView:
-    """One CA that is trusted. `key_hash` is what activation tokens carry."""
+    """One CA that is trusted. `key_hash` is what activation tokens carry; `advice` says what to do about its end, from
+    a year before, and is empty else.
+    """
 
     fingerprint: str
     key_hash: str
@@ -27,6 +30,7 @@ class AuthorityView:
     not_after: float
     issues: bool
     pem: str
+    advice: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +93,14 @@ def goal_of(record: RotationRecord | None, standing: Standing) -> Goal:
 
 
 def view(connection: Connection, standing: Standing, record: RotationRecord | None, now: float) -> CaView:
-    shown = tuple(_authority(one, one is standing.issuing) for one in standing.trusted)
+    rotating = record is not None and record.state in table.OPEN
+    shown = tuple(
+        _authority(one, one is standing.issuing, ca_end.advice(one, now, rotating=rotating)) for one in standing.trusted
+    )
     return CaView(shown, None if record is None else _rotation(connection, standing, record, now))
 
 
-def _authority(one: Authority, issues: bool) -> AuthorityView:
+def _authority(one: Authority, issues: bool, advice: str) -> AuthorityView:
     certificate = one.certificate
     return AuthorityView(
         one.fingerprint,
@@ -102,6 +109,7 @@ def _authority(one: Authority, issues: bool) -> AuthorityView:
         certificate.not_valid_after_utc.timestamp(),
         issues,
         one.certificate_pem,
+        advice,
     )
 
 

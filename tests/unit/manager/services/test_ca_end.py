@@ -60,6 +60,20 @@ def test_it_is_told_a_year_before_and_once_a_month(at: Desk) -> None:
     assert not at.home.ca_certificate.read_text().count("BEGIN") > 1
 
 
+def test_who_looks_is_told_what_to_do_from_a_year_before(at: Desk) -> None:
+    world = days_before_the_end(at, 366)
+    assert [one.advice for one in world.services.ca.show(ROOT).authorities] == [""]
+    world.now += 2 * DAY
+    (one,) = world.services.ca.show(ROOT).authorities
+    assert "in 364 days. Rotate it: plimsoll ca rotate. " in one.advice
+    assert one.advice.endswith("to do that now: plimsoll ca renew")
+    old, new = world.services.ca.rotate(ROOT).authorities
+    assert "Go on with the rotation under way: plimsoll ca status. " in (old.advice or new.advice)
+    assert "" in (old.advice, new.advice), "the new one lasts"
+    renewed = world.services.ca.renew(ROOT)
+    assert [one.advice for one in renewed.authorities] == ["", ""]
+
+
 def test_where_nobody_rotated_the_certificate_is_renewed_for_the_same_key(at: Desk) -> None:
     world = days_before_the_end(at, 89)
     before = world.services.ca.standing()

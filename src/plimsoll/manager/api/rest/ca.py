@@ -56,6 +56,12 @@ def rotate(asks: Asks, back: Back, body: RotateBody | None = None) -> shapes.Ca:
     return ca(back.services.ca.rotate(asks, RotateRequest(wanted.by_itself, wanted.soak, wanted.leave_behind)))
 
 
+@router.post("/renew")
+def renew(asks: Asks, back: Back) -> shapes.Ca:
+    """New certificates, good for ten years, for the keys of the CAs that are trusted. Nobody has to do anything."""
+    return ca(back.services.ca.renew(asks))
+
+
 @router.post("/switch")
 def switch(asks: Asks, back: Back, body: StepBody | None = None) -> shapes.Ca:
     """Issues from the new CA from now on; both are trusted."""
@@ -87,6 +93,7 @@ def ca(one: CaView) -> shapes.Ca:
                 "notAfter": each.not_after,
                 "issues": each.issues,
                 "certificate": each.pem,
+                "advice": each.advice,
             }
             for each in one.authorities
         ],

@@ -21,6 +21,7 @@ class Authority(Shape):
     notAfter: Seconds
     issues: bool
     certificate: Annotated[str, Field(description="PEM")]
+    advice: Annotated[str, Field(description="when it ends and what to do, from a year before; else empty")]
 
 
 class Member(Shape):
