@@ -532,7 +532,10 @@ def small_fleet() -> Answers:
         ("POST", "/api/manager/certificate"): (200, {"certificates": [CERTIFICATE]}),
         ("POST", "/api/manager/certificate/csr"): (200, {"csr": "-----BEGIN CERTIFICATE REQUEST-----\n…\n"}),
         ("POST", "/api/manager/reload"): (200, RELOADED),
-        ("GET", "/api/manager/status"): (200, {"version": "12.0.0", "running": True, "ports": {"gui": 4119}}),
+        ("GET", "/api/manager/status"): (
+            200,
+            {"version": "12.0.0", "running": True, "ports": {"gui": 4119}, "started": 1_763_900_000.0},
+        ),
         ("POST", "/api/computers/2"): (200, COMPUTERS["computers"][1]),
         ("POST", "/api/computers/2/revoke"): (200, COMPUTERS["computers"][1]),
         ("POST", "/api/computers/2/approve"): (200, COMPUTERS["computers"][1]),
