@@ -21,10 +21,13 @@ log = logging.getLogger(__name__)
 FIRST = ("base.html", "console.html", "sign_in.html", "dashboard/", "parts/")
 #: Seconds between two pieces, so that heartbeats do not notice.
 _REST = 0.01
+#: Seconds before the first piece: those after a start belong to the agents that waited for it. It is two seconds of a core.
+_AFTER = 30.0
 
 
-async def warm_up(routes: Sequence[BaseRoute]) -> None:
-    """Both, piece by piece in a thread. `routes` are those of the application."""
+async def warm_up(routes: Sequence[BaseRoute], after: float = _AFTER) -> None:
+    """Both, piece by piece in a thread, from `after` seconds on. `routes` are those of the application."""
+    await asyncio.sleep(after)
     await build_routes(routes)
     await compile_all(await asyncio.to_thread(templates))
 
