@@ -21,7 +21,8 @@ log = logging.getLogger(__name__)
 FIRST = ("base.html", "console.html", "sign_in.html", "dashboard/", "parts/")
 #: Seconds between two pieces, so that heartbeats do not notice.
 _REST = 0.01
-#: Seconds before the first piece: those after a start belong to the agents that waited for it. It is two seconds of a core.
+#: Seconds before the first piece, which together take two seconds of a core: the first after a start belong to the
+#: agents that waited for it.
 _AFTER = 30.0
 
 
