@@ -180,17 +180,17 @@ class ProofShelf:
 
     def files(self, proof: str) -> dict[str, bytes]:
         """The files of a bundle by name. Raises NotFound."""
-        found = self._core.store.read(lambda c: table.files(c, proof))
-        if not found:
-            raise NotFound(f"there is no proof {proof!r}: the newest {KEPT} are kept")
-        return found
+        return self._files(proof)
 
     def bundle(self, proof: str) -> bytes:
         """The content alone. Raises NotFound."""
-        found = self._core.store.read(lambda c: table.files(c, proof, BUNDLE))
+        return self._files(proof, BUNDLE)[BUNDLE]
+
+    def _files(self, proof: str, only: str | None = None) -> dict[str, bytes]:
+        found = self._core.store.read(lambda c: table.files(c, proof, only))
         if not found:
             raise NotFound(f"there is no proof {proof!r}: the newest {KEPT} are kept")
-        return found[BUNDLE]
+        return found
 
     def _lives(self, connection: Connection, job: _Job) -> bool:
         if job.node == self._nodes.own:

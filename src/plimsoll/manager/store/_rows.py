@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import zlib
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
@@ -21,6 +23,15 @@ def record(kind: type[R], row: Row[Any] | None) -> R | None:
 
 def records(kind: type[R], rows: Iterable[Row[Any]]) -> tuple[R, ...]:
     return tuple(kind(**row._mapping) for row in rows)
+
+
+def packed(data: bytes, level: int = 6) -> str:
+    """Bytes as a text column of either database holds them; `level` is zlib's."""
+    return base64.b64encode(zlib.compress(data, level)).decode()
+
+
+def unpacked(text: str) -> bytes:
+    return zlib.decompress(base64.b64decode(text))
 
 
 def upserting(connection: Connection, table: Table) -> Any:

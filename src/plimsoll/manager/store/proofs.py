@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from itertools import groupby
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from plimsoll.manager.store._rows import records
+from plimsoll.manager.store._rows import packed, records, unpacked
 from plimsoll.manager.store.proof_tables import proof_keys, proof_pieces, proofs
 
 _P, _K = proof_pieces.c, proof_keys.c
@@ -46,7 +44,7 @@ def add(connection: Connection, new: ProofRecord, files: Mapping[str, bytes]) ->
     connection.execute(insert(proofs).values(**asdict(new)))
     rows = []
     for name, data in files.items():
-        text = base64.b64encode(zlib.compress(data, 6)).decode()
+        text = packed(data)
         pieces = (text[at : at + _PIECE] for at in range(0, len(text), _PIECE))
         rows += [{"proof": new.id, "file": name, "number": n, "data": piece} for n, piece in enumerate(pieces)]
     connection.execute(insert(proof_pieces), rows)
@@ -63,7 +61,7 @@ def files(connection: Connection, proof: str, only: str | None = None) -> dict[s
     if only is not None:
         query = query.where(_P.file == only)
     by_name = groupby(connection.execute(query), lambda row: str(row[0]))
-    return {name: zlib.decompress(base64.b64decode("".join(row[1] for row in rows))) for name, rows in by_name}
+    return {name: unpacked("".join(row[1] for row in rows)) for name, rows in by_name}
 
 
 def remove(connection: Connection, gone: Iterable[str]) -> None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from plimsoll.manager.store._rows import chunks, record, records
+from plimsoll.manager.store._rows import chunks, packed, record, records, unpacked
 from plimsoll.manager.store.scan_tables import scan_endpoints, scans
 
 QUEUED, RUNNING, DONE = "queued", "running", "done"
@@ -105,9 +103,7 @@ def move(connection: Connection, scan: int, state: str, node: str | None = None,
 def saw(connection: Connection, scan: int, position: int, report: bytes, **values: Any) -> None:
     """What came of one endpoint."""
     connection.execute(
-        update(scan_endpoints)
-        .where(_e.scan == scan, _e.position == position)
-        .values(report=base64.b64encode(zlib.compress(report, 6)).decode(), **values)
+        update(scan_endpoints).where(_e.scan == scan, _e.position == position).values(report=packed(report), **values)
     )
 
 
@@ -149,4 +145,4 @@ def remove(connection: Connection, scan: int) -> None:
 
 
 def _unpacked(text: str) -> bytes:
-    return zlib.decompress(base64.b64decode(text))
+    return unpacked(text)
